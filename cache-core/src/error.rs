@@ -1,0 +1,81 @@
+//! The one error type of Larder.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why an operation on the cache failed.
+///
+/// Calls to cached functions do not return it: a broken cache never breaks the function. Verbs on the
+/// cache itself do. It is cheap to clone, so that all who wait for one operation can have it.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    operation: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What a caller would act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting, URL or environment variable is wrong. The message ends with the fix.
+    Configuration,
+    /// An argument could not be made a key part: its `Serialize` failed.
+    Key,
+    /// A value could not be encoded.
+    Encode,
+    /// Bytes could not be decoded.
+    Decode,
+    /// A value is larger than the limit.
+    TooLarge,
+    /// The shared tier could not be reached in time, or refused.
+    Unreachable,
+    /// The shared tier cannot do what was asked of it.
+    Unsupported,
+}
+
+impl Error {
+    /// Makes an error of `kind`; `operation` is a lower-case fragment that says what was attempted, on what.
+    pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, operation: operation.into(), source: None }))
+    }
+
+    /// Adds the error beneath.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let (kind, operation) = (self.0.kind, self.0.operation.clone());
+        Self(Arc::new(Inner { kind, operation, source: Some(source.into()) }))
+    }
+
+    /// What a caller would act on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.operation)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("operation", &self.0.operation)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Which arguments can be key parts, and the message for those that cannot.
+
+use serde::Serialize;
+
+use super::{KeyWriter, SecretKey};
+
+/// Carries one argument to the traits that tell whether it can be a key part.
+#[derive(Debug)]
+pub struct PartProbe<'a, T: ?Sized>(pub &'a T);
+
+/// First choice: the argument is `Serialize`, and enters the key in canonical form.
+pub trait WritesPart {
+    /// Appends the argument.
+    fn write(&self, key: &mut KeyWriter);
+    /// Appends a keyed digest of the argument.
+    fn write_secret(&self, key: &mut KeyWriter, secret: &SecretKey);
+}
+
+impl<T: Serialize + ?Sized> WritesPart for &PartProbe<'_, T> {
+    #[inline]
+    fn write(&self, key: &mut KeyWriter) {
+        key.part(self.0);
+    }
+    fn write_secret(&self, key: &mut KeyWriter, secret: &SecretKey) {
+        key.secret(secret, self.0);
+    }
+}
+
+/// Last choice: it cannot; the bound says what to do.
+pub trait RefusesPart<T: ?Sized> {
+    /// Never callable: `T` never implements [`KeyPart`].
+    fn write(&self, key: &mut KeyWriter)
+    where
+        T: KeyPart;
+    /// Never callable: `T` never implements [`KeyPart`].
+    fn write_secret(&self, key: &mut KeyWriter, secret: &SecretKey)
+    where
+        T: KeyPart;
+}
+
+impl<T: ?Sized> RefusesPart<T> for PartProbe<'_, T> {
+    fn write(&self, _: &mut KeyWriter)
+    where
+        T: KeyPart,
+    {
+    }
+    fn write_secret(&self, _: &mut KeyWriter, _: &SecretKey)
+    where
+        T: KeyPart,
+    {
+    }
+}
+
+/// Carries the message for an argument that cannot be a key part. Implemented for nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key: it does not implement `serde::Serialize`",
+    label = "this argument tells calls apart, unless it is skipped",
+    note = "if the answer does not depend on it (a pool, a client, a context), write `skip(..)` with the name of this argument",
+    note = "if it does, derive `serde::Serialize` for it, or say what of it counts: `key = (..)`"
+)]
+pub trait KeyPart {}

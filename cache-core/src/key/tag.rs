@@ -1,0 +1,75 @@
+//! Tags.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+/// A label that many entries share, so that one invalidation reaches them all.
+///
+/// Cheap to clone. Any text will do; the empty one too.
+///
+/// ```
+/// use cache_core::Tag;
+/// let tag = Tag::from("restaurant:42");
+/// assert_eq!(tag.as_str(), "restaurant:42");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(Arc<str>);
+
+impl Tag {
+    /// The text of the tag.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Tag {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Tag {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&String> for Tag {
+    fn from(text: &String) -> Self {
+        Self(text.as_str().into())
+    }
+}
+
+impl From<&Tag> for Tag {
+    fn from(tag: &Tag) -> Self {
+        tag.clone()
+    }
+}
+
+impl From<fmt::Arguments<'_>> for Tag {
+    fn from(text: fmt::Arguments<'_>) -> Self {
+        match text.as_str() {
+            Some(text) => text.into(),
+            None => text.to_string().into(),
+        }
+    }
+}
+
+impl Borrow<str> for Tag {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,17 @@
+//! The engine of Larder.
+#[doc(hidden)]
+pub mod __private;
+mod answer;
+mod call_site;
+pub mod codec;
+mod error;
+pub mod key;
+mod storage;
+
+pub use error::{Error, ErrorKind};
+pub use key::Tag;
+
+/// Stub.
+pub struct Cache;
+/// Typed handle to one entry. Stub.
+pub struct Entry<R>(std::marker::PhantomData<R>);

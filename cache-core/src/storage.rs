@@ -1,0 +1,121 @@
+//! What storing a value asks of its type, and the messages for a type that lacks it.
+//!
+//! The same method-lookup device as in [`answer`](crate::answer) picks the storage: a blanket
+//! implementation would make the compiler complain about `Serialize` alone and hide the second way out.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::answer::{Answer, SharingProbe, StorageProbe};
+
+/// How values of one type are kept. Zero-sized; chosen once per call site.
+pub trait Storage<V>: Copy + Send + Sync + 'static {
+    /// The encoded size of a value in bytes, or `None` where it cannot be encoded.
+    fn encoded_size(self, value: &V) -> Option<usize>;
+}
+
+/// Values that every tier can keep: `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded;
+
+/// Values that only the local tier keeps: `Clone + Send + Sync + 'static`.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalOnly;
+
+impl<V: Serialize + DeserializeOwned> Storage<V> for Encoded {
+    fn encoded_size(self, value: &V) -> Option<usize> {
+        crate::codec::encoded_size(value).ok()
+    }
+}
+
+impl<V> Storage<V> for LocalOnly {
+    fn encoded_size(self, _: &V) -> Option<usize> {
+        None
+    }
+}
+
+/// First choice of the storage probe: the value can go to every tier.
+pub trait StoresEncoded {
+    /// The storage.
+    fn storage(&self) -> Encoded;
+}
+
+impl<V> StoresEncoded for &StorageProbe<V>
+where
+    V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    fn storage(&self) -> Encoded {
+        Encoded
+    }
+}
+
+/// Last choice: something is missing; the bound says what to do.
+pub trait StoresNothing<V> {
+    /// Never callable: `V` never implements [`Cacheable`].
+    fn storage(&self) -> Encoded
+    where
+        V: Cacheable;
+}
+
+impl<V> StoresNothing<V> for StorageProbe<V> {
+    fn storage(&self) -> Encoded
+    where
+        V: Cacheable,
+    {
+        Encoded
+    }
+}
+
+/// Carries the message for a value that cannot be stored. Implemented for nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached in every tier",
+    label = "the value of this function is not `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`",
+    note = "either derive what is missing: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`",
+    note = "or keep it in this process only, which asks for `Clone + Send + Sync + 'static` alone: write `tier = local`"
+)]
+pub trait Cacheable {}
+
+/// What `tier = local` asks of a value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached",
+    label = "the value of this function is not `Clone + Send + Sync + 'static`",
+    note = "derive `Clone` for it, or return it in an `Arc`"
+)]
+pub trait CacheableLocally {}
+
+impl<V: Clone + Send + Sync + 'static> CacheableLocally for V {}
+
+/// The storage of `tier = local`.
+pub fn local_storage<A: Answer>(_: A) -> LocalOnly
+where
+    A::Value: CacheableLocally,
+{
+    LocalOnly
+}
+
+/// How followers get the leader's error: a clone of it, or a computation of their own.
+pub type Sharing<E> = Option<fn(&E) -> E>;
+
+/// First choice of the sharing probe: the error is `Clone`.
+pub trait SharesErrors<E> {
+    /// The way to share.
+    fn sharing(&self) -> Sharing<E>;
+}
+
+impl<E: Clone + Send + Sync + 'static> SharesErrors<E> for &SharingProbe<E> {
+    fn sharing(&self) -> Sharing<E> {
+        Some(E::clone)
+    }
+}
+
+/// Last choice: each follower computes for itself.
+pub trait OwnsErrors<E> {
+    /// No way to share.
+    fn sharing(&self) -> Sharing<E>;
+}
+
+impl<E> OwnsErrors<E> for SharingProbe<E> {
+    fn sharing(&self) -> Sharing<E> {
+        None
+    }
+}

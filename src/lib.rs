@@ -1,0 +1,2 @@
+//! stub
+pub use cache_core::*;

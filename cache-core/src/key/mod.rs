@@ -3,7 +3,9 @@
 mod probe;
 mod tag;
 
-pub use probe::{KeyPart, PartProbe, RefusesPart, WritesPart};
+pub use probe::{
+    KeyPart, KeyReceiver, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, WritesPart,
+};
 pub use tag::Tag;
 
 use serde::Serialize;

@@ -28,7 +28,7 @@ use crate::Error;
 use arguments::Arguments;
 
 pub use identity::Identity;
-pub use probe::{KeyPart, PartProbe, RefusesPart, WritesPart};
+pub use probe::{KeyPart, KeyReceiver, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, WritesPart};
 pub use reader::Malformed;
 pub use secret::SecretKey;
 pub use tag::Tag;

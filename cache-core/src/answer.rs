@@ -21,13 +21,15 @@ pub enum Outcome {
 /// A return type, divided into the stored value and the rest.
 ///
 /// Implementations carry no data; they exist to hold the types.
-pub trait Answer: Copy {
+pub trait Answer: Copy + Send + Sync {
     /// What the function returns.
     type Output;
     /// What is stored.
     type Value;
     /// The error of a `Result`; `Infallible` otherwise.
     type Error;
+    /// The division itself, for places that know its type alone.
+    const SELF: Self;
 
     /// Tells what `output` is.
     fn outcome(self, output: &Self::Output) -> Outcome;
@@ -81,6 +83,11 @@ macro_rules! marker {
             }
         }
         impl<$($p),+> Copy for $name<$($p),+> {}
+        impl<$($p),+> $name<$($p),+> {
+            pub(crate) const fn new() -> Self {
+                Self(PhantomData)
+            }
+        }
     };
 }
 
@@ -113,6 +120,7 @@ impl<T> Answer for Plain<T> {
     type Output = T;
     type Value = T;
     type Error = std::convert::Infallible;
+    const SELF: Self = Self::new();
 
     fn outcome(self, _: &T) -> Outcome {
         Outcome::Value
@@ -135,6 +143,7 @@ impl<T> Answer for Optional<T> {
     type Output = Option<T>;
     type Value = Option<T>;
     type Error = std::convert::Infallible;
+    const SELF: Self = Self::new();
 
     fn outcome(self, output: &Option<T>) -> Outcome {
         if output.is_some() { Outcome::Value } else { Outcome::Absent }
@@ -157,6 +166,7 @@ impl<T, E> Answer for Fallible<T, E> {
     type Output = Result<T, E>;
     type Value = T;
     type Error = E;
+    const SELF: Self = Self::new();
 
     fn outcome(self, output: &Result<T, E>) -> Outcome {
         if output.is_ok() { Outcome::Value } else { Outcome::Error }
@@ -179,6 +189,7 @@ impl<T, E> Answer for FallibleOptional<T, E> {
     type Output = Result<Option<T>, E>;
     type Value = Option<T>;
     type Error = E;
+    const SELF: Self = Self::new();
 
     fn outcome(self, output: &Self::Output) -> Outcome {
         match output {
@@ -207,9 +218,10 @@ macro_rules! remembering {
             type Output = Result<$ok, E>;
             type Value = Result<$ok, E>;
             type Error = E;
+            const SELF: Self = Self::new();
 
             fn outcome(self, output: &Self::Output) -> Outcome {
-                $inner::<T, E>(PhantomData).outcome(output)
+                $inner::<T, E>::new().outcome(output)
             }
             fn stored(self, output: &Self::Output) -> Option<&Self::Value> {
                 Some(output)
@@ -240,7 +252,7 @@ pub trait AnswersFallibleOptional {
 impl<T, E> AnswersFallibleOptional for &&&Probe<Result<Option<T>, E>> {
     type Answer = FallibleOptional<T, E>;
     fn answer(&self) -> Self::Answer {
-        FallibleOptional(PhantomData)
+        FallibleOptional::new()
     }
 }
 
@@ -255,7 +267,7 @@ pub trait AnswersFallible {
 impl<T, E> AnswersFallible for &&Probe<Result<T, E>> {
     type Answer = Fallible<T, E>;
     fn answer(&self) -> Self::Answer {
-        Fallible(PhantomData)
+        Fallible::new()
     }
 }
 
@@ -270,7 +282,7 @@ pub trait AnswersOptional {
 impl<T> AnswersOptional for &Probe<Option<T>> {
     type Answer = Optional<T>;
     fn answer(&self) -> Self::Answer {
-        Optional(PhantomData)
+        Optional::new()
     }
 }
 
@@ -285,7 +297,7 @@ pub trait AnswersPlain {
 impl<T> AnswersPlain for Probe<T> {
     type Answer = Plain<T>;
     fn answer(&self) -> Self::Answer {
-        Plain(PhantomData)
+        Plain::new()
     }
 }
 
@@ -322,14 +334,14 @@ pub trait KnowsErrors {
 impl<T, E> KnowsErrors for Fallible<T, E> {
     type Remembering = Remembering<T, E>;
     fn remembering(self) -> Self::Remembering {
-        Remembering(PhantomData)
+        Remembering::new()
     }
 }
 
 impl<T, E> KnowsErrors for FallibleOptional<T, E> {
     type Remembering = RememberingOptional<T, E>;
     fn remembering(self) -> Self::Remembering {
-        RememberingOptional(PhantomData)
+        RememberingOptional::new()
     }
 }
 

@@ -1,6 +1,12 @@
 //! What one `#[cached]` leaves behind: a static record.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
+
+use once_cell::sync::OnceCell;
+
+use crate::entry::Remember;
+use crate::key::Identity;
 
 /// The constant part of a function's options.
 #[derive(Debug, Clone, Copy)]
@@ -55,17 +61,51 @@ impl Policy {
         self.stagger = share;
         self
     }
+
+    /// How long answers are kept, given the ttl of this call where it is not a constant.
+    pub(crate) fn remember(&self, ttl: Option<Duration>) -> Remember {
+        Remember {
+            ttl: ttl.or(self.ttl).unwrap_or(Duration::ZERO),
+            none_ttl: self.none_ttl,
+            err_ttl: self.err_ttl,
+            local_ttl: self.local_ttl,
+            stagger: self.stagger,
+        }
+    }
 }
 
 /// The static record that one `#[cached]` leaves behind in each function it emits.
 #[derive(Debug)]
 pub struct CallSite {
-    pub(crate) module: &'static str,
+    module: &'static str,
     /// The annotated function, without `r#`.
-    pub(crate) function: &'static str,
+    function: &'static str,
     /// The emitted function this record sits in: `f`, `f_refresh` or `f_entry`, without `r#`.
-    pub(crate) emitted: &'static str,
+    emitted: &'static str,
     pub(crate) policy: Policy,
+    /// The instance seen first; of a function without type arguments the only one.
+    first: OnceCell<Instance>,
+    others: RwLock<Vec<Instance>>,
+}
+
+/// One instance of a function, by the type arguments of its own and of what it stands in.
+#[derive(Debug, Clone)]
+struct Instance {
+    path: &'static str,
+    types: Box<[&'static str]>,
+    identity: Identity,
+}
+
+impl Instance {
+    /// Compares where the names lie, not what they say: equal places are equal names, and an equal name
+    /// in another place only costs the slower way.
+    #[inline]
+    fn is(&self, path: &'static str, types: &[&'static str]) -> bool {
+        let same = |a: &str, b: &str| std::ptr::eq(a, b);
+        same(self.path, path)
+            && self.types.len() == types.len()
+            && self.types.iter().zip(types).all(|(a, b)| same(a, b))
+    }
 }
 
 impl CallSite {
@@ -76,6 +116,167 @@ impl CallSite {
         emitted: &'static str,
         policy: Policy,
     ) -> Self {
-        Self { module, function, emitted, policy }
+        Self {
+            module,
+            function,
+            emitted,
+            policy,
+            first: OnceCell::new(),
+            others: RwLock::new(Vec::new()),
+        }
+    }
+
+    /// The identity of the instance whose closure has the type name `path`, with the type arguments `types`.
+    #[inline]
+    pub(crate) fn identity(&self, path: &'static str, types: &[&'static str]) -> Identity {
+        match self.first.get() {
+            Some(first) if first.is(path, types) => first.identity,
+            _ => self.other_identity(path, types),
+        }
+    }
+
+    #[cold]
+    fn other_identity(&self, path: &'static str, types: &[&'static str]) -> Identity {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = others.iter().find(|known| known.is(path, types)) {
+            return known.identity;
+        }
+        drop(others);
+        let identity = self.intern(path, types);
+        let instance = Instance { path, types: types.into(), identity };
+        if let Err(instance) = self.first.set(instance) {
+            self.others.write().unwrap_or_else(PoisonError::into_inner).push(instance);
+        }
+        identity
+    }
+
+    fn intern(&self, path: &str, types: &[&str]) -> Identity {
+        let version = self.policy.version;
+        let Some(front) = front_of(path, self.emitted) else {
+            // Type names are for people, and a compiler may change how it writes them. Then the whole
+            // of it tells instances apart.
+            let name = self.policy.name.map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
+            return Identity::intern(&name, &[&[path], types].concat(), version);
+        };
+        match self.policy.name {
+            Some(name) => Identity::intern(name, &[&generics_of(front), types].concat(), version),
+            None => Identity::intern(&format!("{front}::{}", self.function), types, version),
+        }
+    }
+}
+
+/// What a function stands in, out of the type name of a closure inside it: `app::Repo<u8>` of
+/// `app::Repo<u8>::find<u16>::{{closure}}::{{closure}}`. The function's own type arguments are dropped, since
+/// some of them do not count.
+fn front_of<'p>(path: &'p str, function: &str) -> Option<&'p str> {
+    let mut front = path;
+    while let Some(outer) = front.strip_suffix("::{{closure}}") {
+        front = outer;
+    }
+    if front.ends_with('>') {
+        front = &front[..opening_of(front)?];
+    }
+    front.strip_suffix(function)?.strip_suffix("::")
+}
+
+/// Where the `<` lies that the `>` at the end of `text` closes.
+fn opening_of(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    for index in (0..bytes.len()).rev() {
+        match bytes[index] {
+            // The arrow of a function type.
+            b'>' if index > 0 && bytes[index - 1] == b'-' => {}
+            b'>' => depth += 1,
+            b'<' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(index);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The type arguments in a path, group by group: `<u8>` of `<app::Repo<u8> as app::Find>`.
+fn generics_of(path: &str) -> Vec<&str> {
+    let mut groups = Vec::new();
+    let mut rest = 0;
+    while let Some(open) = path[rest..].find('<').map(|at| rest + at) {
+        let follows_a_name = path[..open].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let close = (open + 1..=path.len())
+            .find(|&end| path[..end].ends_with('>') && opening_of(&path[open..end]) == Some(0));
+        match close {
+            Some(close) if follows_a_name => {
+                groups.push(&path[open + 1..close - 1]);
+                rest = close;
+            }
+            // A qualified path: its arguments are inside.
+            _ => rest = open + 1,
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_named_by_what_it_stands_in() {
+        for (path, front) in [
+            ("app::find::{{closure}}", "app"),
+            ("app::Repo<u8>::find::{{closure}}::{{closure}}", "app::Repo<u8>"),
+            ("app::find<fn(u8) -> u8, 4>::{{closure}}", "app"),
+            ("<app::Repo<u8> as app::Find>::find::{{closure}}", "<app::Repo<u8> as app::Find>"),
+            ("app::outer::{{closure}}::find::{{closure}}", "app::outer::{{closure}}"),
+        ] {
+            assert_eq!(front_of(path, "find"), Some(front), "{path}");
+        }
+        assert_eq!(front_of("something else", "find"), None);
+        assert_eq!(front_of("app::refind::{{closure}}", "find"), None);
+    }
+
+    #[test]
+    fn the_type_arguments_of_a_path_are_found_in_groups() {
+        assert_eq!(generics_of("app::Repo<alloc::vec::Vec<u8>>"), ["alloc::vec::Vec<u8>"]);
+        assert_eq!(generics_of("<app::Repo<u8> as app::Find<u16>>"), ["u8", "u16"]);
+        assert_eq!(generics_of("<app::Repo as app::Find>"), [""; 0]);
+        assert_eq!(generics_of("app"), [""; 0]);
+    }
+
+    #[test]
+    fn instances_of_one_function_are_told_apart() {
+        static SITE: CallSite = CallSite::new("app", "find", "find", Policy::new());
+
+        let a = SITE.identity("app::Repo<u8>::find::{{closure}}", &[]);
+        let b = SITE.identity("app::Repo<u16>::find::{{closure}}", &[]);
+
+        assert_eq!((a.name(), b.name()), ("app::Repo<u8>::find", "app::Repo<u16>::find"));
+        assert_eq!(SITE.identity("app::Repo<u8>::find::{{closure}}", &[]), a);
+        assert_eq!(SITE.identity("app::Repo<u16>::find::{{closure}}", &[]), b);
+    }
+
+    #[test]
+    fn the_functions_emitted_beside_share_the_identity() {
+        static F: CallSite = CallSite::new("app", "find", "find", Policy::new());
+        static ENTRY: CallSite = CallSite::new("app", "find", "find_entry", Policy::new());
+
+        let f = F.identity("app::Repo<u8>::find<u16>::{{closure}}::{{closure}}", &["u16"]);
+
+        assert_eq!(ENTRY.identity("app::Repo<u8>::find_entry<u16>::{{closure}}", &["u16"]), f);
+        assert_eq!(f.name(), "app::Repo<u8>::find<u16>");
+    }
+
+    #[test]
+    fn an_explicit_name_keeps_the_type_arguments() {
+        static SITE: CallSite = CallSite::new("app", "find", "find", Policy::new().name("menus"));
+
+        let of = |path| SITE.identity(path, &[]).name();
+
+        assert_eq!(of("app::Repo::find::{{closure}}"), "menus");
+        assert_eq!(of("app::Repo<u8>::find::{{closure}}"), "menus<u8>");
     }
 }

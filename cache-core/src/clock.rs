@@ -19,6 +19,7 @@ use timer::Timer;
 pub(crate) struct Tick(u64);
 
 impl Tick {
+    #[cfg(test)]
     pub(crate) const MAX: Self = Self(u64::MAX);
 
     pub(crate) const fn from_raw(raw: u64) -> Self {
@@ -53,6 +54,7 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
+    #[cfg_attr(not(any(test, feature = "testing")), expect(dead_code, reason = "tests alone stop the time"))]
     Manual(Arc<Manual>),
 }
 

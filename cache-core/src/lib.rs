@@ -1,17 +1,28 @@
-//! The engine of Larder.
+//! The engine of Larder: keys, tiers, flights and epochs.
+//!
+//! Programs use it through the facade, `larder`.
+
 #[doc(hidden)]
 pub mod __private;
 mod answer;
 mod call_site;
+mod chance;
+mod clock;
 pub mod codec;
+mod engine;
+mod entry;
 mod error;
+mod event;
 pub mod key;
+mod local;
 mod storage;
+mod sync;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
+pub use clock::Clock;
+pub use engine::{Cache, CacheBuilder, Entry, Options, Peek};
 pub use error::{Error, ErrorKind};
-pub use key::Tag;
-
-/// Stub.
-pub struct Cache;
-/// Typed handle to one entry. Stub.
-pub struct Entry<R>(std::marker::PhantomData<R>);
+pub use event::{FunctionStats, Misses, Stats, Timing};
+pub use key::{Key, Tag};
+pub use local::Local;

@@ -3,23 +3,26 @@
 //! The same method-lookup device as in [`answer`](crate::answer) picks the storage: a blanket
 //! implementation would make the compiler complain about `Serialize` alone and hide the second way out.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, SharingProbe, StorageProbe};
 
 /// How values of one type are kept. Zero-sized; chosen once per call site.
-pub trait Storage<V>: Copy + Send + Sync + 'static {
+pub trait Storage<V>: Copy + Default + Send + Sync + 'static {
     /// The encoded size of a value in bytes, or `None` where it cannot be encoded.
     fn encoded_size(self, value: &V) -> Option<usize>;
 }
 
 /// Values that every tier can keep: `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Encoded;
 
 /// Values that only the local tier keeps: `Clone + Send + Sync + 'static`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct LocalOnly;
 
 impl<V: Serialize + DeserializeOwned> Storage<V> for Encoded {
@@ -137,8 +140,18 @@ pub fn fitting<A, S: Fits<A>>(answer: A, storage: S) -> S::Answer {
     storage.fit(answer)
 }
 
-/// How followers get the leader's error: a clone of it, or a computation of their own.
-pub type Sharing<E> = Option<fn(&E) -> E>;
+/// How followers get the leader's error: a clone of it, or (`None`) a computation of their own.
+pub type Sharing<E> = Option<Shared<E>>;
+
+/// The two ends of handing an error on.
+#[derive(Debug)]
+pub struct Shared<E> {
+    pub(crate) pack: fn(&E) -> Packed,
+    pub(crate) unpack: fn(&Packed) -> Option<E>,
+}
+
+/// An error on its way from a leader to its followers, who may be other callers of the same function only.
+pub(crate) type Packed = Arc<dyn Any + Send + Sync>;
 
 /// First choice of the sharing probe: the error is `Clone`.
 pub trait SharesErrors<E> {
@@ -148,7 +161,10 @@ pub trait SharesErrors<E> {
 
 impl<E: Clone + Send + Sync + 'static> SharesErrors<E> for &SharingProbe<E> {
     fn sharing(&self) -> Sharing<E> {
-        Some(E::clone)
+        Some(Shared {
+            pack: |error| Arc::new(error.clone()),
+            unpack: |packed| packed.downcast_ref().cloned(),
+        })
     }
 }
 

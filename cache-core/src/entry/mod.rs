@@ -26,8 +26,6 @@ pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
     stamps: Stamps,
     /// For counting, without a lookup by name.
     pub(crate) function: Arc<Function>,
-    /// What the value took to compute.
-    pub(crate) cost: Duration,
     pub(crate) weight: u64,
     pub(crate) value: V,
 }
@@ -39,15 +37,14 @@ pub(crate) struct Header {
     pub(crate) lifetime: Lifetime,
     pub(crate) stamps: Stamps,
     pub(crate) function: Arc<Function>,
-    pub(crate) cost: Duration,
     pub(crate) weight: u64,
 }
 
 impl<V> StoredEntry<V> {
     pub(crate) fn new(header: Header, value: V) -> Self {
-        let Header { created, lifetime, stamps, function, cost, weight } = header;
+        let Header { created, lifetime, stamps, function, weight } = header;
         let fresh_until = AtomicU64::new(created.later(lifetime.fresh).raw());
-        Self { fresh_until, created, stamps, function, cost, weight, value }
+        Self { fresh_until, created, stamps, function, weight, value }
     }
 
     /// What an entry of this type takes beside its value's own heap, in bytes.
@@ -83,10 +80,5 @@ impl StoredEntry {
     /// The time since the value was stored.
     pub(crate) fn age(&self, now: Tick) -> Duration {
         now.since(self.created)
-    }
-
-    /// The heap of the tags' stamps, in bytes.
-    pub(crate) fn is_local_to(&self, function: &Arc<Function>) -> bool {
-        Arc::ptr_eq(&self.function, function)
     }
 }

@@ -265,8 +265,3 @@ impl Lifecycle<HashedKey, Arc<StoredEntry>> for Evictions {
         evicted.push((key, entry));
     }
 }
-
-/// What one entry takes in the index beside its own allocation, in bytes.
-pub(crate) const fn index_overhead() -> usize {
-    size_of::<HashedKey>() + size_of::<Arc<StoredEntry>>()
-}

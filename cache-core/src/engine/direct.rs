@@ -1,0 +1,181 @@
+//! Caching without the macro.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Cache;
+use super::fetch::{self, Plan};
+use super::handle::Entry;
+use crate::answer::{Answer, Fallible, Plain};
+use crate::clock::Stopwatch;
+use crate::entry::{MissReason, Remember};
+use crate::event::stats::{Happening, sample};
+use crate::key::{Key, Tag};
+use crate::storage::{Encoded, Sharing};
+
+/// Options of one direct call.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::Options;
+///
+/// let options = Options::ttl(Duration::from_secs(3600)).tags(["menu"]).stagger(0.1);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    remember: Remember,
+    tags: Vec<Tag>,
+}
+
+impl Options {
+    /// Keeps values for `ttl`. Zero bypasses the cache.
+    pub fn ttl(ttl: Duration) -> Self {
+        Self { remember: Remember { ttl, ..Remember::default() }, tags: Vec::new() }
+    }
+
+    /// Keeps values in the local tier for no longer than `ttl`.
+    #[must_use]
+    pub fn local_ttl(mut self, ttl: Duration) -> Self {
+        self.remember.local_ttl = Some(ttl);
+        self
+    }
+
+    /// Shortens the ttl by a random share of up to `share` at each fill. 0 to 1; what is outside is taken as
+    /// the nearer end. Default: 0.
+    #[must_use]
+    pub fn stagger(mut self, share: f64) -> Self {
+        self.remember.stagger = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// Adds tags.
+    #[must_use]
+    pub fn tags<T: Into<Tag>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// What the direct verbs can store: the bounds of every tier.
+pub trait Value: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
+
+impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Value for V {}
+
+impl Cache {
+    /// Returns what is stored under `key`, or computes and stores it; of many at once one computes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, Options};
+    /// use cache_core::key::Key;
+    ///
+    /// # async fn example(cache: &Cache) -> Result<(), cache_core::Error> {
+    /// let key = Key::of("menu", 42)?;
+    /// let options = Options::ttl(Duration::from_secs(3600)).tags(["menu"]);
+    /// let menu: String = cache.get_or_compute(&key, &options, || async { "soup".to_owned() }).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the computation, if this call leads; another caller that waits takes over.
+    pub async fn get_or_compute<V, B, F>(&self, key: &Key, options: &Options, compute: B) -> V
+    where
+        V: Value,
+        B: FnOnce() -> F,
+        F: Future<Output = V>,
+    {
+        self.answer(Plain::new(), key, options, None, compute).await
+    }
+
+    /// The same for a computation that can fail: an `Err` passes through and is not stored. Callers that
+    /// waited for a computation that failed compute for themselves.
+    ///
+    /// # Errors
+    ///
+    /// Those of `compute` alone: a broken cache never breaks the computation.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_compute`](Self::get_or_compute).
+    pub async fn try_get_or_compute<V, E, B, F>(&self, key: &Key, options: &Options, compute: B) -> Result<V, E>
+    where
+        V: Value,
+        B: FnOnce() -> F,
+        F: Future<Output = Result<V, E>>,
+    {
+        self.answer(Fallible::new(), key, options, None, compute).await
+    }
+
+    async fn answer<A, B, F>(
+        &self,
+        answer: A,
+        key: &Key,
+        options: &Options,
+        sharing: Sharing<A::Error>,
+        compute: B,
+    ) -> A::Output
+    where
+        A: Answer,
+        A::Value: Value,
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
+        if self.0.is_disabled || options.remember.ttl.is_zero() {
+            self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
+            return compute().await;
+        }
+        let reason = match self.look_up(key, sample(&self.0.clock)) {
+            Ok(value) => return answer.restore(value),
+            Err(reason) => reason,
+        };
+        let plan = Plan {
+            key: key.clone(),
+            remember: options.remember,
+            tags: options.tags.clone(),
+            answer,
+            storage: Encoded,
+            sharing,
+            store_if: |_: &A::Value| true,
+        };
+        Box::pin(fetch::fetch(self, reason, plan, compute)).await
+    }
+
+    /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call.
+    ///
+    /// # Errors
+    ///
+    /// None in process.
+    pub async fn get<V: Value>(&self, key: &Key) -> Result<Option<V>, crate::Error> {
+        if self.0.is_disabled {
+            self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
+            return Ok(None);
+        }
+        let timer: Option<Stopwatch> = sample(&self.0.clock);
+        match self.look_up(key, timer) {
+            Ok(value) => Ok(Some(value)),
+            Err(reason) => {
+                let reason: MissReason = reason;
+                self.0.functions.of(key.identity()).counters.count(Happening::Miss(reason));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Stores `value` under `key`. With a ttl of zero it removes what is there.
+    ///
+    /// A computation in flight began before and is not stored over it.
+    ///
+    /// # Errors
+    ///
+    /// None in process.
+    pub async fn put<V: Value>(&self, key: &Key, value: V, options: &Options) -> Result<(), crate::Error> {
+        let tags = options.tags.clone();
+        let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, Plain::new(), Encoded);
+        entry.put(value).await
+    }
+}

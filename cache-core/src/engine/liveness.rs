@@ -1,0 +1,85 @@
+//! Waiting for a leader that may never be polled again.
+//!
+//! A leader that is dropped wakes its followers. One that is kept but no longer polled does not: its runtime
+//! stands still, or it sits in a `select!` whose other arm waits for the same key ("futurelock"). So a leader
+//! shows that it lives whenever it is polled, sees to it that it is polled, and followers do not wait for one
+//! that has shown nothing for [`LEASE`].
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::flight::{Bearing, Follow, Lead};
+use super::{Cache, Landing};
+use crate::key::Key;
+use crate::local::epochs::Stamps;
+
+/// How long a leader that is no longer polled can delay its followers.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The looks of a follower at its leader within a lease.
+const LOOKS: u32 = 4;
+
+/// Beats of a leader within a lease: more than looks, so that each look finds one.
+const BEATS: u32 = 10;
+
+/// How a wait ended.
+pub(super) enum Waited {
+    Landed(Landing),
+    /// The leader went away, or stopped being polled.
+    Abandoned,
+}
+
+/// Waits for the landing of a flight.
+///
+/// # Cancel safety
+///
+/// Dropping the future takes the follower off the flight.
+pub(super) async fn wait(cache: &Cache, key: &Key, follow: Follow<Stamps, Landing>) -> Waited {
+    let mut follow = pin!(follow);
+    let mut sleep = Box::pin(cache.0.clock.sleep(LEASE / LOOKS));
+    let (mut beats, mut silent) = (follow.beats(), 0);
+    let waited = poll_fn(|context| {
+        if let Poll::Ready(landing) = follow.as_mut().poll(context) {
+            return Poll::Ready(landing.map_or(Waited::Abandoned, Waited::Landed));
+        }
+        while sleep.as_mut().poll(context).is_ready() {
+            let seen = follow.beats();
+            silent = if seen == beats { silent + 1 } else { 0 };
+            beats = seen;
+            if silent >= LOOKS {
+                return Poll::Ready(Waited::Abandoned);
+            }
+            sleep.set(cache.0.clock.sleep(LEASE / LOOKS));
+        }
+        Poll::Pending
+    })
+    .await;
+    if silent >= LOOKS {
+        cache.0.flights.give_up(key, &follow);
+    }
+    waited
+}
+
+/// Runs a leader's computation and shows that it lives.
+pub(super) async fn keep<B: Bearing, F: Future>(
+    cache: &Cache,
+    lead: &Lead<'_, Key, B, Landing>,
+    body: F,
+) -> F::Output {
+    let mut body = pin!(body);
+    let mut sleep = None;
+    poll_fn(|context| {
+        lead.beat();
+        if let Poll::Ready(output) = body.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        let sleep = sleep.get_or_insert_with(|| Box::pin(cache.0.clock.sleep(LEASE / BEATS)));
+        while sleep.as_mut().poll(context).is_ready() {
+            sleep.set(cache.0.clock.sleep(LEASE / BEATS));
+        }
+        Poll::Pending
+    })
+    .await
+}

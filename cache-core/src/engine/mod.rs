@@ -1,0 +1,171 @@
+//! The engine: the cache and the path of a call through it, one step a file.
+
+mod builder;
+mod call;
+mod computing;
+mod current;
+mod direct;
+mod fetch;
+mod fill;
+mod flight;
+mod function;
+mod handle;
+mod invalidate;
+mod liveness;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::CacheBuilder;
+pub use call::Call;
+pub use current::{CacheRef, current, given};
+pub use direct::Options;
+pub(crate) use function::Function;
+pub use handle::{Entry, Peek};
+
+use crate::chance::Chance;
+use crate::clock::{Clock, Sweep};
+use crate::entry::StoredEntry;
+use crate::event::Stats;
+use crate::key::{Key, SecretKey};
+use crate::local::epochs::{EpochTable, Stamps};
+use crate::local::{Local, LocalTier};
+use crate::storage::Packed;
+use flight::{Bearing, Flights};
+use function::Functions;
+
+/// A cache. Cheap to clone; clones are one cache.
+///
+/// Cached functions use the [installed](Cache::install) one, or that of the [scope](Cache::scope) they run
+/// in, or the one that `cache = EXPR` names. Without any of these a default with a local tier of 64 MiB.
+///
+/// ```
+/// use cache_core::{Cache, Local};
+///
+/// # async fn example() -> Result<(), cache_core::Error> {
+/// let cache = Cache::builder().local(Local::bytes(256 << 20)).build()?;
+/// cache.install()?;
+/// cache.invalidate_tags(["menu"]).await?;
+/// println!("{}", cache.stats());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+pub(crate) struct Inner {
+    prefix: String,
+    is_disabled: bool,
+    tier: LocalTier,
+    limit: Local,
+    clock: Clock,
+    secret_key: SecretKey,
+    chance: Chance,
+    epochs: EpochTable,
+    functions: Functions,
+    flights: Flights<Key, Stamps, Landing>,
+}
+
+/// What a leader leaves its followers.
+#[derive(Clone)]
+enum Landing {
+    /// A value, whether it was stored or not.
+    Value(Arc<StoredEntry>),
+    /// An error that followers can have, too.
+    Error(Packed),
+    /// An error that cannot be cloned: each follower computes for itself.
+    NotShared,
+}
+
+impl Bearing for Stamps {
+    fn is_current(&self) -> bool {
+        self.currency() == crate::local::epochs::Currency::Current
+    }
+}
+
+/// Parts of the table of flights, so that threads seldom meet.
+const FLIGHT_SHARDS: usize = 64;
+
+impl Inner {
+    /// Everything at its smallest, for others to fill in.
+    fn empty() -> Self {
+        Self {
+            prefix: "larder".to_owned(),
+            is_disabled: true,
+            tier: LocalTier::new(&Local::bytes(0)),
+            limit: Local::bytes(0),
+            clock: Clock::system(),
+            secret_key: SecretKey::from([0; 32]),
+            chance: Chance::seeded(0),
+            epochs: EpochTable::default(),
+            functions: Functions::default(),
+            flights: Flights::new(FLIGHT_SHARDS),
+        }
+    }
+}
+
+impl Sweep for Inner {
+    fn sweep(&self) {
+        self.tier.sweep(self.clock.now());
+        self.epochs.sweep();
+    }
+}
+
+impl Default for Cache {
+    /// A local tier of 64 MiB.
+    fn default() -> Self {
+        // Cannot fail: the defaults are fine.
+        #[expect(clippy::unwrap_used)]
+        Self::builder().build().unwrap()
+    }
+}
+
+impl Cache {
+    /// A cache that stores nothing and joins nothing: every call computes. For tests, and to switch caching
+    /// off without touching a call site.
+    ///
+    /// Calls are counted as `bypassed`.
+    pub fn disabled() -> Self {
+        Self(Arc::new(Inner::empty()))
+    }
+
+    /// The prefix that names this cache.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    /// The statistics up to now. Takes microseconds; what other threads count meanwhile may be in or not.
+    pub fn stats(&self) -> Stats {
+        let functions = self.0.functions.all();
+        Stats {
+            functions: functions.iter().map(|function| function.counters.report(function.title())).collect(),
+            local_entries: self.0.tier.len(),
+            local_weight: self.0.tier.weight(),
+            local_capacity: self.0.tier.capacity(),
+            evictions: self.0.tier.evictions(),
+        }
+    }
+
+    /// Drops from the local tier what has expired or was invalidated. Happens by itself every 30 s.
+    ///
+    /// Takes time in proportion to the number of entries; calls go on meanwhile.
+    pub fn sweep(&self) {
+        Sweep::sweep(&*self.0);
+    }
+
+    /// Computations that run now: 0 when no call is under way, whatever became of those before.
+    pub fn computations_in_flight(&self) -> usize {
+        self.0.flights.len()
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("prefix", &self.0.prefix)
+            .field("is_disabled", &self.0.is_disabled)
+            .field("local", &self.0.limit)
+            .field("clock", &self.0.clock)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! What tests of cached code use.
+
+pub use crate::clock::ManualClock;

@@ -22,7 +22,7 @@ fn uncached(model: &Model) -> TokenStream {
     let (vis, block) = (&function.vis, &function.block);
     let mut sig = function.sig.clone();
     sig.ident = signature::sibling_name(function, "uncached");
-    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig #block)
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #[allow(dead_code)] #vis #sig #block)
 }
 
 /// Computes now and stores.
@@ -50,6 +50,7 @@ fn refresh(model: &Model) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*
+        #[allow(dead_code)]
         #vis #sig {
             #call
             #tags
@@ -76,7 +77,7 @@ fn entry(model: &Model) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*
-        #[allow(unused_variables)]
+        #[allow(dead_code, unused_variables)]
         #vis fn #name #generics (#inputs) -> #facade::Entry<#output> #where_clause {
             #call
             #tags

@@ -1,0 +1,326 @@
+//! The options between the parentheses of `#[cached(..)]`, each with its place.
+
+mod name;
+mod value;
+
+pub(crate) use name::ArgumentName;
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, Ident, LitStr, Path, Token};
+
+use crate::diag::{Diagnostics, listed, nearest};
+use crate::duration::Time;
+use crate::scan::plain;
+use crate::template::Template;
+
+/// The options, in the order of the documentation.
+pub(crate) const OPTIONS: [&str; 17] = [
+    "ttl",
+    "tags",
+    "stagger",
+    "skip",
+    "secret",
+    "key",
+    "name",
+    "version",
+    "when",
+    "store_if",
+    "none_ttl",
+    "err_ttl",
+    "tier",
+    "local_ttl",
+    "cache",
+    "in_trait",
+    "crate",
+];
+
+/// Options that an issue to come will fill, and what to write until then.
+const NOT_YET: [(&str, &str); 7] = [
+    (
+        "refresh",
+        "remove it; the first call after the ttl computes anew, and `f_refresh(..)` does so when you say",
+    ),
+    (
+        "grace",
+        "remove it; a value is served until its ttl ends: write a longer `ttl`",
+    ),
+    (
+        "timeout",
+        "remove it, and put the time limit into the function's body",
+    ),
+    (
+        "tags_from",
+        "remove it; write tags over the arguments: `tags = [\"menu:{id}\"]`",
+    ),
+    (
+        "lease",
+        "remove it; the computation of another process is not waited for",
+    ),
+    (
+        "policy",
+        "remove it, and write its options one by one: `ttl = 3600, stagger`",
+    ),
+    ("each", "remove it; the answer is cached as one value"),
+];
+
+/// An option's value and the word that introduced it.
+pub(crate) struct Given<T> {
+    pub(crate) option: Ident,
+    pub(crate) value: T,
+}
+
+/// One element of `tags = [..]`.
+pub(crate) enum TagOption {
+    /// A literal, perhaps with placeholders.
+    Template(Template),
+    /// Any other expression.
+    Expr(Expr),
+}
+
+/// What was written between the parentheses.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Given<Time>>,
+    pub(crate) tags: Option<Given<Vec<TagOption>>>,
+    pub(crate) stagger: Option<Given<f64>>,
+    pub(crate) skip: Option<Given<Vec<ArgumentName>>>,
+    pub(crate) secret: Option<Given<Vec<ArgumentName>>>,
+    pub(crate) key: Option<Given<Vec<Expr>>>,
+    pub(crate) name: Option<Given<LitStr>>,
+    pub(crate) version: Option<Given<u32>>,
+    pub(crate) when: Option<Given<Expr>>,
+    pub(crate) store_if: Option<Given<Expr>>,
+    pub(crate) none_ttl: Option<Given<Time>>,
+    pub(crate) err_ttl: Option<Given<Time>>,
+    pub(crate) local_ttl: Option<Given<Time>>,
+    pub(crate) tier_local: Option<Given<()>>,
+    pub(crate) cache: Option<Given<Expr>>,
+    pub(crate) in_trait: Option<Given<()>>,
+    pub(crate) krate: Option<Given<Path>>,
+    /// Words that introduced an option, in vain or not.
+    seen: Vec<String>,
+}
+
+impl Options {
+    /// Reads all options; each mistake is reported and the reading goes on behind it.
+    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut options = Self::default();
+        let parser = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                if let Err(mistake) = options.parse_one(input, diagnostics) {
+                    diagnostics.absorb(mistake);
+                    skip_value(input)?;
+                }
+                seek_next_option(input, diagnostics)?;
+            }
+            Ok(())
+        };
+        let read = parser.parse2(tokens);
+        if let Err(mistake) = read {
+            diagnostics.absorb(mistake);
+        }
+        options
+    }
+
+    /// Whether an option was written, be its value right or wrong.
+    pub(crate) fn mentions(&self, option: &str) -> bool {
+        self.seen.iter().any(|seen| seen == option)
+    }
+
+    fn parse_one(&mut self, input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<()> {
+        let option = input.call(Ident::parse_any).map_err(|error| {
+            syn::Error::new(
+                error.span(),
+                "expected an option: write `#[cached(ttl = 3600, tags = [\"menu\"])]`",
+            )
+        })?;
+        let word = plain(&option);
+        if self.mentions(&word) {
+            diagnostics.report(&option, format!("`{word}` is given twice: keep one of them"));
+            return skip_value(input);
+        }
+        self.seen.push(word.clone());
+        if let Some((_, instead)) = NOT_YET.iter().find(|(name, _)| *name == word) {
+            diagnostics.report(&option, format!("`{word}` is not supported yet: {instead}"));
+            return skip_value(input);
+        }
+        match word.as_str() {
+            "ttl" => self.ttl = keep(option, value::time(&word, input)?),
+            "local_ttl" => self.local_ttl = keep(option, value::constant_time(&word, input)?),
+            "none_ttl" => self.none_ttl = keep(option, value::constant_time(&word, input)?),
+            "err_ttl" => self.err_ttl = keep(option, value::constant_time(&word, input)?),
+            "tags" => self.tags = keep(option, value::tags(input, diagnostics)?),
+            "stagger" => self.stagger = keep(option, value::share(input)?),
+            "skip" => self.skip = keep(option.clone(), value::names(&option, input, "db")?),
+            "secret" => self.secret = keep(option.clone(), value::names(&option, input, "token")?),
+            "key" => self.key = keep(option, value::key(input)?),
+            "name" => self.name = keep(option, value::name(input)?),
+            "version" => self.version = keep(option, value::version(input)?),
+            "when" => self.when = keep(option, value::expr(input, "when = id != 0")?),
+            "store_if" => {
+                self.store_if = keep(
+                    option,
+                    value::expr(input, "store_if = |value| !value.is_empty()")?,
+                )
+            }
+            "cache" => self.cache = keep(option, value::expr(input, "cache = self.cache")?),
+            "tier" => {
+                value::tier(input)?;
+                self.tier_local = keep(option, ());
+            }
+            "in_trait" => self.in_trait = keep(option, ()),
+            "crate" => self.krate = keep(option, value::path(input)?),
+            _ => {
+                let known = OPTIONS.into_iter().chain(NOT_YET.map(|(name, _)| name));
+                let fix = match nearest(&word, known) {
+                    Some(near) => format!("write `{near}`"),
+                    None => format!("write one of {}", listed(OPTIONS)),
+                };
+                diagnostics.report(
+                    &option,
+                    format!("`{word}` is not an option of `#[cached]`: {fix}"),
+                );
+                return skip_value(input);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An expression without the parentheses and invisible groups around it.
+pub(crate) fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => bare(&group.expr),
+        Expr::Paren(paren) if paren.attrs.is_empty() => bare(&paren.expr),
+        _ => expr,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it fills an optional field")]
+fn keep<T>(option: Ident, value: T) -> Option<Given<T>> {
+    Some(Given { option, value })
+}
+
+/// Passes over the value of an option that was refused.
+fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !at_next_option(input) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+/// Moves behind the comma that ends an option, after complaining about what stands before it.
+fn seek_next_option(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<()> {
+    if !input.is_empty() && !input.peek(Token![,]) {
+        let rest = input.fork().parse::<TokenTree>()?;
+        diagnostics.report(rest, "expected `,`: write a comma between options");
+    }
+    skip_value(input)?;
+    input.parse::<Option<Token![,]>>()?;
+    Ok(())
+}
+
+/// Whether a comma follows, and an option or nothing behind it.
+fn at_next_option(input: ParseStream<'_>) -> bool {
+    if !input.peek(Token![,]) {
+        return false;
+    }
+    let ahead = input.fork();
+    let behind = ahead.parse::<Token![,]>().and_then(|_| {
+        if ahead.is_empty() {
+            Ok(None)
+        } else {
+            ahead.call(Ident::parse_any).map(Some)
+        }
+    });
+    match behind {
+        Ok(None) => true,
+        Ok(Some(_)) => {
+            ahead.is_empty()
+                || ahead.peek(Token![=]) && !ahead.peek(Token![==])
+                || ahead.peek(syn::token::Paren)
+                || ahead.peek(Token![,])
+        }
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn parse(tokens: TokenStream) -> (Options, Vec<String>) {
+        let mut diagnostics = Diagnostics::default();
+        let options = Options::parse(tokens, &mut diagnostics);
+        (options, diagnostics.messages())
+    }
+
+    #[test]
+    fn all_options_are_read() {
+        let (options, mistakes) = parse(quote!(
+            ttl = "1h 30m",
+            tags = ["menu", "restaurant:{id}", TAG],
+            stagger,
+            skip(db, self, _),
+            secret(token),
+            key = (self.tenant, id),
+            name = "menus",
+            version = 2,
+            when = id != 0,
+            store_if = |value| !value.is_empty(),
+            none_ttl = "30s",
+            err_ttl = 5,
+            tier = local,
+            local_ttl = LOCAL,
+            cache = self.cache,
+            in_trait,
+            crate = my::larder,
+        ));
+
+        assert_eq!(mistakes, [""; 0]);
+        assert!(OPTIONS.iter().all(|option| options.mentions(option)));
+        assert_eq!(
+            options
+                .ttl
+                .and_then(|ttl| ttl.value.constant())
+                .map(|ttl| ttl.as_secs()),
+            Some(5_400)
+        );
+        assert_eq!(options.tags.map(|tags| tags.value.len()), Some(3));
+        assert_eq!(options.key.map(|key| key.value.len()), Some(2));
+        assert_eq!(options.stagger.map(|stagger| stagger.value), Some(0.1));
+    }
+
+    #[test]
+    fn every_mistake_is_found_and_reading_goes_on_behind_it() {
+        let (options, mistakes) = parse(quote!(
+            ttl,
+            tll = 3,
+            stagger = 2.0,
+            refresh(after = 0.8, idle = "1h"),
+            skip(),
+            version = "x",
+            name = "a b",
+            tier = x,
+            stagger = 0.5,
+            key = (a, b)
+        ));
+
+        assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
+        assert!(
+            options.key.is_some(),
+            "the last option is read in spite of all before it"
+        );
+    }
+
+    #[test]
+    fn what_follows_a_value_is_a_mistake() {
+        let (_, mistakes) = parse(quote!(ttl = 3600 tags = ["menu"]));
+
+        assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    }
+}

@@ -1,0 +1,223 @@
+//! The values of options, each read in its own way.
+
+use syn::parse::ParseStream;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Expr, Ident, Lit, LitStr, Path, Token};
+
+use super::{ArgumentName, TagOption, bare};
+use crate::diag::Diagnostics;
+use crate::duration::Time;
+use crate::template::Template;
+
+/// What `stagger` alone means: up to a tenth of the ttl.
+const USUAL_SHARE: f64 = 0.1;
+
+/// `= EXPR`.
+pub(super) fn expr(input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
+    let expected = |input: ParseStream<'_>| input.error(format!("expected a value: write `{example}`"));
+    if !input.peek(Token![=]) {
+        return Err(expected(input));
+    }
+    input.parse::<Token![=]>()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(expected(input));
+    }
+    input.parse()
+}
+
+pub(super) fn time(option: &str, input: ParseStream<'_>) -> syn::Result<Time> {
+    let expr = expr(input, &format!("{option} = 3600` or `{option} = \"1h 30m\""))?;
+    if let Expr::Closure(_) = bare(&expr) {
+        return Err(syn::Error::new_spanned(
+            &expr,
+            format!(
+                "`{option} = |value| ..` is not supported yet: write a duration, `{option} = 3600` or `{option} = \"1h\"`"
+            ),
+        ));
+    }
+    Time::from_expr(option, &expr)
+}
+
+/// A time that goes into the static record of the function.
+pub(super) fn constant_time(option: &str, input: ParseStream<'_>) -> syn::Result<Time> {
+    time(option, input)
+}
+
+pub(super) fn tags(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<Vec<TagOption>> {
+    let list = expr(input, "tags = [\"menu\", \"restaurant:{restaurant_id}\"]")?;
+    let elements = match bare(&list) {
+        Expr::Array(array) => &array.elems,
+        _ => {
+            return Err(syn::Error::new_spanned(
+                &list,
+                "tags are a list: write `tags = [\"menu\", \"restaurant:{restaurant_id}\"]`",
+            ));
+        }
+    };
+    let mut tags = Vec::new();
+    for element in elements {
+        match text(element) {
+            Some(literal) => match Template::parse(literal) {
+                Ok(template) => tags.push(TagOption::Template(template)),
+                Err(mistakes) => {
+                    mistakes
+                        .iter()
+                        .for_each(|mistake| diagnostics.report(literal, mistake));
+                }
+            },
+            None if matches!(bare(element), Expr::Lit(_)) => {
+                diagnostics.report(element, "a tag is a text: write `tags = [\"menu\"]`");
+            }
+            None => tags.push(TagOption::Expr(element.clone())),
+        }
+    }
+    Ok(tags)
+}
+
+pub(super) fn share(input: ParseStream<'_>) -> syn::Result<f64> {
+    if !input.peek(Token![=]) {
+        return Ok(USUAL_SHARE);
+    }
+    let value = expr(input, "stagger = 0.2")?;
+    let share = match bare(&value) {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Float(share) => share.base10_parse::<f64>().ok(),
+            Lit::Int(share) => share.base10_parse::<f64>().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    match share {
+        Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err(syn::Error::new_spanned(
+            &value,
+            "a share of the ttl, above 0 and up to 1: write `stagger = 0.2`, or `stagger` for 0.1",
+        )),
+    }
+}
+
+pub(super) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Vec<ArgumentName>> {
+    if !input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(
+            option.span(),
+            format!("expected names of arguments: write `{option}({example})`"),
+        ));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    let names = Punctuated::<ArgumentName, Token![,]>::parse_terminated(&content)?;
+    if names.is_empty() {
+        return Err(syn::Error::new(
+            option.span(),
+            format!("`{option}()` names no argument: write `{option}({example})`, or remove it"),
+        ));
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// The key parts: the elements of a tuple, or the one expression.
+pub(super) fn key(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
+    let value = expr(input, "key = (self.tenant, id)")?;
+    Ok(match bare(&value) {
+        Expr::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
+        _ => vec![value],
+    })
+}
+
+pub(super) fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
+    let value = expr(input, "name = \"menus\"")?;
+    let Some(name) = text(&value) else {
+        return Err(syn::Error::new_spanned(
+            &value,
+            "a name is a text: write `name = \"menus\"`",
+        ));
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    match name.value() {
+        value if value.is_empty() => Err(syn::Error::new(
+            name.span(),
+            "an empty name: write `name = \"menus\"`, or remove it to use the function's path",
+        )),
+        value => match value.chars().find(|c| !allowed(*c)) {
+            Some(c) => Err(syn::Error::new(
+                name.span(),
+                format!(
+                    "a name cannot contain {c:?}: write letters, digits, `_`, `.`, `/` and `-`, as in `name = \"app/menus\"`"
+                ),
+            )),
+            None => Ok(name.clone()),
+        },
+    }
+}
+
+pub(super) fn version(input: ParseStream<'_>) -> syn::Result<u32> {
+    let value = expr(input, "version = 2")?;
+    let version = match bare(&value) {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Int(version) => version.base10_parse::<u32>().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    version.ok_or_else(|| {
+        syn::Error::new_spanned(
+            &value,
+            "a version is a whole number from 0 to 4294967295: write `version = 2`",
+        )
+    })
+}
+
+pub(super) fn tier(input: ParseStream<'_>) -> syn::Result<()> {
+    let value = expr(input, "tier = local")?;
+    let word = match bare(&value) {
+        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+        _ => None,
+    };
+    match word.as_deref() {
+        Some("local") => Ok(()),
+        Some("shared") => Err(syn::Error::new(
+            value.span(),
+            "`tier = shared` is not supported yet: remove it, or write `tier = local`",
+        )),
+        _ => Err(syn::Error::new_spanned(
+            &value,
+            "not a tier: write `tier = local`, or remove it for every tier",
+        )),
+    }
+}
+
+pub(super) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+    if !input.peek(Token![=]) {
+        return Err(input.error("expected the path of the facade: write `crate = my_app::larder`"));
+    }
+    input.parse::<Token![=]>()?;
+    // A path that a `macro_rules!` hands over comes in an invisible group, which only an expression unpacks.
+    match input.fork().call(Path::parse_mod_style) {
+        Ok(_) => input.call(Path::parse_mod_style),
+        Err(_) => match input.parse::<Expr>() {
+            Ok(expr) => match bare(&expr) {
+                Expr::Path(path) => Ok(path.path.clone()),
+                _ => Err(syn::Error::new_spanned(
+                    &expr,
+                    "not a path: write `crate = my_app::larder`",
+                )),
+            },
+            Err(error) => Err(syn::Error::new(
+                error.span(),
+                "not a path: write `crate = my_app::larder`",
+            )),
+        },
+    }
+}
+
+/// The text literal that an expression is.
+fn text(expr: &Expr) -> Option<&LitStr> {
+    match bare(expr) {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Str(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}

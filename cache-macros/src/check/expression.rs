@@ -1,0 +1,100 @@
+//! Rules about the expressions in options: they are evaluated before the function, and cannot wait or return.
+
+use syn::visit::Visit;
+use syn::{Expr, ExprAsync, ExprAwait, ExprClosure, ExprReturn, ExprTry, Item};
+
+use crate::args::{Options, TagOption};
+use crate::diag::Diagnostics;
+use crate::duration::Time;
+use crate::item::Function;
+use crate::scan::Names;
+
+pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
+    let times = options.ttl.iter().map(|ttl| &ttl.value).filter_map(expr_of);
+    let tags = options
+        .tags
+        .iter()
+        .flat_map(|tags| &tags.value)
+        .filter_map(|tag| match tag {
+            TagOption::Expr(expr) => Some(expr),
+            TagOption::Template(_) => None,
+        });
+    let keys = options.key.iter().flat_map(|key| &key.value);
+    let others = [&options.when, &options.cache]
+        .into_iter()
+        .flatten()
+        .map(|given| &given.value);
+    for expr in times.chain(tags).chain(keys).chain(others) {
+        Detours(diagnostics).visit_expr(expr);
+    }
+    constants(function, options, diagnostics);
+}
+
+fn expr_of(time: &Time) -> Option<&Expr> {
+    match time {
+        Time::Expr(expr) => Some(expr),
+        Time::Constant(_) => None,
+    }
+}
+
+/// `none_ttl`, `err_ttl` and `local_ttl` sit in a static, which sees neither arguments nor `Self`.
+fn constants(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
+    let words = function.words();
+    for given in [&options.none_ttl, &options.err_ttl, &options.local_ttl]
+        .into_iter()
+        .flatten()
+    {
+        let Some(expr) = expr_of(&given.value) else {
+            continue;
+        };
+        let names = Names::of(expr);
+        let beyond = words
+            .iter()
+            .map(String::as_str)
+            .chain(["Self"])
+            .find(|word| names.has(word));
+        if let Some(word) = beyond {
+            diagnostics.report(
+                expr,
+                format!(
+                    "`{0}` is a constant and cannot use `{word}`: write `{0} = \"30s\"`, or the name of a `const` \
+                     of type `Duration` outside of the `impl`",
+                    given.option
+                ),
+            );
+        }
+    }
+}
+
+/// Looks for what would leave or suspend the function.
+struct Detours<'a>(&'a mut Diagnostics);
+
+impl<'ast> Visit<'ast> for Detours<'_> {
+    fn visit_expr_await(&mut self, expr: &'ast ExprAwait) {
+        self.0.report(
+            expr,
+            "the cache is asked before anything is waited for: write an expression without `.await`, \
+             or pass the value as an argument",
+        );
+    }
+
+    fn visit_expr_try(&mut self, expr: &'ast ExprTry) {
+        self.0.report(
+            expr,
+            "an option cannot return from the function: write an expression without `?`, `.ok()` say, \
+             or pass the value as an argument",
+        );
+    }
+
+    fn visit_expr_return(&mut self, expr: &'ast ExprReturn) {
+        self.0.report(
+            expr,
+            "an option cannot return from the function: write the value alone",
+        );
+    }
+
+    // These have a body of their own, to be left or suspended at will.
+    fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
+    fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
+    fn visit_item(&mut self, _: &'ast Item) {}
+}

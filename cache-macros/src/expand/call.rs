@@ -1,0 +1,288 @@
+//! The steps before the body: what the answer is, the key, the tags.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::{Emitted, signature, site};
+use crate::args::TagOption;
+use crate::duration::Time;
+use crate::item::by_reference;
+use crate::model::{CountedType, Model, Part, PartSource};
+use crate::scan::{Names, plain};
+use crate::template::{Place, Template};
+
+/// The place of `tokens` with the names of this macro, so that an error is shown there.
+pub(super) fn at(tokens: impl ToTokens) -> Span {
+    site().located_at(tokens.to_token_stream().span())
+}
+
+/// The path of the facade.
+pub(super) fn facade(model: &Model) -> TokenStream {
+    match &model.options.krate {
+        Some(path) => path.value.to_token_stream(),
+        None => quote_spanned!(site()=> ::larder),
+    }
+}
+
+/// The only door for generated code.
+fn private(model: &Model) -> TokenStream {
+    let facade = facade(model);
+    quote_spanned!(site()=> #facade::__private)
+}
+
+/// `answer`, `storage`, and `call` with its key complete.
+pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
+    let p = private(model);
+    let (answer, storage) = (answer(model), storage(model));
+    let record = record(model, emitted);
+    let cache = match &model.options.cache {
+        Some(cache) => {
+            let expr = &cache.value;
+            quote_spanned!(at(expr)=> #p::given(&(#expr)))
+        }
+        None => quote_spanned!(site()=> #p::current()),
+    };
+    let types = model.types.iter().map(|counted| match counted {
+        CountedType::Parameter(ident) => quote_spanned!(site()=> #p::type_of::<#ident>()),
+        CountedType::Opaque(index) => {
+            let name = &model.function.arguments[*index].name;
+            quote_spanned!(site()=> #p::type_of_val(&#name))
+        }
+    });
+    let parts: TokenStream = model.parts.iter().map(|part| key_part(model, part)).collect();
+    let when = match (&model.options.when, emitted) {
+        (Some(when), Emitted::Cached | Emitted::Refresh) => {
+            let when = &when.value;
+            quote_spanned!(at(when)=> call.when(#when);)
+        }
+        _ => TokenStream::new(),
+    };
+    let ttl = match model.options.ttl.as_ref().map(|ttl| &ttl.value) {
+        Some(Time::Expr(ttl)) => quote_spanned!(at(ttl)=> call.ttl(#ttl);),
+        _ => TokenStream::new(),
+    };
+    let bindings = bindings(model, quote!(#cache #parts #when #ttl));
+    quote_spanned! {site()=>
+        let answer = #answer;
+        let storage = #storage;
+        let answer = #p::fitting(answer, storage);
+        let mut call = {
+            #bindings
+            let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
+            #parts
+            #when
+            #ttl
+            call
+        };
+    }
+}
+
+/// `call.tags([..])`.
+pub(super) fn tags(model: &Model) -> TokenStream {
+    let p = private(model);
+    let tags = model.options.tags.iter().flat_map(|tags| &tags.value);
+    let tags: Vec<TokenStream> = tags
+        .map(|tag| match tag {
+            TagOption::Template(template) => tag_of(model, template, &p),
+            TagOption::Expr(expr) => quote_spanned!(at(expr)=> #p::Tag::from(#expr)),
+        })
+        .collect();
+    if tags.is_empty() {
+        return TokenStream::new();
+    }
+    let bindings = bindings(model, quote!(#(#tags)*));
+    quote_spanned! {site()=>
+        {
+            #bindings
+            call.tags([#(#tags),*]);
+        }
+    }
+}
+
+/// How followers get the leader's error.
+pub(super) fn sharing(model: &Model) -> TokenStream {
+    let p = private(model);
+    quote_spanned! {site()=>
+        {
+            #[allow(unused_imports)]
+            use #p::{OwnsErrors as _, SharesErrors as _};
+            (&&#p::Answer::error_probe(answer)).sharing()
+        }
+    }
+}
+
+/// What the return type is, asked of the compiler.
+fn answer(model: &Model) -> TokenStream {
+    let p = private(model);
+    let output = &model.function.output;
+    let mut answer = quote_spanned! {at(output)=>
+        {
+            #[allow(unused_imports)]
+            use #p::{AnswersFallible as _, AnswersFallibleOptional as _, AnswersOptional as _, AnswersPlain as _};
+            (&&&&#p::Probe::<#output>::new()).answer()
+        }
+    };
+    if let Some(none_ttl) = &model.options.none_ttl {
+        answer = quote_spanned!(at(&none_ttl.option)=> #p::keep_none(#answer));
+    }
+    if let Some(err_ttl) = &model.options.err_ttl {
+        answer = quote_spanned!(at(&err_ttl.option)=> #p::keep_errors(#answer));
+    }
+    answer
+}
+
+/// How the value is kept.
+fn storage(model: &Model) -> TokenStream {
+    let p = private(model);
+    let span = at(&model.function.output);
+    match &model.options.tier_local {
+        Some(_) => quote_spanned!(span=> #p::local_storage(answer)),
+        None => quote_spanned! {span=>
+            {
+                #[allow(unused_imports)]
+                use #p::{StoresEncoded as _, StoresNothing as _};
+                (&&#p::Answer::value_probe(answer)).storage()
+            }
+        },
+    }
+}
+
+/// The static record, out of sight of the body.
+fn record(model: &Model, emitted: Emitted) -> TokenStream {
+    let p = private(model);
+    let options = &model.options;
+    let name = model.function.name();
+    let emitted = match emitted {
+        Emitted::Cached => name.clone(),
+        Emitted::Refresh => signature::sibling_name(&model.function, "refresh").to_string(),
+        Emitted::Entry => signature::sibling_name(&model.function, "entry").to_string(),
+    };
+    let mut policy = quote_spanned!(site()=> #p::Policy::new());
+    let mut add = |setting: TokenStream| policy.extend(setting);
+    if let Some(name) = &options.name {
+        let name = &name.value;
+        add(quote_spanned!(site()=> .name(#name)));
+    }
+    if let Some(version) = &options.version {
+        let version = version.value;
+        add(quote_spanned!(site()=> .version(#version)));
+    }
+    if let Some(ttl @ Time::Constant(_)) = options.ttl.as_ref().map(|ttl| &ttl.value) {
+        let ttl = ttl.tokens();
+        add(quote_spanned!(site()=> .ttl(#ttl)));
+    }
+    for (time, setting) in [
+        (&options.local_ttl, "local_ttl"),
+        (&options.none_ttl, "none_ttl"),
+        (&options.err_ttl, "err_ttl"),
+    ] {
+        if let Some(time) = time {
+            let (time, setting) = (time.value.tokens(), Ident::new(setting, site()));
+            add(quote_spanned!(site()=> .#setting(#time)));
+        }
+    }
+    if let Some(stagger) = &options.stagger {
+        let share = stagger.value;
+        add(quote_spanned!(site()=> .stagger(#share)));
+    }
+    quote_spanned! {site()=>
+        {
+            static __LARDER_CALL_SITE: #p::CallSite =
+                #p::CallSite::new(::core::module_path!(), #name, #emitted, #policy);
+            &__LARDER_CALL_SITE
+        }
+    }
+}
+
+/// Writes one key part, so that a refusal is shown at the argument.
+fn key_part(model: &Model, part: &Part) -> TokenStream {
+    let p = private(model);
+    let function = &model.function;
+    let (value, span, probe, refusal) = match &part.source {
+        PartSource::Const(ident) => (ident.to_token_stream(), at(ident), "PartProbe", "RefusesPart"),
+        PartSource::Argument(index) => {
+            let argument = &function.arguments[*index];
+            (
+                argument.name.to_token_stream(),
+                at(&argument.pattern),
+                "PartProbe",
+                "RefusesPart",
+            )
+        }
+        PartSource::Expr(expr) => (quote!((#expr)), at(expr), "PartProbe", "RefusesPart"),
+        PartSource::Receiver => {
+            let token = function.receiver.as_ref().map(|receiver| receiver.self_token);
+            (
+                token.to_token_stream(),
+                at(token),
+                "ReceiverProbe",
+                "RefusesReceiver",
+            )
+        }
+    };
+    let (probe, refusal) = (Ident::new(probe, span), Ident::new(refusal, span));
+    let write = match part.is_secret {
+        true => quote_spanned! {span=>
+            let (key, secret) = call.secret();
+            (&&#p::#probe(&#value)).write_secret(key, secret);
+        },
+        false => quote_spanned!(span=> (&&#p::#probe(&#value)).write(call.key());),
+    };
+    quote_spanned! {span=>
+        {
+            #[allow(unused_imports)]
+            use #p::{#refusal as _, WritesPart as _};
+            #write
+        }
+    }
+}
+
+/// `Tag::from(format_args!("restaurant:{}", restaurant_id))`.
+fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
+    let span = site().located_at(template.span);
+    let format = syn::LitStr::new(&template.format, span);
+    if template.places.is_empty() {
+        return quote_spanned!(span=> #p::Tag::from(#format));
+    }
+    let places = template
+        .places
+        .iter()
+        .map(|place| place_of(model, place, template.span));
+    quote_spanned!(span=> #p::Tag::from(::core::format_args!(#format, #(#places),*)))
+}
+
+/// `user.address.0`, the argument with its own hygiene, all shown at the literal.
+fn place_of(model: &Model, place: &Place, span: Span) -> TokenStream {
+    let function = &model.function;
+    let base = match place.name.as_str() {
+        "self" => function.self_at(span),
+        word => function.binding(word).map(|bound| {
+            let mut ident = bound.clone();
+            ident.set_span(bound.span().located_at(span));
+            ident
+        }),
+    };
+    let fields = place.fields.iter().map(|field| match field.parse::<u32>() {
+        Ok(index) => syn::Index { index, span }.to_token_stream(),
+        Err(_) => field_ident(field, span).to_token_stream(),
+    });
+    quote_spanned!(span=> #base #(.#fields)*)
+}
+
+/// A field's name, raw if it is a keyword.
+fn field_ident(field: &str, span: Span) -> Ident {
+    match syn::parse_str::<Ident>(field) {
+        Ok(_) => Ident::new(field, span),
+        Err(_) => Ident::new_raw(field, span),
+    }
+}
+
+/// Brings the names of patterns into scope, by reference, where `tokens` use them.
+fn bindings(model: &Model, tokens: TokenStream) -> TokenStream {
+    let names = Names::of(tokens);
+    let is_used = |bound: &Vec<Ident>| bound.iter().any(|bound| names.has(&plain(bound)));
+    let arguments = model.function.arguments.iter();
+    let arguments = arguments.filter(|argument| argument.is_pattern && is_used(&argument.bound));
+    arguments.map(by_reference).collect()
+}

@@ -1,0 +1,87 @@
+//! The functions beside `f`: `f_uncached`, `f_refresh`, `f_entry`.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+use super::{Emitted, attribute, body, call, signature, site};
+use crate::model::Model;
+
+pub(super) fn siblings(model: &Model) -> TokenStream {
+    let (uncached, refresh, entry) = (uncached(model), refresh(model), entry(model));
+    quote_spanned!(site()=> #uncached #refresh #entry)
+}
+
+/// The body as written, under another name.
+fn uncached(model: &Model) -> TokenStream {
+    let function = &model.function;
+    let docs = format!(
+        "Computes `{}` without the cache: it neither looks for a value nor stores one.",
+        function.name()
+    );
+    let attrs = attribute::shared(&function.attrs);
+    let (vis, block) = (&function.vis, &function.block);
+    let mut sig = function.sig.clone();
+    sig.ident = signature::sibling_name(function, "uncached");
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #[allow(dead_code)] #vis #sig #block)
+}
+
+/// Computes now and stores.
+fn refresh(model: &Model) -> TokenStream {
+    let function = &model.function;
+    let docs = format!(
+        "Computes `{}` now, whatever the cache holds, and stores the value.",
+        function.name()
+    );
+    let attrs = attribute::shared(&function.attrs);
+    let vis = &function.vis;
+    let mut sig = signature::wrapper(model);
+    sig.ident = signature::sibling_name(function, "refresh");
+    let call = call::prepared(model, Emitted::Refresh);
+    let tags = call::tags(model);
+    let body = body::body(model);
+    let output = call::at(&function.output);
+    let run = match &model.options.store_if {
+        Some(store_if) => {
+            let store_if = &store_if.value;
+            quote_spanned!(output=> call.refresh_if(storage, #store_if, #body))
+        }
+        None => quote_spanned!(output=> call.refresh(storage, #body)),
+    };
+    quote_spanned! {site()=>
+        #[doc = #docs]
+        #(#attrs)*
+        #[allow(dead_code)]
+        #vis #sig {
+            #call
+            #tags
+            #run.await
+        }
+    }
+}
+
+/// The typed handle.
+fn entry(model: &Model) -> TokenStream {
+    let function = &model.function;
+    let docs = format!(
+        "The cache entry of `{}` for these arguments: to invalidate, expire, look at or put.",
+        function.name()
+    );
+    let attrs = attribute::shared(&function.attrs);
+    let (vis, output) = (&function.vis, &function.output);
+    let name = signature::sibling_name(function, "entry");
+    let inputs = signature::entry_inputs(model);
+    let (generics, _, where_clause) = model.entry.generics.split_for_impl();
+    let facade = call::facade(model);
+    let call = call::prepared(model, Emitted::Entry);
+    let tags = call::tags(model);
+    quote_spanned! {site()=>
+        #[doc = #docs]
+        #(#attrs)*
+        #[allow(dead_code, unused_variables)]
+        #vis fn #name #generics (#inputs) -> #facade::Entry<#output> #where_clause {
+            #call
+            #tags
+            call.entry(storage)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The signatures of the emitted functions.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::{FnArg, Pat, PatIdent, ReceiverKind, Signature};
+
+use super::site;
+use crate::item::{Argument, Function, Place};
+use crate::model::Model;
+use crate::scan::plain;
+
+/// The signature of `f`: as written, but for patterns, which get a name.
+pub(super) fn wrapper(model: &Model) -> Signature {
+    let function = &model.function;
+    let mut sig = function.sig.clone();
+    // Only a body that lives in the wrapper itself changes its arguments.
+    let keeps_mut = function.place != Place::Member;
+    let mut arguments = function.arguments.iter();
+    for input in &mut sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) if !keeps_mut => {
+                if !matches!(receiver.kind, ReceiverKind::Reference(..)) {
+                    receiver.mutability = None;
+                }
+            }
+            FnArg::Receiver(_) => {}
+            FnArg::Typed(typed) => {
+                let Some(argument) = arguments.next() else {
+                    continue;
+                };
+                if argument.is_pattern || !keeps_mut {
+                    *typed.pat = Pat::Ident(PatIdent {
+                        attrs: Vec::new(),
+                        by_ref: None,
+                        mutability: None,
+                        ident: argument.name.clone(),
+                        subpat: None,
+                    });
+                }
+            }
+        }
+    }
+    sig
+}
+
+/// `f_uncached` and its like.
+pub(super) fn sibling_name(function: &Function, ending: &str) -> Ident {
+    let ident = &function.sig.ident;
+    format_ident!(
+        "{}_{ending}",
+        plain(ident),
+        span = site().located_at(ident.span())
+    )
+}
+
+/// The inputs of `f_entry`.
+pub(super) fn entry_inputs(model: &Model) -> TokenStream {
+    let function = &model.function;
+    let receiver = model
+        .entry
+        .has_receiver
+        .then(|| function.self_at(function.sig.ident.span()))
+        .flatten();
+    let receiver = receiver.map(|receiver| quote_spanned!(site()=> &#receiver,));
+    let arguments = model.entry.arguments.iter().map(|index| {
+        let Argument { name, ty, .. } = &function.arguments[*index];
+        quote_spanned!(site()=> #name: #ty,)
+    });
+    quote_spanned!(site()=> #receiver #(#arguments)*)
+}

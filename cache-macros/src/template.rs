@@ -1,0 +1,205 @@
+//! Tags with placeholders: `"restaurant:{restaurant_id}"`.
+
+use proc_macro2::Span;
+use syn::LitStr;
+
+/// A tag as written, taken apart.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// Where the literal stands.
+    pub(crate) span: Span,
+    /// A format string whose placeholders have no names: `restaurant:{}`; the plain text if there are none.
+    pub(crate) format: String,
+    /// What the placeholders stand for, in order.
+    pub(crate) places: Vec<Place>,
+}
+
+/// One placeholder: `{user.address.0:>3}`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The argument: `user`.
+    pub(crate) name: String,
+    /// The way from it: `address`, `0`.
+    pub(crate) fields: Vec<String>,
+}
+
+impl Template {
+    /// Takes a literal apart, or says everything that is wrong with it.
+    pub(crate) fn parse(literal: &LitStr) -> Result<Self, Vec<String>> {
+        let text = literal.value();
+        let mut reader = Reader {
+            rest: &text,
+            format: String::new(),
+            places: Vec::new(),
+            mistakes: Vec::new(),
+        };
+        while reader.step() {}
+        if !reader.mistakes.is_empty() {
+            return Err(reader.mistakes);
+        }
+        let format = match reader.places.is_empty() {
+            true => reader.format.replace("{{", "{").replace("}}", "}"),
+            false => reader.format,
+        };
+        Ok(Self {
+            span: literal.span(),
+            format,
+            places: reader.places,
+        })
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    format: String,
+    places: Vec<Place>,
+    mistakes: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// Reads up to and with the next brace; false at the end.
+    fn step(&mut self) -> bool {
+        let Some(brace) = self.rest.find(['{', '}']) else {
+            self.format.push_str(self.rest);
+            return false;
+        };
+        let (before, from_brace) = self.rest.split_at(brace);
+        self.format.push_str(before);
+        for escape in ["{{", "}}"] {
+            if let Some(rest) = from_brace.strip_prefix(escape) {
+                self.format.push_str(escape);
+                self.rest = rest;
+                return true;
+            }
+        }
+        let inner = &from_brace[1..];
+        if from_brace.starts_with('}') {
+            self.mistakes
+                .push("a `}` without its `{`: write `}}` for the character".to_owned());
+            self.rest = inner;
+            return true;
+        }
+        let Some(end) = inner.find('}') else {
+            self.mistakes
+                .push("a `{` without its `}`: write `{{` for the character".to_owned());
+            return false;
+        };
+        self.place(&inner[..end]);
+        self.rest = &inner[end + 1..];
+        true
+    }
+
+    /// Reads the inside of a placeholder.
+    fn place(&mut self, inner: &str) {
+        let (path, spec) = match inner.split_once(':') {
+            Some((path, spec)) => (path, Some(spec)),
+            None => (inner, None),
+        };
+        let mut steps = path
+            .trim()
+            .split('.')
+            .map(|step| step.trim().trim_start_matches("r#").to_owned());
+        let name = steps.next().unwrap_or_default();
+        let fields: Vec<String> = steps.collect();
+        if !is_identifier(&name) {
+            self.mistakes.push(format!(
+                "`{{{inner}}}` does not name an argument: write `{{name}}` or `{{name.field}}`, and `{{{{` for the character"
+            ));
+            return;
+        }
+        if let Some(field) = fields
+            .iter()
+            .find(|field| !is_identifier(field) && !is_index(field))
+        {
+            self.mistakes.push(format!(
+                "`{field}` in `{{{inner}}}` is not a field: write `{{name.field}}`, or put the expression beside the text: \
+                 `tags = [format!(..)]`"
+            ));
+            return;
+        }
+        if let Some(spec) = spec
+            && spec.contains(['$', '*'])
+        {
+            self.mistakes.push(format!(
+                "`{spec}` takes a width or precision from an argument: write it as a number, `{{{name}:>3}}`"
+            ));
+            return;
+        }
+        self.format.push('{');
+        if let Some(spec) = spec {
+            self.format.push(':');
+            self.format.push_str(spec);
+        }
+        self.format.push('}');
+        self.places.push(Place { name, fields });
+    }
+}
+
+fn is_identifier(word: &str) -> bool {
+    word == "self"
+        || syn::parse_str::<syn::Ident>(word).is_ok()
+        || syn::parse_str::<syn::Ident>(&format!("r#{word}")).is_ok()
+}
+
+fn is_index(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(text: &str) -> Result<Template, Vec<String>> {
+        Template::parse(&LitStr::new(text, Span::call_site()))
+    }
+
+    fn place(name: &str, fields: &[&str]) -> Place {
+        Place {
+            name: name.to_owned(),
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_text_without_placeholders_stays_as_it_is() {
+        let plain = template("menu").expect("a plain text");
+        let braces = template("a{{b}}c").expect("escaped braces");
+
+        assert_eq!((plain.format.as_str(), plain.places.len()), ("menu", 0));
+        assert_eq!((braces.format.as_str(), braces.places.len()), ("a{b}c", 0));
+    }
+
+    #[test]
+    fn placeholders_name_arguments_fields_and_formats() {
+        let read = template("{id}:{user.address.0:>3}:{self.name:?}{{x}}").expect("placeholders");
+
+        assert_eq!(read.format, "{}:{:>3}:{:?}{{x}}");
+        assert_eq!(
+            read.places,
+            [
+                place("id", &[]),
+                place("user", &["address", "0"]),
+                place("self", &["name"])
+            ]
+        );
+    }
+
+    #[test]
+    fn a_keyword_can_be_the_name_of_a_raw_argument() {
+        let read = template("{type} {r#match}").expect("raw names");
+
+        assert_eq!(read.places, [place("type", &[]), place("match", &[])]);
+    }
+
+    #[test]
+    fn every_mistake_in_a_tag_is_found() {
+        let mistakes = template("{} {0} {a.b()} {x:>w$} }").expect_err("five mistakes");
+
+        assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
+        assert!(
+            mistakes.iter().all(|mistake| mistake.contains("write")),
+            "{mistakes:#?}"
+        );
+        assert_eq!(template("open {a").expect_err("an open brace").len(), 1);
+    }
+}

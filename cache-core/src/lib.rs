@@ -4,6 +4,7 @@ pub mod __private;
 mod answer;
 mod call_site;
 pub mod codec;
+pub mod entry;
 mod error;
 pub mod key;
 mod storage;

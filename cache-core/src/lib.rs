@@ -10,7 +10,7 @@ mod chance;
 mod clock;
 pub mod codec;
 mod engine;
-mod entry;
+pub mod entry;
 mod error;
 mod event;
 pub mod key;

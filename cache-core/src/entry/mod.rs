@@ -1,5 +1,7 @@
 //! What is stored, and whether it may still be used.
 
+pub mod epoch;
+pub mod frame;
 mod freshness;
 
 use std::any::Any;

@@ -107,11 +107,6 @@ fn find(table: &Table, hash: u64, name: &str, types: &[&str], version: u32) -> O
 
 impl IdentityRecord {
     fn new(name: &str, types: &[&str], version: u32) -> Self {
-        let label = if types.is_empty() {
-            name.into()
-        } else {
-            format!("{name}<{}>", types.join(", "))
-        };
         Self {
             function: name.into(),
             types: types.iter().map(|&name| name.into()).collect(),

@@ -86,6 +86,7 @@ impl KeyWriter {
 
     #[cold]
     fn fail<T: ?Sized>(&mut self, failure: Failure) {
+        // The reason is part of the message, and not a source beneath, since the message has to end with the fix.
         let (part, function) = (std::any::type_name::<T>(), self.identity.name());
         let message = format!(
             "could not make a key part of `{function}` from a `{part}`: {failure}; \

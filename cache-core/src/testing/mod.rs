@@ -1,1 +1,10 @@
-//! Tools for testing caches and backends.
+//! Tools for testing backends, and caches over them: the conformance suite and a backend that fails on demand.
+
+pub mod conformance;
+mod faulty;
+#[cfg(feature = "memory")]
+mod memory_stage;
+
+pub use faulty::{Faults, Faulty, Gate, Late, Operation};
+#[cfg(feature = "memory")]
+pub use memory_stage::MemoryStage;

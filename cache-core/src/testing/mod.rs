@@ -2,9 +2,7 @@
 
 pub mod conformance;
 mod faulty;
-#[cfg(feature = "memory")]
 mod memory_stage;
 
 pub use faulty::{Faults, Faulty, Gate, Late, Operation};
-#[cfg(feature = "memory")]
 pub use memory_stage::MemoryStage;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entries::TEXTS;
+use super::source::{Source, join};
 use super::*;
 use crate::backend::Epoch;
 
@@ -233,90 +233,93 @@ pub async fn an_invalidation_after_the_grant_is_younger_than_the_grant<S: Stage>
 /// No entry is older than the invalidation of its tag.
 pub async fn no_entry_is_older_than_the_invalidation_of_its_tag<S: Stage>(stage: &S) {
     let processes = [Arc::new(stage.process().await), Arc::new(stage.process().await)];
-    // The source, and the newest version whose invalidation was answered.
-    let (truth, floor) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let source = Arc::new(Source::new());
     let life = stage.tick() * 100;
+    let keys = [tag("a"), tag("b")];
 
-    let tasks: Vec<_> = (0..16)
-        .map(|n| {
-            let backend = Arc::clone(&processes[n % 2]);
-            let (truth, floor) = (Arc::clone(&truth), Arc::clone(&floor));
-            tokio::spawn(async move {
-                let (key, keys) = (key("k"), [tag("a"), tag("b")]);
-                let tags = Tags { keys: &keys, life };
-                for round in 0..200 {
-                    if n < 2 {
-                        let version = truth.fetch_add(1, Ordering::SeqCst) + 1;
-                        let moved = Tags {
-                            keys: &keys[n..=n],
-                            life,
-                        };
-                        backend
-                            .invalidate_tags(moved)
-                            .await
-                            .expect("an invalidation is answered");
-                        floor.fetch_max(version, Ordering::SeqCst);
-                        tokio::task::yield_now().await;
-                        continue;
-                    }
-                    let floor = floor.load(Ordering::SeqCst);
-                    let read = backend.read(&key, &keys).await.expect("a read is answered");
-                    let usable = read
-                        .found
-                        .as_ref()
-                        .and_then(|found| usable(&found.frame, &read.epochs));
-                    if let Some(seen) = usable {
-                        assert!(seen >= floor, "read {seen} after the invalidation of {floor}");
-                        continue;
-                    }
-                    let claim = match &read.found {
-                        Some(found) => Claim::Replace(&found.frame),
-                        None => Claim::Absent,
+    let mut writers = Vec::new();
+    let mut readers = Vec::new();
+    for n in 0..16 {
+        let (backend, source, keys) = (Arc::clone(&processes[n % 2]), Arc::clone(&source), keys.clone());
+        if n < 2 {
+            writers.push(tokio::spawn(async move {
+                for _ in 0..200 {
+                    let version = source.change();
+                    let moved = Tags {
+                        keys: &keys[n..=n],
+                        life,
                     };
-                    let token = LeaseToken::random();
-                    let answer = lease(
-                        &*backend,
-                        LeaseRequest {
-                            key: &key,
-                            token,
-                            life,
-                            tags,
-                            claim,
-                        },
-                    )
-                    .await;
-                    if let Lease::Granted { grant, epochs } = answer {
-                        let value = stamped(truth.load(Ordering::SeqCst), &epochs);
-                        for _ in 0..round % 4 {
-                            tokio::task::yield_now().await;
-                        }
-                        let fill = FillRequest {
-                            key: &key,
-                            grant: &grant,
-                            frame: &value,
-                            life,
-                            tags,
-                        };
-                        backend.fill(fill).await.expect("a fill is answered");
-                    }
+                    backend
+                        .invalidate_tags(moved)
+                        .await
+                        .expect("an invalidation is answered");
+                    source.has_invalidated(version);
+                    source.pause().await;
                 }
-            })
-        })
-        .collect();
-    for _ in 0..20 {
-        stage.lose_tags(&[tag("a")]).await;
-        tokio::task::yield_now().await;
+            }));
+        } else {
+            readers.push(tokio::spawn(async move {
+                while source.is_changing() {
+                    read_or_fill(&*backend, &source, Tags { keys: &keys, life }).await;
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
     }
-    for task in tasks {
-        task.await.expect("no reader saw an older value");
+    while writers.iter().any(|writer| !writer.is_finished()) {
+        stage.lose_tags(&keys[..1]).await;
+        source.pause().await;
     }
+    join(writers, "writer").await;
+    source.end();
+    join(readers, "reader").await;
 
     let read = processes[0]
-        .read(&key("k"), &[tag("a"), tag("b")])
+        .read(&key("k"), &keys)
         .await
         .expect("a read is answered");
     if let Some(last) = read.found.and_then(|found| usable(&found.frame, &read.epochs)) {
-        assert_eq!(last, truth.load(Ordering::SeqCst));
+        assert_eq!(last, source.version());
+    }
+}
+
+async fn read_or_fill(backend: &impl Backend, source: &Source, tags: Tags<'_>) {
+    let (key, floor) = (key("k"), source.floor());
+    let read = backend.read(&key, tags.keys).await.expect("a read is answered");
+    if let Some(seen) = read
+        .found
+        .as_ref()
+        .and_then(|found| usable(&found.frame, &read.epochs))
+    {
+        assert!(seen >= floor, "read {seen} after the invalidation of {floor}");
+        return;
+    }
+    let claim = match &read.found {
+        Some(found) => Claim::Replace(&found.frame),
+        None => Claim::Absent,
+    };
+    let (token, life) = (LeaseToken::random(), tags.life);
+    if let Lease::Granted { grant, epochs } = lease(
+        backend,
+        LeaseRequest {
+            key: &key,
+            token,
+            life,
+            tags,
+            claim,
+        },
+    )
+    .await
+    {
+        let value = stamped(source.compute().await, &epochs);
+        let fill = FillRequest {
+            key: &key,
+            grant: &grant,
+            frame: &value,
+            life,
+            tags,
+        };
+        backend.fill(fill).await.expect("a fill is answered");
     }
 }
 

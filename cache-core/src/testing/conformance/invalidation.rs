@@ -1,8 +1,8 @@
 //! What removes and what makes stale.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::source::{Source, join};
 use super::*;
 
 /// An invalidation removes the entry.
@@ -51,72 +51,73 @@ pub async fn invalidating_what_is_absent_succeeds<S: Stage>(stage: &S) {
 /// No entry is older than the invalidation of its key.
 pub async fn no_entry_is_older_than_the_invalidation_of_its_key<S: Stage>(stage: &S) {
     let processes = [Arc::new(stage.process().await), Arc::new(stage.process().await)];
-    // The source, and the newest version whose invalidation was answered.
-    let (truth, floor) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let source = Arc::new(Source::new());
     let life = stage.tick() * 100;
 
-    let tasks: Vec<_> = (0..16)
-        .map(|n| {
-            let backend = Arc::clone(&processes[n % 2]);
-            let (truth, floor, key) = (Arc::clone(&truth), Arc::clone(&floor), key("k"));
-            tokio::spawn(async move {
-                for round in 0..200 {
-                    if n < 2 {
-                        let version = truth.fetch_add(1, Ordering::SeqCst) + 1;
-                        backend
-                            .invalidate(&key)
-                            .await
-                            .expect("an invalidation is answered");
-                        floor.fetch_max(version, Ordering::SeqCst);
-                        tokio::task::yield_now().await;
-                        continue;
-                    }
-                    let floor = floor.load(Ordering::SeqCst);
-                    if let Some(found) = bytes(&*backend, &key).await {
-                        let seen = u64::from_be_bytes(found.try_into().expect("eight bytes"));
-                        assert!(seen >= floor, "read {seen} after the invalidation of {floor}");
-                        continue;
-                    }
-                    let (token, tags, claim) = (LeaseToken::random(), Tags::NONE, Claim::Absent);
-                    let answer = lease(
-                        &*backend,
-                        LeaseRequest {
-                            key: &key,
-                            token,
-                            life,
-                            tags,
-                            claim,
-                        },
-                    )
-                    .await;
-                    if let Lease::Granted { grant, .. } = answer {
-                        let value = FrameBytes::from(truth.load(Ordering::SeqCst).to_be_bytes().to_vec());
-                        for _ in 0..round % 4 {
-                            tokio::task::yield_now().await;
-                        }
-                        let fill = FillRequest {
-                            key: &key,
-                            grant: &grant,
-                            frame: &value,
-                            life,
-                            tags,
-                        };
-                        backend.fill(fill).await.expect("a fill is answered");
-                    }
+    let mut writers = Vec::new();
+    let mut readers = Vec::new();
+    for n in 0..16 {
+        let (backend, source) = (Arc::clone(&processes[n % 2]), Arc::clone(&source));
+        if n < 2 {
+            writers.push(tokio::spawn(async move {
+                for _ in 0..200 {
+                    let version = source.change();
+                    backend
+                        .invalidate(&key("k"))
+                        .await
+                        .expect("an invalidation is answered");
+                    source.has_invalidated(version);
+                    source.pause().await;
                 }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no reader saw an older value");
+            }));
+        } else {
+            readers.push(tokio::spawn(async move {
+                while source.is_changing() {
+                    read_or_fill(&*backend, &source, life).await;
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
     }
+    join(writers, "writer").await;
+    source.end();
+    join(readers, "reader").await;
 
-    let last = bytes(&*processes[0], &key("k")).await;
-    if let Some(last) = last {
-        assert_eq!(
-            u64::from_be_bytes(last.try_into().expect("eight bytes")),
-            truth.load(Ordering::SeqCst)
-        );
+    // What was filled last stays, so it is the newest.
+    if let Some(last) = bytes(&*processes[0], &key("k")).await {
+        assert_eq!(last, source.version().to_be_bytes());
+    }
+}
+
+async fn read_or_fill(backend: &impl Backend, source: &Source, life: Duration) {
+    let (key, floor) = (key("k"), source.floor());
+    if let Some(found) = bytes(backend, &key).await {
+        let seen = u64::from_be_bytes(found.try_into().expect("eight bytes"));
+        assert!(seen >= floor, "read {seen} after the invalidation of {floor}");
+        return;
+    }
+    let (token, tags, claim) = (LeaseToken::random(), Tags::NONE, Claim::Absent);
+    if let Lease::Granted { grant, .. } = lease(
+        backend,
+        LeaseRequest {
+            key: &key,
+            token,
+            life,
+            tags,
+            claim,
+        },
+    )
+    .await
+    {
+        let value = FrameBytes::from(source.compute().await.to_be_bytes().to_vec());
+        let fill = FillRequest {
+            key: &key,
+            grant: &grant,
+            frame: &value,
+            life,
+            tags,
+        };
+        backend.fill(fill).await.expect("a fill is answered");
     }
 }
 

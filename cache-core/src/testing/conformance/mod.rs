@@ -10,8 +10,10 @@
 //! # fn main() {}
 //! ```
 
-// A failed expectation is how a conformance test fails.
-#![allow(clippy::expect_used)]
+#![allow(
+    clippy::expect_used,
+    reason = "a failed expectation is how a conformance test fails"
+)]
 
 pub mod bus;
 pub mod calls;
@@ -20,6 +22,7 @@ pub mod epochs;
 pub mod fills;
 pub mod invalidation;
 pub mod leases;
+mod source;
 
 use std::future::Future;
 use std::time::Duration;

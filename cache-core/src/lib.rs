@@ -5,6 +5,7 @@
 #[doc(hidden)]
 pub mod __private;
 mod answer;
+pub mod backend;
 mod call_site;
 mod chance;
 mod clock;

@@ -44,8 +44,8 @@ impl fmt::Display for Opening<'_> {
             let reasons = collection.reasons.join(", ");
             writeln!(
                 f,
-                "        {} rows left out: {reasons}{more}",
-                grouped(collection.rejected)
+                "        {} left out: {reasons}{more}",
+                counted(collection.rejected, "row")
             )?;
         }
         if collection.undated > 0 {

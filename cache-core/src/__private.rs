@@ -6,9 +6,11 @@ pub use crate::answer::{
     keep_none,
 };
 pub use crate::call_site::{CallSite, Policy};
-pub use crate::key::{KeyWriter, PartProbe, RefusesPart, SecretKey, Tag, WritesPart};
+pub use crate::key::{
+    KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
+};
 pub use crate::storage::{
-    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresNothing, local_storage,
+    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresNothing, fitting, local_storage,
 };
 
 use std::marker::PhantomData;

@@ -52,17 +52,20 @@ where
 /// Last choice: something is missing; the bound says what to do.
 pub trait StoresNothing<V> {
     /// Never callable: `V` never implements [`Cacheable`].
-    fn storage(&self) -> Encoded
+    ///
+    /// The result is named through the bound, so that its absence silences every later complaint about
+    /// the same value.
+    fn storage(&self) -> V::Storage
     where
         V: Cacheable;
 }
 
 impl<V> StoresNothing<V> for StorageProbe<V> {
-    fn storage(&self) -> Encoded
+    fn storage(&self) -> V::Storage
     where
         V: Cacheable,
     {
-        Encoded
+        V::STORAGE
     }
 }
 
@@ -73,7 +76,12 @@ impl<V> StoresNothing<V> for StorageProbe<V> {
     note = "either derive what is missing: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`",
     note = "or keep it in this process only, which asks for `Clone + Send + Sync + 'static` alone: write `tier = local`"
 )]
-pub trait Cacheable {}
+pub trait Cacheable {
+    /// How it would be kept.
+    type Storage;
+    /// That, as a value.
+    const STORAGE: Self::Storage;
+}
 
 /// What `tier = local` asks of a value.
 #[diagnostic::on_unimplemented(
@@ -81,16 +89,52 @@ pub trait Cacheable {}
     label = "the value of this function is not `Clone + Send + Sync + 'static`",
     note = "derive `Clone` for it, or return it in an `Arc`"
 )]
-pub trait CacheableLocally {}
+pub trait CacheableLocally {
+    /// How it is kept: [`LocalOnly`].
+    type Storage;
+    /// That, as a value.
+    const STORAGE: Self::Storage;
+}
 
-impl<V: Clone + Send + Sync + 'static> CacheableLocally for V {}
+impl<V: Clone + Send + Sync + 'static> CacheableLocally for V {
+    type Storage = LocalOnly;
+    const STORAGE: LocalOnly = LocalOnly;
+}
 
 /// The storage of `tier = local`.
-pub fn local_storage<A: Answer>(_: A) -> LocalOnly
+pub fn local_storage<A: Answer>(_: A) -> <A::Value as CacheableLocally>::Storage
 where
     A::Value: CacheableLocally,
 {
-    LocalOnly
+    A::Value::STORAGE
+}
+
+/// A storage that fits an answer: lets the answer through.
+///
+/// Where the storage is an error, so is the answer, and the one message about the value stands alone.
+pub trait Fits<A> {
+    /// The answer, unchanged.
+    type Answer;
+    /// Lets the answer through.
+    fn fit(self, answer: A) -> Self::Answer;
+}
+
+macro_rules! fits {
+    ($storage:ty) => {
+        impl<A: Answer> Fits<A> for $storage {
+            type Answer = A;
+            fn fit(self, answer: A) -> A {
+                answer
+            }
+        }
+    };
+}
+fits!(Encoded);
+fits!(LocalOnly);
+
+/// Lets an answer through whose value can be stored.
+pub fn fitting<A, S: Fits<A>>(answer: A, storage: S) -> S::Answer {
+    storage.fit(answer)
 }
 
 /// How followers get the leader's error: a clone of it, or a computation of their own.

@@ -1,48 +1,119 @@
-//! The identity of one call. (Contract; the helper for keys owns this file and its siblings.)
+//! The identity of one call: who the function is, and what it was asked.
+//!
+//! A key has two forms. In the process it is the function's [`Identity`] (a pointer) and the arguments in
+//! the [canonical form](canonical), inline where they are short. Outside, in Redis, logs and tools, the
+//! same bytes are [text](mod@text). Both mappings are injective: two different calls never share a key.
 
+mod arguments;
+mod buffer;
+pub(crate) mod canonical;
+mod compound;
+mod failure;
+mod identity;
+mod name;
 mod probe;
+mod reader;
+mod secret;
+mod serializer;
 mod tag;
+pub(crate) mod text;
+mod writer;
 
-pub use probe::{KeyPart, PartProbe, RefusesPart, WritesPart};
-pub use tag::Tag;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::Serialize;
 
-/// Who a cached function is, interned for the life of the process: equal identities are one pointer.
-#[derive(Clone, Copy)]
-pub struct Identity(&'static IdentityRecord);
+use crate::Error;
+use arguments::Arguments;
 
-struct IdentityRecord {
-    /// `menu::menu_of`, `menu::Repo<alloc::string::String>::find`, or the explicit name; type arguments at the end.
-    name: String,
-    version: u32,
+pub use identity::Identity;
+pub use probe::{KeyPart, KeyReceiver, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, WritesPart};
+pub use reader::Malformed;
+pub use secret::SecretKey;
+pub use tag::Tag;
+pub use text::render;
+pub use writer::KeyWriter;
+
+/// The identity of one call: a function and its arguments.
+///
+/// Its text, by `Display` and `Debug`, is what Redis, logs and tools see: `name:v2:42:"en"`, or
+/// `name:v2:#<64 hex digits>` where the arguments are long. The text never contains a brace, a
+/// whitespace or a control character, and no two keys have the same one.
+///
+/// 48 bytes; arguments of up to 38 canonical bytes own no heap, longer ones share one allocation, and
+/// those above 200 are replaced by their 256-bit BLAKE3 digest.
+///
+/// ```
+/// use cache_core::key::Key;
+///
+/// let key = Key::of("menu", (42, "en"))?;
+/// assert_eq!(key.to_string(), r#"menu:v0:42:"en""#);
+/// assert_eq!(key, Key::of("menu", (42_u64, String::from("en")))?);
+/// # Ok::<(), cache_core::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    identity: Identity,
+    arguments: Arguments,
 }
 
-impl Identity {
-    /// Interns. `types` are the type arguments that tell instances of one generic function apart.
-    pub fn intern(name: &str, types: &[&str], version: u32) -> Self { let _ = (name, types, version); todo!() }
-    pub fn name(self) -> &'static str { &self.0.name }
-    pub fn version(self) -> u32 { self.0.version }
-    /// Where the record lies: a number that tells identities apart within this process.
-    pub fn address(self) -> usize { self.0 as *const IdentityRecord as usize }
+impl Key {
+    /// Makes a key without the macro: a name, in version 0, and its parts.
+    ///
+    /// A tuple or array is that many parts, anything else is one part, `()` is none; so `42` and `(42,)` name the
+    /// same entry. For another version, secret parts, or a name that need not be looked up again, use
+    /// [`Identity::intern`] and a [`KeyWriter`]. The name is interned for the life of the process, which
+    /// is why it is a constant: put what varies into the parts.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Key`](crate::ErrorKind::Key) when a part's `Serialize` fails or nests too deeply.
+    pub fn of<P: Serialize>(name: &'static str, parts: P) -> Result<Self, Error> {
+        let mut writer = KeyWriter::new(Identity::intern(name, &[], 0));
+        writer.parts(&parts);
+        writer.finish()
+    }
+
+    #[inline]
+    fn new(identity: Identity, arguments: Arguments) -> Self {
+        Self { identity, arguments }
+    }
+
+    /// The function that this key belongs to.
+    #[inline]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The arguments in canonical form, or their digest.
+    #[inline]
+    pub fn arguments(&self) -> &[u8] {
+        self.arguments.as_bytes()
+    }
+
+    /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.
+    pub fn heap_size(&self) -> usize {
+        self.arguments.heap_size()
+    }
 }
 
-/// Key for the digests of `secret(..)` arguments: 32 bytes, never shown.
-#[derive(Clone)]
-pub struct SecretKey([u8; 32]);
+impl Hash for Key {
+    /// Feeds whole words, so that a fast hasher stays fast. Differs between processes: a pointer is in it.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.arguments.hash_with(self.identity.address(), state);
+    }
+}
 
-/// The identity of one call: function + canonical arguments. 48 bytes at most; short ones own no heap.
-#[derive(Clone)]
-pub struct Key { identity: Identity, /* arguments: inline up to 38 bytes or so, else Arc<[u8]> */ }
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_key(self.identity, self.arguments(), f)
+    }
+}
 
-/// Collects key parts.
-pub struct KeyWriter { identity: Identity }
-
-impl KeyWriter {
-    pub fn new(identity: Identity) -> Self { Self { identity } }
-    /// Appends one argument in canonical form. A failing `Serialize` is remembered and answered by `finish`.
-    pub fn part<T: Serialize + ?Sized>(&mut self, value: &T) { let _ = value; todo!() }
-    /// Appends a keyed BLAKE3 digest of one argument.
-    pub fn secret<T: Serialize + ?Sized>(&mut self, key: &SecretKey, value: &T) { let _ = (key, value); todo!() }
-    pub fn finish(self) -> Result<Key, crate::Error> { todo!() }
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -59,3 +59,51 @@ impl<T: ?Sized> RefusesPart<T> for PartProbe<'_, T> {
     note = "if it does, derive `serde::Serialize` for it, or say what of it counts: `key = (..)`"
 )]
 pub trait KeyPart {}
+
+/// Carries a receiver, whose refusal has a message of its own.
+#[derive(Debug)]
+pub struct ReceiverProbe<'a, T: ?Sized>(pub &'a T);
+
+impl<T: Serialize + ?Sized> WritesPart for &ReceiverProbe<'_, T> {
+    #[inline]
+    fn write(&self, key: &mut KeyWriter) {
+        key.part(self.0);
+    }
+    fn write_secret(&self, key: &mut KeyWriter, secret: &SecretKey) {
+        key.secret(secret, self.0);
+    }
+}
+
+/// Last choice for a receiver: it cannot be a key part; the bound says what to do.
+pub trait RefusesReceiver<T: ?Sized> {
+    /// Never callable: `T` never implements [`KeyReceiver`].
+    fn write(&self, key: &mut KeyWriter)
+    where
+        T: KeyReceiver;
+    /// Never callable: `T` never implements [`KeyReceiver`].
+    fn write_secret(&self, key: &mut KeyWriter, secret: &SecretKey)
+    where
+        T: KeyReceiver;
+}
+
+impl<T: ?Sized> RefusesReceiver<T> for ReceiverProbe<'_, T> {
+    fn write(&self, _: &mut KeyWriter)
+    where
+        T: KeyReceiver,
+    {
+    }
+    fn write_secret(&self, _: &mut KeyWriter, _: &SecretKey)
+    where
+        T: KeyReceiver,
+    {
+    }
+}
+
+/// Carries the message for a receiver that cannot be a key part. Implemented for nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key: it does not implement `serde::Serialize`",
+    label = "`self` tells calls apart, unless its scope is stated",
+    note = "if every instance gives the same answer (a repository over one database), write `skip(self)`",
+    note = "if it does not, say what of it counts: `key = (self.tenant, id)`"
+)]
+pub trait KeyReceiver {}

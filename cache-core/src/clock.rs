@@ -1,0 +1,230 @@
+//! The only place that asks for the time.
+//!
+//! A cache reads one [`Clock`]. On the hit path it is the kernel's coarse monotonic clock (a few
+//! nanoseconds, 1 to 4 ms of resolution on Linux); in tests it is a [`ManualClock`] that stands still until
+//! told otherwise.
+
+mod timer;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+pub(crate) use timer::Sleep;
+use timer::Timer;
+
+/// A point on a clock's own line: seconds in 32.32 fixed point, as the coarse clock counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    pub(crate) const MAX: Self = Self(u64::MAX);
+
+    pub(crate) const fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    pub(crate) const fn raw(self) -> u64 {
+        self.0
+    }
+
+    /// The point `after` later; the end of time when that is farther than 136 years.
+    pub(crate) fn later(self, after: Duration) -> Self {
+        let whole = after.as_secs().checked_mul(1 << 32);
+        let part = (u64::from(after.subsec_nanos()) << 32) / 1_000_000_000;
+        Self(whole.map_or(u64::MAX, |whole| self.0.saturating_add(whole).saturating_add(part)))
+    }
+
+    /// The time from `earlier` to here; zero if it is later.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        let ticks = self.0.saturating_sub(earlier.0);
+        // Rounded up, so that a duration survives the way to ticks and back.
+        let nanos = ((ticks & 0xFFFF_FFFF) * 1_000_000_000).div_ceil(1 << 32);
+        Duration::from_secs(ticks >> 32) + Duration::from_nanos(nanos)
+    }
+}
+
+/// What a cache takes for the time: the system's clock, or one that a test moves.
+#[derive(Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    Manual(Arc<Manual>),
+}
+
+impl Clock {
+    /// The system's monotonic clock. The default.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// The time now, coarse and cheap.
+    #[inline]
+    #[expect(clippy::disallowed_methods, reason = "this is the place that asks")]
+    pub(crate) fn now(&self) -> Tick {
+        match &self.0 {
+            Source::System => Tick(coarsetime::Instant::now_without_cache_update().as_ticks()),
+            Source::Manual(manual) => manual.now(),
+        }
+    }
+
+    /// Starts measuring a duration, precisely.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that asks")]
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        match &self.0 {
+            Source::System => Stopwatch::System(std::time::Instant::now()),
+            Source::Manual(manual) => Stopwatch::Manual(manual.clone(), manual.now()),
+        }
+    }
+
+    /// Waits for `after`, on this clock.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes it off the timer.
+    pub(crate) fn sleep(&self, after: Duration) -> Sleep {
+        match &self.0 {
+            Source::System => Sleep::new(timer::system(), self.precise_now().later(after)),
+            Source::Manual(manual) => Sleep::new(manual.timer.clone(), manual.now().later(after)),
+        }
+    }
+
+    /// The time now on the line that sleeping uses. The coarse clock lags by up to its resolution, so a
+    /// sleep measured from it would end early.
+    fn precise_now(&self) -> Tick {
+        match &self.0 {
+            Source::System => timer::system_now(),
+            Source::Manual(manual) => manual.now(),
+        }
+    }
+
+    /// Calls `sweep` whenever time may have made something obsolete, until the owner is gone.
+    pub(crate) fn sweep_regularly(&self, owner: Weak<dyn Sweep>) {
+        match &self.0 {
+            Source::System => timer::sweep_on_system_time(owner),
+            Source::Manual(manual) => {
+                let mut sweeps = manual.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
+                sweeps.retain(|sweep| sweep.strong_count() > 0);
+                sweeps.push(owner);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::System => "Clock::system()",
+            Source::Manual(_) => "ManualClock",
+        })
+    }
+}
+
+/// Something that holds what time makes obsolete.
+pub(crate) trait Sweep: Send + Sync {
+    /// Lets go of it.
+    fn sweep(&self);
+}
+
+/// A running measurement.
+#[derive(Debug)]
+pub(crate) enum Stopwatch {
+    System(std::time::Instant),
+    Manual(Arc<Manual>, Tick),
+}
+
+impl Stopwatch {
+    pub(crate) fn elapsed(&self) -> Duration {
+        match self {
+            Self::System(start) => start.elapsed(),
+            Self::Manual(manual, start) => manual.now().since(*start),
+        }
+    }
+}
+
+pub(crate) struct Manual {
+    now: AtomicU64,
+    timer: Arc<Timer>,
+    sweeps: Mutex<Vec<Weak<dyn Sweep>>>,
+}
+
+impl Manual {
+    fn now(&self) -> Tick {
+        Tick(self.now.load(Ordering::SeqCst))
+    }
+}
+
+impl fmt::Debug for Manual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manual").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+/// A clock that stands still until a test moves it.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::testing::ManualClock;
+/// use cache_core::Cache;
+///
+/// let clock = ManualClock::new();
+/// let cache = Cache::builder().clock(clock.clock()).build()?;
+/// clock.advance(Duration::from_secs(3600));
+/// # Ok::<(), cache_core::Error>(())
+/// ```
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<Manual>);
+
+#[cfg(any(test, feature = "testing"))]
+impl ManualClock {
+    /// Makes a clock that stands at its origin.
+    #[expect(clippy::new_without_default, reason = "a clock has no default time")]
+    pub fn new() -> Self {
+        // Not zero: a value stored at the origin must not look as if it had no age.
+        let now = AtomicU64::new(1 << 32);
+        Self(Arc::new(Manual { now, timer: Arc::default(), sweeps: Mutex::default() }))
+    }
+
+    /// The clock to give to [`CacheBuilder::clock`](crate::CacheBuilder::clock).
+    pub fn clock(&self) -> Clock {
+        Clock(Source::Manual(self.0.clone()))
+    }
+
+    /// Moves the clock, wakes what waited for that time, and lets caches drop what it made obsolete.
+    pub fn advance(&self, by: Duration) {
+        let now = self.0.now().later(by);
+        self.0.now.store(now.raw(), Ordering::SeqCst);
+        self.0.timer.fire(now);
+        let sweeps = self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for sweep in sweeps.iter().filter_map(Weak::upgrade) {
+            sweep.sweep();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_survives_the_way_to_ticks_and_back() {
+        for nanos in [0, 1, 999, 1_000, 1_500_000_000, 86_400_000_000_001] {
+            let duration = Duration::from_nanos(nanos);
+
+            let back = Tick::from_raw(17).later(duration).since(Tick::from_raw(17));
+
+            assert!(back.abs_diff(duration) <= Duration::from_nanos(1), "{duration:?} became {back:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_time_is_not_passed() {
+        assert_eq!(Tick::from_raw(5).later(Duration::MAX), Tick::MAX);
+        assert_eq!(Tick::from_raw(5).since(Tick::MAX), Duration::ZERO);
+    }
+}

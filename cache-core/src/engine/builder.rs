@@ -1,0 +1,241 @@
+//! How a cache is made.
+
+use std::sync::Arc;
+
+use super::{Cache, Inner};
+use crate::chance::{Chance, entropy};
+use crate::clock::{Clock, Sweep};
+use crate::error::{Error, ErrorKind};
+use crate::key::SecretKey;
+use crate::local::{Local, LocalTier};
+
+/// The longest prefix, in bytes: it is part of every key in the shared tier.
+const LONGEST_PREFIX: usize = 64;
+
+/// Builds a [`Cache`].
+///
+/// ```
+/// use cache_core::{Cache, Local};
+///
+/// let cache = Cache::builder().prefix("app").local(Local::bytes(256 << 20)).build()?;
+/// # Ok::<(), cache_core::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct CacheBuilder {
+    prefix: Option<String>,
+    local: Local,
+    clock: Clock,
+    secret_key: Option<SecretKey>,
+    seed: Option<u64>,
+}
+
+impl CacheBuilder {
+    /// Names the cache: 1 to 64 of letters, digits, `_`, `-`, `.` and `/`. Default: `larder`.
+    ///
+    /// Within one process it shows in `Debug`; caches on one shared tier are kept apart by it.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sizes the local tier. Default: 64 MiB.
+    #[must_use]
+    pub fn local(mut self, local: Local) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// Sets the clock. Default: the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the key of the digests that `secret(..)` arguments enter keys as. Default: drawn at random for
+    /// this cache, so that its keys mean nothing elsewhere.
+    #[must_use]
+    pub fn secret_key(mut self, key: [u8; 32]) -> Self {
+        self.secret_key = Some(SecretKey::from(key));
+        self
+    }
+
+    /// Seeds the random numbers behind `stagger`, so that a test repeats. Default: the operating system's
+    /// randomness.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Builds the cache.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration`, when the prefix is empty, too long, or has other characters than it may.
+    pub fn build(self) -> Result<Cache, Error> {
+        let prefix = self.prefix.unwrap_or_else(|| "larder".to_owned());
+        check_prefix(&prefix)?;
+        let inner = Arc::new(Inner {
+            prefix,
+            is_disabled: false,
+            tier: LocalTier::new(&self.local),
+            limit: self.local,
+            clock: self.clock,
+            secret_key: self.secret_key.unwrap_or_else(random_secret),
+            chance: self.seed.map_or_else(Chance::random, Chance::seeded),
+            ..Inner::empty()
+        });
+        let weak = Arc::downgrade(&inner);
+        inner.clock.sweep_regularly(weak as std::sync::Weak<dyn Sweep>);
+        Ok(Cache(inner))
+    }
+}
+
+fn check_prefix(prefix: &str) -> Result<(), Error> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    if !prefix.is_empty() && prefix.len() <= LONGEST_PREFIX && prefix.chars().all(is_fine) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Configuration,
+        format!(
+            "use the prefix {prefix:?}: write 1 to {LONGEST_PREFIX} of letters, digits, `_`, `-`, `.` and `/`"
+        ),
+    ))
+}
+
+fn random_secret() -> SecretKey {
+    let mut bytes = [0; 32];
+    for chunk in bytes.chunks_exact_mut(8) {
+        chunk.copy_from_slice(&entropy().to_ne_bytes());
+    }
+    SecretKey::from(bytes)
+}
+
+impl Cache {
+    /// Starts building a cache.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::default()
+    }
+
+    /// Builds a cache after the environment.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `LARDER_URL` | `memory:` for a local tier of 64 MiB, `memory:256MiB` for another size (`KiB`, `MiB`, `GiB`) | `memory:` |
+    /// | `LARDER_PREFIX` | as [`CacheBuilder::prefix`] | `larder` |
+    ///
+    /// # Errors
+    ///
+    /// `Configuration`, when a variable is set to something else, or to a scheme whose feature is not compiled
+    /// in; the message names the variable and what to write.
+    pub fn from_env() -> Result<Cache, Error> {
+        let mut builder = Self::builder();
+        if let Some(url) = variable("LARDER_URL")? {
+            builder = builder.local(local_of(&url)?);
+        }
+        if let Some(prefix) = variable("LARDER_PREFIX")? {
+            builder = builder.prefix(prefix);
+        }
+        builder.build()
+    }
+}
+
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Error::new(ErrorKind::Configuration, format!("read {name}: it is no UTF-8; write plain text")))
+        }
+    }
+}
+
+/// Schemes of tiers that other crates bring, and the features that bring them.
+const SCHEMES: [(&str, &str); 4] = [
+    ("redis", "redis"),
+    ("rediss", "redis-tls"),
+    ("redis+cluster", "redis-cluster"),
+    ("redis+sentinel", "redis-sentinel"),
+];
+
+fn local_of(url: &str) -> Result<Local, Error> {
+    let wrong = |what: String| Err(Error::new(ErrorKind::Configuration, what));
+    // The text of a URL may hold a password: only its scheme is repeated.
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return wrong("read LARDER_URL: it has no scheme; write `memory:` or `memory:256MiB`".into());
+    };
+    if let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) {
+        return wrong(format!(
+            "read LARDER_URL: the scheme `{scheme}:` needs the feature `{feature}`, which this build of larder \
+             does not have; write `memory:`"
+        ));
+    }
+    if scheme != "memory" {
+        return wrong(format!("read LARDER_URL: the scheme `{scheme}:` is unknown; write `memory:`"));
+    }
+    if rest.is_empty() {
+        return Ok(Local::default());
+    }
+    match bytes_of(rest) {
+        Some(bytes) => Ok(Local::bytes(bytes)),
+        None => wrong(format!(
+            "read LARDER_URL: `{rest}` is no size; write a whole number and a unit, as in `memory:256MiB` (KiB, MiB, GiB)"
+        )),
+    }
+}
+
+fn bytes_of(text: &str) -> Option<u64> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    if !number.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_the_size_of_the_local_tier() {
+        let capacity = |url| local_of(url).unwrap().capacity();
+
+        assert_eq!(capacity("memory:"), 64 << 20);
+        assert_eq!(capacity("memory:256MiB"), 256 << 20);
+        assert_eq!(capacity("memory:3GiB"), 3 << 30);
+    }
+
+    #[test]
+    fn a_wrong_url_is_an_error_that_ends_with_the_fix() {
+        for (url, says) in [
+            ("redis://:hunter2@host", "needs the feature `redis`"),
+            ("rediss://host", "needs the feature `redis-tls`"),
+            ("redis+cluster://host", "needs the feature `redis-cluster`"),
+            ("memcached://host", "`memcached:` is unknown"),
+            ("memory", "has no scheme"),
+            ("memory:12", "is no size"),
+            ("memory:+1MiB", "is no size"),
+            ("memory:99999999999GiB", "is no size"),
+        ] {
+            let error = local_of(url).unwrap_err();
+
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(says), "{url}: {error}");
+            assert!(error.to_string().contains("; write `memory:") || error.to_string().contains("; write a whole"));
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_prefix_is_an_error_that_ends_with_the_fix() {
+        for prefix in ["", "a b", "a{b}", "ä", &"x".repeat(65)] {
+            let error = Cache::builder().prefix(prefix).build().unwrap_err();
+
+            assert!(error.to_string().ends_with("write 1 to 64 of letters, digits, `_`, `-`, `.` and `/`"));
+        }
+    }
+}

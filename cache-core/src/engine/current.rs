@@ -1,0 +1,102 @@
+//! Which cache a call uses when it names none: the scope's, the installed one, or the default.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use once_cell::sync::OnceCell;
+
+use super::Cache;
+use crate::error::{Error, ErrorKind};
+
+static INSTALLED: OnceCell<Cache> = OnceCell::new();
+static DEFAULT: OnceCell<Cache> = OnceCell::new();
+/// Spares programs that never scope the look at the task's local.
+static IS_SCOPED: AtomicBool = AtomicBool::new(false);
+
+tokio::task_local! {
+    static SCOPED: Cache;
+}
+
+/// The cache of a call: borrowed from the program's statics where it can be.
+#[derive(Debug)]
+pub enum CacheRef {
+    /// The installed cache or the default.
+    Static(&'static Cache),
+    /// The scope's, or one that the call names.
+    Owned(Cache),
+}
+
+impl Deref for CacheRef {
+    type Target = Cache;
+
+    #[inline]
+    fn deref(&self) -> &Cache {
+        match self {
+            Self::Static(cache) => cache,
+            Self::Owned(cache) => cache,
+        }
+    }
+}
+
+/// The cache that a call uses when it names none.
+#[inline]
+pub fn current() -> CacheRef {
+    if IS_SCOPED.load(Ordering::Relaxed)
+        && let Ok(cache) = SCOPED.try_with(Cache::clone)
+    {
+        return CacheRef::Owned(cache);
+    }
+    CacheRef::Static(INSTALLED.get().unwrap_or_else(|| DEFAULT.get_or_init(Cache::default)))
+}
+
+/// The cache that `cache = EXPR` names.
+pub fn given(cache: &Cache) -> CacheRef {
+    CacheRef::Owned(cache.clone())
+}
+
+impl Cache {
+    /// Makes this the cache that calls use when they name none, for the rest of the process.
+    ///
+    /// Until then such calls use a default: a local tier of 64 MiB.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration`, when a cache was installed before: it stays.
+    pub fn install(&self) -> Result<(), Error> {
+        INSTALLED.set(self.clone()).map_err(|_| {
+            Error::new(
+                ErrorKind::Configuration,
+                "install a cache: one is installed already; install once, at the start of the program, \
+                 or use `cache.scope(future)` where calls shall use another",
+            )
+        })
+    }
+
+    /// The cache that calls here and now use when they name none.
+    pub fn current() -> Cache {
+        current().clone()
+    }
+
+    /// Makes this the cache that calls inside `future` use when they name none: for one test of many in a
+    /// process, or for one tenant.
+    ///
+    /// Tasks that the future spawns do not inherit it: wrap what is spawned, too. Scopes nest; the innermost
+    /// counts.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// use cache_core::Cache;
+    ///
+    /// let cache = Cache::default();
+    /// cache.scope(async { /* calls in here use `cache` */ }).await;
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`.
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        IS_SCOPED.store(true, Ordering::Relaxed);
+        SCOPED.scope(self.clone(), future).await
+    }
+}

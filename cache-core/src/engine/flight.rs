@@ -1,0 +1,258 @@
+//! Flights: one computation a key in this process.
+//!
+//! Whoever asks for a key either leads its flight or follows the one that runs. The table's lock orders three
+//! things for each key: joining, landing (with the store into the local tier) and detaching (with the removal
+//! from it). From that order follow the promises:
+//!
+//! - who joins finds either the flight, or what it stored: nobody computes again in between;
+//! - a flight that was detached, or that bears outdated epochs, is not joined and does not store;
+//! - a leader that goes away without landing, by cancellation or panic, wakes all its followers, and they
+//!   start over; the next one leads.
+//!
+//! This file takes its primitives from `crate::sync`, so that the model checker can put its own there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
+
+/// What a flight bears of the epochs before its computation.
+pub(crate) trait Bearing {
+    /// Whether nothing it bears was invalidated since.
+    fn is_current(&self) -> bool;
+}
+
+/// The flights of one cache, by key.
+pub(crate) struct Flights<K, B, L> {
+    shards: Box<[Shard<K, B, L>]>,
+    hash: foldhash::fast::RandomState,
+}
+
+type Shard<K, B, L> = Mutex<HashMap<K, Arc<Flight<B, L>>>>;
+
+struct Flight<B, L> {
+    state: Mutex<State<B, L>>,
+    /// Moves while the leader is polled.
+    beats: AtomicU64,
+}
+
+struct State<B, L> {
+    phase: Phase<L>,
+    /// Set before the computation begins. A caller that finds it unset began before the computation.
+    bearing: Option<B>,
+    waiters: BTreeMap<u64, Waker>,
+    next_waiter: u64,
+}
+
+enum Phase<L> {
+    Running,
+    Landed(L),
+    Abandoned,
+}
+
+/// What a caller is to a key.
+pub(crate) enum Joined<'f, K: Hash + Eq + Clone, B, L, T> {
+    /// It was stored meanwhile.
+    Found(T),
+    /// It is up to this caller to compute.
+    Lead(Lead<'f, K, B, L>),
+    /// Another caller computes.
+    Follow(Follow<B, L>),
+}
+
+impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
+    /// Makes an empty table in `shards` parts.
+    pub(crate) fn new(shards: usize) -> Self {
+        let shards = (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect();
+        Self { shards, hash: Default::default() }
+    }
+
+    fn shard(&self, key: &K) -> &Shard<K, B, L> {
+        &self.shards[self.hash.hash_one(key) as usize % self.shards.len()]
+    }
+
+    /// Joins the flight of `key`, or leads a new one. `find` looks once more whether a flight that has just
+    /// landed stored something: between the caller's own look and this one it may have.
+    pub(crate) fn join<T>(&self, key: &K, find: impl FnOnce() -> Option<T>) -> Joined<'_, K, B, L, T> {
+        let mut table = lock(self.shard(key));
+        if let Some(flight) = table.get(key)
+            && let Some(follow) = flight.enrol()
+        {
+            return Joined::Follow(follow);
+        }
+        if let Some(found) = find() {
+            return Joined::Found(found);
+        }
+        Joined::Lead(self.lead_in(&mut table, key))
+    }
+
+    /// Leads a new flight of `key`, whatever runs or is stored: later callers join this one.
+    pub(crate) fn lead(&self, key: &K) -> Lead<'_, K, B, L> {
+        self.lead_in(&mut lock(self.shard(key)), key)
+    }
+
+    fn lead_in(&self, table: &mut HashMap<K, Arc<Flight<B, L>>>, key: &K) -> Lead<'_, K, B, L> {
+        let flight = Arc::new(Flight {
+            state: Mutex::new(State {
+                phase: Phase::Running,
+                bearing: None,
+                waiters: BTreeMap::new(),
+                next_waiter: 0,
+            }),
+            beats: AtomicU64::new(0),
+        });
+        // A flight that was there is detached by this: its followers still get its landing.
+        table.insert(key.clone(), flight.clone());
+        Lead { flights: self, key: key.clone(), flight }
+    }
+
+    /// Takes the flight of `key` out of the table, if there is one, and runs `change` before anybody can join
+    /// or land: no later caller joins it, and it will not store.
+    pub(crate) fn detach<T>(&self, key: &K, change: impl FnOnce() -> T) -> T {
+        let mut table = lock(self.shard(key));
+        let detached = table.remove(key);
+        let changed = change();
+        drop(table);
+        drop(detached);
+        changed
+    }
+
+    /// Takes `follow`'s flight out of the table: its leader has not been polled for too long.
+    pub(crate) fn give_up(&self, key: &K, follow: &Follow<B, L>) {
+        let mut table = lock(self.shard(key));
+        if table.get(key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
+            table.remove(key);
+        }
+    }
+
+    /// Flights in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+}
+
+impl<B: Bearing, L> Flight<B, L> {
+    /// Enrols a follower, unless what it would get began before an invalidation that this caller began after.
+    fn enrol(self: &Arc<Self>) -> Option<Follow<B, L>> {
+        let mut state = lock(&self.state);
+        let is_running = matches!(state.phase, Phase::Running);
+        if !is_running || !state.bearing.as_ref().is_none_or(Bearing::is_current) {
+            return None;
+        }
+        state.next_waiter += 1;
+        Some(Follow { flight: self.clone(), waiter: state.next_waiter })
+    }
+}
+
+impl<B, L> Flight<B, L> {
+    fn end(&self, phase: Phase<L>) {
+        let waiters = {
+            let mut state = lock(&self.state);
+            state.phase = phase;
+            std::mem::take(&mut state.waiters)
+        };
+        waiters.into_values().for_each(Waker::wake);
+    }
+}
+
+/// The leader's hold on its flight. Dropped without landing, it abandons the flight.
+pub(crate) struct Lead<'f, K: Hash + Eq + Clone, B, L> {
+    flights: &'f Flights<K, B, L>,
+    key: K,
+    flight: Arc<Flight<B, L>>,
+}
+
+impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
+    /// Says what the computation bears; to be called before it begins.
+    pub(crate) fn bear(&self, bearing: B) {
+        lock(&self.flight.state).bearing = Some(bearing);
+    }
+
+    /// Shows that the leader is alive.
+    pub(crate) fn beat(&self) {
+        self.flight.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends the flight. `store` is told whether it may store, and does so before anybody can join or detach;
+    /// then the followers get `landing`.
+    pub(crate) fn land<T>(self, landing: L, store: impl FnOnce(bool) -> T) -> T
+    where
+        B: Bearing,
+        L: Clone,
+    {
+        let stored = {
+            let mut table = lock(self.flights.shard(&self.key));
+            let is_attached = self.is_in(&table);
+            let is_current = lock(&self.flight.state).bearing.as_ref().is_some_and(Bearing::is_current);
+            let stored = store(is_attached && is_current);
+            if is_attached {
+                table.remove(&self.key);
+            }
+            stored
+        };
+        self.flight.end(Phase::Landed(landing));
+        stored
+    }
+
+    fn is_in(&self, table: &HashMap<K, Arc<Flight<B, L>>>) -> bool {
+        table.get(&self.key).is_some_and(|found| Arc::ptr_eq(found, &self.flight))
+    }
+}
+
+impl<K: Hash + Eq + Clone, B, L> Drop for Lead<'_, K, B, L> {
+    fn drop(&mut self) {
+        if !matches!(lock(&self.flight.state).phase, Phase::Running) {
+            return;
+        }
+        let index = self.flights.hash.hash_one(&self.key) as usize % self.flights.shards.len();
+        let mut table = lock(&self.flights.shards[index]);
+        if self.is_in(&table) {
+            table.remove(&self.key);
+        }
+        drop(table);
+        self.flight.end(Phase::Abandoned);
+    }
+}
+
+/// A follower's wait for the landing: `None` when the leader went away without one.
+///
+/// Dropping it takes the follower off the flight.
+pub(crate) struct Follow<B, L> {
+    flight: Arc<Flight<B, L>>,
+    waiter: u64,
+}
+
+impl<B, L> Follow<B, L> {
+    /// A number that moves while the leader is alive.
+    pub(crate) fn beats(&self) -> u64 {
+        self.flight.beats.load(Ordering::Relaxed)
+    }
+}
+
+impl<B, L: Clone> Future for Follow<B, L> {
+    type Output = Option<L>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<L>> {
+        let mut state = lock(&self.flight.state);
+        match &state.phase {
+            Phase::Landed(landing) => Poll::Ready(Some(landing.clone())),
+            Phase::Abandoned => Poll::Ready(None),
+            Phase::Running => {
+                let replaced = state.waiters.insert(self.waiter, context.waker().clone());
+                drop(state);
+                // Outside the lock: dropping a waker may drop a task.
+                drop(replaced);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<B, L> Drop for Follow<B, L> {
+    fn drop(&mut self) {
+        let waker = lock(&self.flight.state).waiters.remove(&self.waiter);
+        drop(waker);
+    }
+}

@@ -1,0 +1,277 @@
+//! The statistics as a person reads them.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Statistics of a cache at one moment; `Display` prints a table.
+///
+/// ```
+/// # async fn example(cache: cache_core::Cache) {
+/// let stats = cache.stats();
+/// println!("{stats}");
+/// assert_eq!(stats.calls(), stats.hits() + stats.stale() + stats.misses() + stats.joined());
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// One for each function that was called, by name.
+    pub functions: Vec<FunctionStats>,
+    /// Entries in the local tier now, expired ones included until they are swept.
+    pub local_entries: u64,
+    /// What they weigh: bytes, or entries for a tier bounded by entries.
+    pub local_weight: u64,
+    /// What they may weigh.
+    pub local_capacity: u64,
+    /// Entries that the local tier let go to make room.
+    pub evictions: u64,
+}
+
+/// Statistics of one function in one cache.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FunctionStats {
+    /// The name in the keys, with the version where there is one.
+    pub name: String,
+    /// Calls that a tier answered.
+    pub hits: u64,
+    /// Calls that a stale value answered.
+    pub stale: u64,
+    /// Calls that had to compute, by reason.
+    pub misses: Misses,
+    /// Calls that joined a computation already in flight.
+    pub joined: u64,
+    /// Calls that went past the cache: `when` was false, the ttl zero, the cache disabled, or the
+    /// arguments could not be made a key. Not among [`calls`](Self::calls).
+    pub bypassed: u64,
+    /// Computations begun.
+    pub computations: u64,
+    /// Computations that ended with `Err`.
+    pub errors: u64,
+    /// Computations that were cancelled or panicked.
+    pub abandoned: u64,
+    /// Values stored.
+    pub fills: u64,
+    /// Values not stored because an invalidation came while they were computed.
+    pub refused_fills: u64,
+    /// Values not stored because they are larger than the tier takes.
+    pub rejected: u64,
+    /// Time of a lookup, of a sample of the calls.
+    pub lookup: Timing,
+    /// Time of a computation.
+    pub compute: Timing,
+}
+
+/// Misses of a function, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Misses {
+    /// Nothing was stored, or it was evicted.
+    pub absent: u64,
+    /// What was stored had expired.
+    pub expired: u64,
+    /// What was stored had been invalidated.
+    pub invalidated: u64,
+    /// What was stored is not of the type asked for.
+    pub undecodable: u64,
+}
+
+impl Misses {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.absent + self.expired + self.invalidated + self.undecodable
+    }
+}
+
+/// How long something took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timing {
+    /// The mean.
+    pub mean: Duration,
+    /// The time that 99 % did not exceed, within an eighth.
+    pub p99: Duration,
+}
+
+impl FunctionStats {
+    /// Calls that went through the cache: hits + stale + misses + joined.
+    pub fn calls(&self) -> u64 {
+        self.hits + self.stale + self.misses.total() + self.joined
+    }
+
+    /// The share of calls that were answered without a computation of their own; 0 without calls.
+    pub fn hit_ratio(&self) -> f64 {
+        ratio(self.hits + self.stale, self.calls())
+    }
+
+    /// What the calls answered from a tier would have taken to compute: their number times the mean.
+    pub fn time_saved(&self) -> Duration {
+        let nanos = self.compute.mean.as_nanos().saturating_mul(u128::from(self.hits + self.stale));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+impl Stats {
+    fn sum(&self, of: impl Fn(&FunctionStats) -> u64) -> u64 {
+        self.functions.iter().map(of).sum()
+    }
+
+    /// Calls of all functions: hits + stale + misses + joined.
+    pub fn calls(&self) -> u64 {
+        self.sum(FunctionStats::calls)
+    }
+    /// Hits of all functions.
+    pub fn hits(&self) -> u64 {
+        self.sum(|f| f.hits)
+    }
+    /// Calls of all functions that a stale value answered.
+    pub fn stale(&self) -> u64 {
+        self.sum(|f| f.stale)
+    }
+    /// Misses of all functions, whatever the reason.
+    pub fn misses(&self) -> u64 {
+        self.sum(|f| f.misses.total())
+    }
+    /// Calls of all functions that joined a computation in flight.
+    pub fn joined(&self) -> u64 {
+        self.sum(|f| f.joined)
+    }
+    /// Computations of all functions.
+    pub fn computations(&self) -> u64 {
+        self.sum(|f| f.computations)
+    }
+    /// Fills of all functions that an invalidation overtook.
+    pub fn refused_fills(&self) -> u64 {
+        self.sum(|f| f.refused_fills)
+    }
+    /// The share of all calls that were answered without a computation of their own; 0 without calls.
+    pub fn hit_ratio(&self) -> f64 {
+        ratio(self.hits() + self.stale(), self.calls())
+    }
+    /// What the hits of all functions would have taken to compute.
+    pub fn time_saved(&self) -> Duration {
+        self.functions.iter().map(FunctionStats::time_saved).fold(Duration::ZERO, Duration::saturating_add)
+    }
+    /// The statistics of the function whose name ends with `name` (`menu_of`, or `menus::menu_of`).
+    pub fn function(&self, name: &str) -> Option<&FunctionStats> {
+        self.functions.iter().find(|f| {
+            f.name.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with("::"))
+        })
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+const COLUMNS: [&str; 13] = [
+    "function", "calls", "hits", "stale", "misses", "joined", "hit %", "computed", "refused", "errors",
+    "lookup", "compute", "saved",
+];
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows: Vec<[String; COLUMNS.len()]> = vec![COLUMNS.map(String::from)];
+        rows.extend(self.functions.iter().map(row));
+        let mut widths = [0; COLUMNS.len()];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        for row in &rows {
+            write!(f, "{:<width$}", row[0], width = widths[0])?;
+            for (cell, width) in row.iter().zip(widths).skip(1) {
+                write!(f, "  {cell:>width$}")?;
+            }
+            writeln!(f)?;
+        }
+        let misses = self.functions.iter().fold(Misses::default(), |sum, f| Misses {
+            absent: sum.absent + f.misses.absent,
+            expired: sum.expired + f.misses.expired,
+            invalidated: sum.invalidated + f.misses.invalidated,
+            undecodable: sum.undecodable + f.misses.undecodable,
+        });
+        writeln!(
+            f,
+            "misses: {} absent, {} expired, {} invalidated, {} undecodable; bypassed: {}; lookup and compute: mean / p99",
+            grouped(misses.absent),
+            grouped(misses.expired),
+            grouped(misses.invalidated),
+            grouped(misses.undecodable),
+            grouped(self.sum(|f| f.bypassed)),
+        )?;
+        write!(
+            f,
+            "local tier: {} entries, {} of {}, {} evicted",
+            grouped(self.local_entries),
+            grouped(self.local_weight),
+            grouped(self.local_capacity),
+            grouped(self.evictions),
+        )
+    }
+}
+
+fn row(f: &FunctionStats) -> [String; COLUMNS.len()] {
+    [
+        f.name.clone(),
+        grouped(f.calls()),
+        grouped(f.hits),
+        grouped(f.stale),
+        grouped(f.misses.total()),
+        grouped(f.joined),
+        format!("{:.1}", 100.0 * f.hit_ratio()),
+        grouped(f.computations),
+        grouped(f.refused_fills),
+        grouped(f.errors),
+        format!("{} / {}", short(f.lookup.mean), short(f.lookup.p99)),
+        format!("{} / {}", short(f.compute.mean), short(f.compute.p99)),
+        short(f.time_saved()),
+    ]
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration in three digits or so.
+fn short(duration: Duration) -> String {
+    let nanos = duration.as_nanos() as f64;
+    let seconds = duration.as_secs_f64();
+    match nanos {
+        n if n < 1e3 => format!("{n:.0} ns"),
+        n if n < 1e6 => format!("{:.1} µs", n / 1e3),
+        n if n < 1e9 => format!("{:.1} ms", n / 1e6),
+        _ if seconds < 120.0 => format!("{seconds:.1} s"),
+        _ if seconds < 7_200.0 => format!("{:.1} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3_600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let told: Vec<_> = [0, 999, 1_000, 1_234_567].map(grouped).into();
+
+        assert_eq!(told, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_duration_is_told_in_its_own_unit() {
+        let told = [40, 1_500, 2_500_000, 90_000_000_000, 300_000_000_000].map(Duration::from_nanos).map(short);
+
+        assert_eq!(told, ["40 ns", "1.5 µs", "2.5 ms", "90.0 s", "5.0 min"]);
+    }
+}

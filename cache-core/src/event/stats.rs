@@ -1,0 +1,122 @@
+//! What is counted while calls go by.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::counter::Counter;
+use super::histogram::Histogram;
+use super::report::{FunctionStats, Misses, Timing};
+use crate::clock::{Clock, Stopwatch};
+use crate::entry::MissReason;
+
+/// One lookup in this many is timed: asking the precise clock twice costs more than a hit.
+const SAMPLE: u32 = 256;
+
+/// The counters of one function in one cache.
+///
+/// A call is counted once, at the moment it is known what it is: a hit, a miss (it leads), or joined (it
+/// follows). So the three always add up to the calls, whatever becomes of the call afterwards.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) hits: Counter,
+    absent: AtomicU64,
+    expired: AtomicU64,
+    invalidated: AtomicU64,
+    undecodable: AtomicU64,
+    joined: AtomicU64,
+    bypassed: AtomicU64,
+    computations: AtomicU64,
+    errors: AtomicU64,
+    abandoned: AtomicU64,
+    fills: AtomicU64,
+    refused: AtomicU64,
+    rejected: AtomicU64,
+    lookups: Histogram,
+    computes: Histogram,
+}
+
+/// What happened, where it is not a hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Happening {
+    Miss(MissReason),
+    Joined,
+    Bypassed,
+    /// A computation began.
+    Computation,
+    /// A computation ended with `Err`.
+    Error,
+    /// A computation was cancelled or panicked.
+    Abandoned,
+    Fill,
+    /// A fill that an invalidation overtook.
+    Refused,
+    /// A value too large for the tier.
+    Rejected,
+}
+
+impl Counters {
+    pub(crate) fn count(&self, what: Happening) {
+        let counter = match what {
+            Happening::Miss(MissReason::Absent) => &self.absent,
+            Happening::Miss(MissReason::Expired) => &self.expired,
+            Happening::Miss(MissReason::Invalidated) => &self.invalidated,
+            Happening::Miss(MissReason::Undecodable) => &self.undecodable,
+            Happening::Joined => &self.joined,
+            Happening::Bypassed => &self.bypassed,
+            Happening::Computation => &self.computations,
+            Happening::Error => &self.errors,
+            Happening::Abandoned => &self.abandoned,
+            Happening::Fill => &self.fills,
+            Happening::Refused => &self.refused,
+            Happening::Rejected => &self.rejected,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn time_lookup(&self, took: Duration) {
+        self.lookups.record(took);
+    }
+
+    pub(crate) fn time_compute(&self, took: Duration) {
+        self.computes.record(took);
+    }
+
+    /// A report of this moment.
+    pub(crate) fn report(&self, name: String) -> FunctionStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        FunctionStats {
+            name,
+            hits: self.hits.sum(),
+            stale: 0,
+            misses: Misses {
+                absent: read(&self.absent),
+                expired: read(&self.expired),
+                invalidated: read(&self.invalidated),
+                undecodable: read(&self.undecodable),
+            },
+            joined: read(&self.joined),
+            bypassed: read(&self.bypassed),
+            computations: read(&self.computations),
+            errors: read(&self.errors),
+            abandoned: read(&self.abandoned),
+            fills: read(&self.fills),
+            refused_fills: read(&self.refused),
+            rejected: read(&self.rejected),
+            lookup: Timing { mean: self.lookups.mean(), p99: self.lookups.quantile(0.99) },
+            compute: Timing { mean: self.computes.mean(), p99: self.computes.quantile(0.99) },
+        }
+    }
+}
+
+thread_local! {
+    static LOOKUPS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Starts timing this lookup, if it is one of the sample.
+#[inline]
+pub(crate) fn sample(clock: &Clock) -> Option<Stopwatch> {
+    let seen = LOOKUPS.get();
+    LOOKUPS.set(seen.wrapping_add(1));
+    if seen.is_multiple_of(SAMPLE) { Some(clock.stopwatch()) } else { None }
+}

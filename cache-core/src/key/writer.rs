@@ -1,0 +1,106 @@
+//! Collects the parts of a key.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::arguments::Arguments;
+use super::buffer::Buffer;
+use super::canonical;
+use super::failure::Failure;
+use super::serializer::Canonical;
+use super::{Identity, Key, SecretKey};
+use crate::{Error, ErrorKind};
+
+/// Collects the parts of a key.
+///
+/// ```
+/// use cache_core::key::{Identity, KeyWriter};
+///
+/// let mut key = KeyWriter::new(Identity::intern("menu", &[], 2));
+/// key.part(&42);
+/// key.part("en");
+/// assert_eq!(key.finish()?.to_string(), r#"menu:v2:42:"en""#);
+/// # Ok::<(), cache_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct KeyWriter {
+    identity: Identity,
+    buffer: Buffer,
+    failure: Option<Error>,
+}
+
+impl KeyWriter {
+    /// Starts a key of the function `identity`.
+    #[inline]
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            buffer: Buffer::new(),
+            failure: None,
+        }
+    }
+
+    /// Appends one argument in canonical form. A failing `Serialize` is remembered and answered by [`finish`](Self::finish).
+    #[inline]
+    pub fn part<T: Serialize + ?Sized>(&mut self, value: &T) {
+        if let Err(failure) = value.serialize(Canonical::new(&mut self.buffer)) {
+            self.fail::<T>(failure);
+        }
+    }
+
+    /// Appends the parts of a tuple or array, or one part.
+    pub(super) fn parts<T: Serialize + ?Sized>(&mut self, value: &T) {
+        if let Err(failure) = value.serialize(Canonical::of_parts(&mut self.buffer)) {
+            self.fail::<T>(failure);
+        }
+    }
+
+    /// Appends a keyed BLAKE3 digest of one argument, in place of the argument.
+    pub fn secret<T: Serialize + ?Sized>(&mut self, key: &SecretKey, value: &T) {
+        let mut secret = Buffer::new();
+        match value.serialize(Canonical::new(&mut secret)) {
+            Ok(()) => {
+                self.buffer.push(canonical::SECRET);
+                self.buffer.extend(&key.digest(secret.as_bytes()));
+            }
+            // The message of a user's `Serialize` may quote the value.
+            Err(_) => self.fail::<T>(serde::ser::Error::custom(
+                "the reason is not shown, as it is secret",
+            )),
+        }
+    }
+
+    /// Completes the key.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Key`](ErrorKind::Key) when a part's `Serialize` failed or nested too deeply.
+    #[inline]
+    pub fn finish(self) -> Result<Key, Error> {
+        match self.failure {
+            None => Ok(Key::new(self.identity, Arguments::from_buffer(self.buffer))),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    #[cold]
+    fn fail<T: ?Sized>(&mut self, failure: Failure) {
+        let (part, function) = (std::any::type_name::<T>(), self.identity.name());
+        let message = format!(
+            "could not make a key part of `{function}` from a `{part}`: {failure}; \
+             leave it out with `skip(..)`, or say what of it counts with `key = (..)`"
+        );
+        self.failure
+            .get_or_insert_with(|| Error::new(ErrorKind::Key, message).with_source(failure));
+    }
+}
+
+impl fmt::Debug for KeyWriter {
+    /// Names the function alone: the parts may be half written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyWriter")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! The epochs that this process knows, one cell a tag.
+//!
+//! An entry bears the numbers its tags had before its computation began and is current while they still are
+//! what they were. So an invalidation is one store, whatever number of entries bear the tag, and the check on
+//! a hit is one load each.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::key::Tag;
+
+/// Hard: never served again. Soft: stale, may stand in where a policy allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Hard,
+    Soft,
+}
+
+/// Whether the epochs that an entry bears are still the ones of its tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Currency {
+    Current,
+    /// One of them was softly invalidated since.
+    Expired,
+    /// One of them was invalidated since.
+    Invalidated,
+}
+
+/// Numbers are never used twice in a process, so that a cell that was dropped and made again cannot fit an
+/// entry of its former life.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+fn draw() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The epoch of one tag or function.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    current: AtomicU64,
+    /// The number of the last hard invalidation: entries that bear a smaller one are invalidated.
+    hard: AtomicU64,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self { current: AtomicU64::new(draw()), hard: AtomicU64::new(0) }
+    }
+}
+
+impl Cell {
+    /// Moves the epoch. A computation that began before this call was made is outdated when it returns.
+    pub(crate) fn invalidate(&self, severity: Severity) {
+        let number = draw();
+        // `max`: of two at once the later number stays. The one that lost it is covered all the same, since
+        // what bears the later number began after the earlier was drawn.
+        if severity == Severity::Hard {
+            self.hard.fetch_max(number, Ordering::SeqCst);
+        }
+        self.current.fetch_max(number, Ordering::SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn current(&self) -> u64 {
+        self.current.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn currency(&self, borne: u64) -> Currency {
+        if self.current() == borne {
+            return Currency::Current;
+        }
+        if borne < self.hard.load(Ordering::Acquire) { Currency::Invalidated } else { Currency::Expired }
+    }
+}
+
+/// A tag's epoch as it was when a computation began.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    cell: Arc<Cell>,
+    number: u64,
+}
+
+impl Stamp {
+    pub(crate) fn now(cell: Arc<Cell>) -> Self {
+        let number = cell.current();
+        Self { cell, number }
+    }
+}
+
+/// All that an entry bears: the epoch of its function first, then those of its tags.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamps {
+    function: Stamp,
+    tags: Box<[Stamp]>,
+}
+
+impl Stamps {
+    pub(crate) fn new(function: Stamp, tags: Box<[Stamp]>) -> Self {
+        Self { function, tags }
+    }
+
+    #[inline]
+    pub(crate) fn currency(&self) -> Currency {
+        if self.function.cell.current() == self.function.number
+            && self.tags.iter().all(|stamp| stamp.cell.current() == stamp.number)
+        {
+            return Currency::Current;
+        }
+        self.worst()
+    }
+
+    #[cold]
+    fn worst(&self) -> Currency {
+        let mut worst = Currency::Current;
+        for stamp in std::iter::once(&self.function).chain(&self.tags) {
+            match stamp.cell.currency(stamp.number) {
+                Currency::Current => {}
+                Currency::Expired => worst = Currency::Expired,
+                Currency::Invalidated => return Currency::Invalidated,
+            }
+        }
+        worst
+    }
+
+    /// What the stamps take, in bytes, beside the struct itself. The tags' cells are shared: each bearer
+    /// pays for its own reference.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.tags)
+    }
+}
+
+/// Parts of the table, so that threads seldom meet.
+const SHARDS: usize = 16;
+
+/// The cells of all tags that anything in this process bears.
+#[derive(Debug, Default)]
+pub(crate) struct EpochTable {
+    shards: [Mutex<Shard>; SHARDS],
+    hash: foldhash::fast::RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    cells: HashMap<Tag, Arc<Cell>, foldhash::fast::RandomState>,
+    /// Cells left by the last tidying; at twice that it is time for the next.
+    kept: usize,
+}
+
+impl EpochTable {
+    fn shard(&self, tag: &Tag) -> &Mutex<Shard> {
+        &self.shards[self.hash.hash_one(tag) as usize % SHARDS]
+    }
+
+    /// The epochs of `tags` now.
+    pub(crate) fn stamp(&self, tags: &[Tag]) -> Box<[Stamp]> {
+        tags.iter().map(|tag| Stamp::now(self.cell(tag))).collect()
+    }
+
+    fn cell(&self, tag: &Tag) -> Arc<Cell> {
+        let mut shard = self.shard(tag).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = shard.cells.get(tag) {
+            return cell.clone();
+        }
+        shard.tidy();
+        let cell = Arc::new(Cell::default());
+        shard.cells.insert(tag.clone(), cell.clone());
+        cell
+    }
+
+    /// Moves the epoch of `tag`. Without a cell nothing bears it, and there is nothing to move.
+    pub(crate) fn invalidate(&self, tag: &Tag, severity: Severity) {
+        let shard = self.shard(tag).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = shard.cells.get(tag) {
+            cell.invalidate(severity);
+        }
+    }
+
+    /// Drops the cells that nothing bears any more.
+    pub(crate) fn sweep(&self) {
+        for shard in &self.shards {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).sweep();
+        }
+    }
+
+    /// Cells in the table.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let len = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).cells.len();
+        self.shards.iter().map(len).sum()
+    }
+}
+
+impl Shard {
+    fn tidy(&mut self) {
+        if self.cells.len() >= 2 * self.kept.max(64) {
+            self.sweep();
+        }
+    }
+
+    fn sweep(&mut self) {
+        // One reference is the table's. Nobody can take another while the shard is locked.
+        self.cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        self.kept = self.cells.len();
+        self.cells.shrink_to(2 * self.kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamps(table: &EpochTable, function: &Arc<Cell>, tags: &[&str]) -> Stamps {
+        let tags: Vec<Tag> = tags.iter().copied().map(Tag::from).collect();
+        Stamps::new(Stamp::now(function.clone()), table.stamp(&tags))
+    }
+
+    #[test]
+    fn an_invalidated_tag_outdates_what_bears_it_and_nothing_else() {
+        let (table, function) = (EpochTable::default(), Arc::<Cell>::default());
+        let (menu, place) = (stamps(&table, &function, &["menu", "a"]), stamps(&table, &function, &["place"]));
+
+        table.invalidate(&Tag::from("menu"), Severity::Hard);
+
+        assert_eq!(menu.currency(), Currency::Invalidated);
+        assert_eq!(place.currency(), Currency::Current);
+        assert_eq!(stamps(&table, &function, &["menu"]).currency(), Currency::Current);
+    }
+
+    #[test]
+    fn a_soft_invalidation_after_a_hard_one_does_not_soften_it() {
+        let (table, function) = (EpochTable::default(), Arc::<Cell>::default());
+        let before = stamps(&table, &function, &["menu"]);
+
+        table.invalidate(&Tag::from("menu"), Severity::Hard);
+        let between = stamps(&table, &function, &["menu"]);
+        table.invalidate(&Tag::from("menu"), Severity::Soft);
+
+        assert_eq!(before.currency(), Currency::Invalidated);
+        assert_eq!(between.currency(), Currency::Expired);
+    }
+
+    #[test]
+    fn a_cell_made_again_does_not_fit_its_former_life() {
+        let (table, tag) = (EpochTable::default(), Tag::from("menu"));
+        let number = table.stamp(std::slice::from_ref(&tag))[0].number;
+
+        table.sweep();
+
+        assert_ne!(table.stamp(&[tag])[0].number, number);
+    }
+
+    #[test]
+    fn the_table_does_not_grow_with_tags_that_nothing_bears() {
+        let table = EpochTable::default();
+        let held = table.stamp(&[Tag::from("held")]);
+
+        for n in 0..100_000 {
+            table.stamp(&[Tag::from(n.to_string())]);
+        }
+
+        assert!(table.len() < 4_000, "{} cells", table.len());
+        table.sweep();
+        assert_eq!(table.len(), 1);
+        assert_eq!(held[0].cell.current(), held[0].number);
+    }
+}

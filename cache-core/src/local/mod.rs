@@ -1,0 +1,272 @@
+//! The local tier: typed values in this process, bounded by what they weigh.
+//!
+//! Shards of `quick_cache`'s unsynchronised cache (S3-FIFO-like, scan resistant) behind locks of our own:
+//! its synchronised one can only hand out clones, and cloning an `Arc` around the value costs a hit two
+//! locked instructions more. Here a small value is cloned under the shard's read lock.
+
+pub(crate) mod epochs;
+mod limit;
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use quick_cache::unsync::Cache;
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+
+pub use limit::Local;
+
+use crate::clock::Tick;
+use crate::entry::{Freshness, StoredEntry};
+use crate::key::Key;
+
+/// The store of the local tier.
+pub(crate) struct LocalTier {
+    shards: Box<[Shard]>,
+    hash: foldhash::fast::RandomState,
+    /// The weight of the heaviest entry that a shard admits.
+    heaviest: u64,
+    weigher: Weigher,
+    evictions: AtomicU64,
+}
+
+/// A line of its own for each lock: neighbours would slow each other down. 128, since processors fetch
+/// lines in pairs.
+#[repr(align(128))]
+struct Shard(RwLock<Store>);
+
+type Store = Cache<HashedKey, Arc<StoredEntry>, Weigher, TakenHash, Evictions>;
+
+impl LocalTier {
+    pub(crate) fn new(limit: &Local) -> Self {
+        let (capacity, expected, count) = (limit.capacity(), limit.expected_entries(), limit.shards());
+        let shard_capacity = capacity.div_ceil(count as u64);
+        let weigher = Weigher { by_entries: limit.is_by_entries() };
+        // Of a handful of entries 3 % is less than one: then all may be hot.
+        let hot = if shard_capacity < 100 { 1.0 } else { HOT };
+        let shard = || {
+            // Cannot fail: both capacities are set.
+            #[expect(clippy::unwrap_used)]
+            let options = OptionsBuilder::new()
+                .shards(1)
+                .estimated_items_capacity(expected.div_ceil(count))
+                .weight_capacity(shard_capacity)
+                .hot_allocation(hot)
+                .build()
+                .unwrap();
+            Shard(RwLock::new(Cache::with_options(options, weigher.clone(), TakenHash, Evictions)))
+        };
+        let shards = (0..count).map(|_| shard()).collect();
+        let heaviest = (shard_capacity as f64 * hot) as u64;
+        Self { shards, hash: Default::default(), heaviest, weigher, evictions: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn place<'k>(&self, key: &'k Key) -> (&Shard, Lookup<'k>) {
+        let hash = self.hash.hash_one(key);
+        // Bits that the map inside does not use.
+        let index = hash.rotate_right(32) as usize & (self.shards.len() - 1);
+        (&self.shards[index], Lookup { hash, key })
+    }
+
+    /// Shows the entry of `key` to `read`, under the shard's lock: keep it short.
+    #[inline]
+    pub(crate) fn find<R>(&self, key: &Key, read: impl FnOnce(&Arc<StoredEntry>) -> R) -> Option<R> {
+        let (shard, lookup) = self.place(key);
+        shard.read().get(&lookup).map(read)
+    }
+
+    /// Stores; false if it is heavier than a shard takes, and then nothing is there under `key`.
+    pub(crate) fn install(&self, key: &Key, entry: Arc<StoredEntry>) -> bool {
+        let (shard, Lookup { hash, .. }) = self.place(key);
+        let mut evicted = Vec::new();
+        let fits = self.weigher.weigh(&entry) <= self.heaviest;
+        if fits {
+            let key = HashedKey { hash, key: key.clone() };
+            shard.write().insert_with_lifecycle(key, entry, &mut evicted);
+            self.evictions.fetch_add(evicted.len() as u64, Ordering::Relaxed);
+        } else {
+            self.remove(key);
+        }
+        // Here, outside the lock, the evicted values are dropped: their `Drop` is the user's code.
+        fits
+    }
+
+    /// Removes.
+    pub(crate) fn remove(&self, key: &Key) -> bool {
+        let (shard, lookup) = self.place(key);
+        let removed = shard.write().remove(&lookup);
+        removed.is_some()
+    }
+
+    /// Removes everything.
+    pub(crate) fn clear(&self) {
+        self.retain(|_| false);
+    }
+
+    /// Removes what can no longer be used.
+    pub(crate) fn sweep(&self, now: Tick) {
+        self.retain(|entry| entry.freshness(now) == Freshness::Fresh);
+    }
+
+    fn retain(&self, keep: impl Fn(&StoredEntry) -> bool) {
+        for shard in &self.shards {
+            // Two steps, so that nobody's `Drop` runs under the lock.
+            let dead: Vec<_> = {
+                let store = shard.read();
+                let dead = store.iter().filter(|(_, entry)| !keep(entry));
+                dead.map(|(key, entry)| (key.clone(), entry.clone())).collect()
+            };
+            for (key, entry) in dead {
+                let removed = shard.write().remove_if(&key, |found| Arc::ptr_eq(found, &entry));
+                drop(removed);
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.read().len() as u64).sum()
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.read().weight()).sum()
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.read().capacity()).sum()
+    }
+
+    pub(crate) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for LocalTier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalTier").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}
+
+/// The share of the capacity for entries that were asked for more than once; what is heavier than that is
+/// not admitted. quick_cache's own default.
+const HOT: f64 = 0.97;
+
+impl Shard {
+    // A panic under the lock can only come from a value's `Clone`, which leaves the store whole.
+    #[inline]
+    fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A key with its hash, which is taken once a lookup.
+#[derive(Clone)]
+struct HashedKey {
+    hash: u64,
+    key: Key,
+}
+
+struct Lookup<'k> {
+    hash: u64,
+    key: &'k Key,
+}
+
+impl Hash for HashedKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for HashedKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for HashedKey {}
+
+impl Hash for Lookup<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<HashedKey> for Lookup<'_> {
+    #[inline]
+    fn equivalent(&self, other: &HashedKey) -> bool {
+        *self.key == other.key
+    }
+}
+
+/// Passes the hash on that [`HashedKey`] and [`Lookup`] carry.
+#[derive(Clone, Copy, Default)]
+struct TakenHash;
+
+struct Taken(u64);
+
+impl BuildHasher for TakenHash {
+    type Hasher = Taken;
+    #[inline]
+    fn build_hasher(&self) -> Taken {
+        Taken(0)
+    }
+}
+
+impl Hasher for Taken {
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // Not reached: both kinds of key write one u64. Still a hash, should that change.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(5) ^ u64::from(*byte);
+        }
+    }
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Clone)]
+struct Weigher {
+    by_entries: bool,
+}
+
+impl Weigher {
+    fn weigh(&self, entry: &StoredEntry) -> u64 {
+        // Zero would exempt an entry from eviction.
+        if self.by_entries { 1 } else { entry.weight.max(1) }
+    }
+}
+
+impl Weighter<HashedKey, Arc<StoredEntry>> for Weigher {
+    fn weight(&self, _: &HashedKey, entry: &Arc<StoredEntry>) -> u64 {
+        self.weigh(entry)
+    }
+}
+
+/// Collects what is evicted, to be dropped after the lock.
+#[derive(Clone)]
+struct Evictions;
+
+impl Lifecycle<HashedKey, Arc<StoredEntry>> for Evictions {
+    type RequestState = Vec<(HashedKey, Arc<StoredEntry>)>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: HashedKey, entry: Arc<StoredEntry>) {
+        evicted.push((key, entry));
+    }
+}
+
+/// What one entry takes in the index beside its own allocation, in bytes.
+pub(crate) const fn index_overhead() -> usize {
+    size_of::<HashedKey>() + size_of::<Arc<StoredEntry>>()
+}

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use larder::{Cache, Key, Local, Options};
+use larder::key::Key;
+use larder::{Cache, Local, Options};
 
 #[tokio::main]
 async fn main() -> Result<(), larder::Error> {
@@ -16,7 +17,7 @@ async fn main() -> Result<(), larder::Error> {
         .build()?;
     let options = Options::ttl(Duration::from_secs(3600)).tags(["menu"]);
     // A name, and whatever tells one value from another: any `Serialize`, never glued into a text.
-    let key = Key::new("dishes", &("Ritz", 1900))?;
+    let key = Key::of("dishes", ("Ritz", 1900))?;
 
     let computed: u64 = cache.get_or_compute(&key, &options, || async { 67 }).await;
     let found: u64 = cache

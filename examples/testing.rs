@@ -46,7 +46,7 @@ async fn a_value_expires_after_its_ttl() -> Result<(), larder::Error> {
     let (db, clock) = (Db::default(), ManualClock::new());
     let cache = Cache::builder()
         .local(Local::entries(1_000))
-        .clock(clock.clone())
+        .clock(clock.clock())
         .build()?;
     cache
         .scope(async {

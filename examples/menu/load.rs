@@ -64,17 +64,24 @@ impl Load {
         }
     }
 
-    /// Lets all callers work for the length of a phase, with `cache` in scope.
+    /// Lets all callers work for the length of a phase, inside the scope of a cache or with the installed one.
     ///
     /// Each phase draws the same calls and makes the same checks; nothing but the cache differs.
-    pub(crate) async fn run(self: &Arc<Self>, phase: &str, cache: &Cache) -> Result<Outcome, WriteError> {
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        phase: &str,
+        scope: Option<&Cache>,
+    ) -> Result<Outcome, WriteError> {
         let (start, meter) = (now(), Meter::default());
         let mut callers = JoinSet::new();
         for number in 0..self.args.tasks as u64 {
-            let (load, cache, meter) = (Arc::clone(self), cache.clone(), meter.clone());
+            let (load, scope, meter) = (Arc::clone(self), scope.cloned(), meter.clone());
             callers.spawn(async move {
-                let calls = load.call_until(start + load.args.phase, number, &cache, &meter);
-                cache.scope(calls).await
+                let calls = load.call_until(start + load.args.phase, number, &meter);
+                match scope {
+                    Some(cache) => cache.scope(calls).await,
+                    None => calls.await,
+                }
             });
         }
         let progress = progress::show(phase, self.args.phase, meter);
@@ -86,20 +93,13 @@ impl Load {
         Ok(outcome)
     }
 
-    async fn call_until(
-        &self,
-        end: Instant,
-        number: u64,
-        cache: &Cache,
-        meter: &Meter,
-    ) -> Result<Outcome, WriteError> {
+    async fn call_until(&self, end: Instant, number: u64, meter: &Meter) -> Result<Outcome, WriteError> {
         let mut outcome = Outcome::default();
         let mut chance = Chance::branch(self.args.seed, number);
         let writer = Writer {
             db: &self.db,
             catalogue: &self.catalogue,
             ledger: &self.ledger,
-            cache,
             invalidation: self.args.invalidation,
         };
         let mut calls: u64 = 0;

@@ -81,14 +81,14 @@ fn run(args: Args) -> Result<Freshness, Box<dyn Error>> {
     runtime.block_on(db.fill(std::mem::take(&mut collection.menus)))?;
     let load = Arc::new(Load::new(db, catalogue, args));
 
-    let without = runtime.block_on(load.run("without cache", &Cache::disabled()))?;
+    let without = runtime.block_on(load.run("without cache", Some(&Cache::disabled())))?;
 
     let cache = Cache::builder()
         .prefix("menu")
         .local(Local::bytes(64 << 20))
         .build()?;
     cache.install()?;
-    let with = runtime.block_on(load.run("with cache", &cache))?;
+    let with = runtime.block_on(load.run("with cache", None))?;
 
     println!(
         "{}",

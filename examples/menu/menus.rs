@@ -36,14 +36,17 @@ pub(crate) async fn edit(db: &Database, id: u64, edit: Edit) -> Result<Change, W
 
 /// Invalidates what a committed change touched. After the commit: a computation that began before it
 /// would read the old row.
-pub(crate) async fn invalidate(cache: &Cache, change: &Change) -> Result<(), WriteError> {
+pub(crate) async fn invalidate(change: &Change) -> Result<(), WriteError> {
     let mut tags = vec![
         format!("menu:{}", change.menu),
         format!("place:{}", change.place),
         format!("restaurant:{}", change.restaurant),
     ];
     tags.extend(change.left.as_ref().map(|left| format!("restaurant:{left}")));
-    cache.invalidate_tags(tags).await.map_err(WriteError::Cache)
+    Cache::current()
+        .invalidate_tags(tags)
+        .await
+        .map_err(WriteError::Cache)
 }
 
 /// Why a write failed.

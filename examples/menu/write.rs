@@ -1,7 +1,5 @@
 //! One write, from the claim to the check.
 
-use larder::Cache;
-
 use crate::args::Invalidation;
 use crate::catalogue::Catalogue;
 use crate::chance::Chance;
@@ -25,7 +23,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) db: &'a Database,
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) ledger: &'a Ledger,
-    pub(crate) cache: &'a Cache,
     pub(crate) invalidation: Invalidation,
 }
 
@@ -36,7 +33,6 @@ impl Writer<'_> {
             db,
             catalogue,
             ledger,
-            cache,
             invalidation,
         } = self;
         let (edit, target) = self.draw(chance);
@@ -44,7 +40,7 @@ impl Writer<'_> {
 
         let change = menus::edit(db, catalogue.cards[card].id, edit).await?;
         if *invalidation == Invalidation::Sent {
-            menus::invalidate(cache, &change).await?;
+            menus::invalidate(&change).await?;
         }
 
         let mut restaurants = vec![claim.home];

@@ -76,7 +76,8 @@ impl Database {
         let writer = connect()?;
         writer.execute_batch(schema)?;
         let threads = std::thread::available_parallelism().map_or(4, usize::from);
-        let readers = (0..threads.clamp(2, 16))
+        // More than threads, since one often waits to be handed over: the fewest that serve the uncached load best.
+        let readers = (0..(4 * threads).min(32))
             .map(|_| connect())
             .collect::<Result<_, _>>()?;
         Ok(Self {

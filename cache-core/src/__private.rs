@@ -10,7 +10,8 @@ pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };
 pub use crate::storage::{
-    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresNothing, fitting, local_storage,
+    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresLocally, StoresNothing, StoresNowhere,
+    fitting,
 };
 
 use std::marker::PhantomData;

@@ -288,7 +288,7 @@ use crate::model::Model;
 ///   and in no other: an executor `E: Executor` that is skipped does not divide the cache.
 /// - A function that neither takes `self` nor says `Self` may stand anywhere, so no path to `f_uncached` is right
 ///   in every case. Its body is repeated in `f`, `f_uncached` and `f_refresh`: a `static` in it exists three
-///   times. Put it beside the function instead.
+///   times, and so does a cached function in it. Put it beside the function instead.
 /// - Other attributes (`#[instrument]`) stay on `f` alone; `#[cfg]` and lint levels go to all that is emitted.
 /// - Under `#[async_trait]`, names bound by a pattern are not visible to options.
 #[proc_macro_attribute]

@@ -261,7 +261,7 @@ impl Backend for Mistaken {
                 grant = forced;
             }
         }
-        let cut = self.makes(Mistake::FramesAreCut).then(|| 1 << 20);
+        let cut = self.makes(Mistake::FramesAreCut).then_some(1 << 20);
         let length = request.frame.len().min(cut.unwrap_or(usize::MAX));
         let frame = request.frame[..length].into();
         let answer = self

@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::entry::{Freshness, Remember, StoredEntry, lifetime};
 use crate::error::Error;
 use crate::key::{Key, Tag};
-use crate::local::epochs::{Stamp, Stamps};
+use crate::local::epochs::{Severity, Stamp, Stamps};
 use crate::storage::Storage;
 
 /// One entry of a cached function, named by the function's own arguments. `R` is what the function returns.
@@ -94,6 +94,30 @@ impl<R> Entry<R> {
     /// As [`key`](Self::key).
     pub async fn expire(&self) -> Result<(), Error> {
         self.cache.expire(self.key()?).await
+    }
+
+    /// Invalidates every entry of this entry's function, of this version and these type arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`key`](Self::key).
+    pub async fn invalidate_function(&self) -> Result<(), Error> {
+        self.move_function(Severity::Hard)
+    }
+
+    /// Makes every entry of this entry's function stale, of this version and these type arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`key`](Self::key).
+    pub async fn expire_function(&self) -> Result<(), Error> {
+        self.move_function(Severity::Soft)
+    }
+
+    fn move_function(&self, severity: Severity) -> Result<(), Error> {
+        let identity = self.key()?.identity();
+        self.cache.0.functions.invalidate(severity, |function| function.identity == identity);
+        Ok(())
     }
 
     /// Looks at the entry, without computing, waiting or counting. `None` when nothing is stored that could

@@ -82,9 +82,11 @@ impl LocalTier {
         let mut evicted = Vec::new();
         let fits = self.weigher.weigh(&entry) <= self.heaviest;
         if fits {
-            let key = HashedKey { hash, key: key.clone() };
-            shard.write().insert_with_lifecycle(key, entry, &mut evicted);
-            self.evictions.fetch_add(evicted.len() as u64, Ordering::Relaxed);
+            let own = HashedKey { hash, key: key.clone() };
+            shard.write().insert_with_lifecycle(own, entry, &mut evicted);
+            // What the entry replaces is among them; that made no room for others.
+            let made_room = evicted.iter().filter(|(other, _)| other.key != *key).count();
+            self.evictions.fetch_add(made_room as u64, Ordering::Relaxed);
         } else {
             self.remove(key);
         }

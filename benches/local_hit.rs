@@ -1,0 +1,104 @@
+//! A hit in the local tier through the attribute, beside a bare `quick_cache` get and clone.
+//!
+//! `cargo bench --bench local_hit` prints the medians of rounds measured in turns, and their ratios: absolute
+//! numbers say little on a shared machine. `async fn(u64) -> String` of 64 bytes, 1,000 hot keys.
+
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Barrier;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use larder::cached;
+
+const KEYS: u64 = 1_000;
+const CALLS: u64 = 400_000;
+const ROUNDS: usize = 25;
+
+fn value(id: u64) -> String {
+    format!("{id:064}")
+}
+
+#[cached(ttl = 3600)]
+async fn plain(id: u64) -> String {
+    value(id)
+}
+
+#[cached(ttl = 3600, tags = ["menu", "menu:{id}"])]
+async fn tagged(id: u64) -> String {
+    value(id)
+}
+
+#[cached(ttl = 3600, stagger, none_ttl = 60)]
+async fn optional(id: u64) -> Result<Option<String>, std::io::Error> {
+    Ok(Some(value(id)))
+}
+
+/// Polls a future that is ready at once, as a runtime would, without measuring a runtime.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a hit completes at once"),
+    }
+}
+
+/// Nanoseconds a call of `call` over the hot keys in a random order, on `threads` at once.
+fn measure(threads: u64, call: impl Fn(u64) -> String + Sync) -> f64 {
+    let barrier = Barrier::new(threads as usize);
+    let run = |seed: u64| {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        barrier.wait();
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            black_box(call((state >> 33) % KEYS));
+        }
+        start.elapsed().as_nanos() as f64 / CALLS as f64
+    };
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (1..=threads).map(|seed| scope.spawn(move || run(seed))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).sum::<f64>() / threads as f64
+    })
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+fn main() {
+    let bare = quick_cache::sync::Cache::<u64, String>::new(10_000);
+    for id in 0..KEYS {
+        bare.insert(id, value(id));
+        // Computed here, found by all that follows.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            plain(id).await;
+            tagged(id).await;
+            optional(id).await.unwrap();
+        });
+    }
+
+    for threads in [1, 2] {
+        let subjects: [(&str, &(dyn Fn(u64) -> String + Sync)); 4] = [
+            ("bare quick_cache get + clone", &|id| bare.get(&id).unwrap()),
+            ("#[cached], no tags", &|id| now(plain(id))),
+            ("#[cached], two tags", &|id| now(tagged(id))),
+            ("#[cached], Result<Option<_>>, stagger", &|id| now(optional(id)).unwrap().unwrap()),
+        ];
+        let mut samples = [const { Vec::new() }; 4];
+        for _ in 0..ROUNDS {
+            for (samples, (_, call)) in samples.iter_mut().zip(subjects) {
+                samples.push(measure(threads, call));
+            }
+        }
+        println!("\n{threads} thread(s), {ROUNDS} rounds of {CALLS} calls in turns, medians");
+        let ratios = |mine: &[f64]| median(mine.iter().zip(&samples[0]).map(|(mine, bare)| mine / bare).collect());
+        for (samples, (name, _)) in samples.iter().zip(subjects) {
+            println!("{name:40} {:7.1} ns   {:5.2} x", median(samples.clone()), ratios(samples));
+        }
+        println!("two tags cost {:.1} ns more", median(samples[2].clone()) - median(samples[1].clone()));
+    }
+}

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use larder::key::Key;
-use larder::{Cache, Local, Options};
+use larder::{Cache, Key, Local, Options};
 
 #[tokio::main]
 async fn main() -> Result<(), larder::Error> {

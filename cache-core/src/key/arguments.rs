@@ -1,10 +1,10 @@
 //! Where the canonical bytes of a key lie: inline, or shared on the heap.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use super::buffer::Buffer;
 use super::canonical;
+use super::view::ArgumentsView;
 
 /// The longest arguments that need no heap: what is left of 48 bytes beside pointer, length and kind.
 pub(super) const INLINE: usize = 38;
@@ -58,54 +58,11 @@ impl Arguments {
         }
     }
 
-    /// Feeds `address` and the bytes to a hasher, in as few writes as their length allows.
     #[inline]
-    pub(super) fn hash_with<H: Hasher>(&self, address: usize, state: &mut H) {
+    pub(super) fn view(&self) -> ArgumentsView<'_> {
         match self {
-            Self::Inline { length, bytes } => {
-                // The length tells trailing zeros from padding; a pointer's upper bits are free for it.
-                state.write_u64(address as u64 ^ (u64::from(*length) << 56));
-                state.write_u64(word(bytes, 0));
-                if *length > 8 {
-                    state.write_u64(word(bytes, 8));
-                }
-                if *length > 16 {
-                    state.write_u64(word(bytes, 16));
-                    state.write_u64(word(bytes, 24));
-                    // Overlaps the word before; what counts is that no byte is left out.
-                    state.write_u64(word(bytes, INLINE - 8));
-                }
-            }
-            Self::Shared(bytes) => {
-                state.write_u64(address as u64);
-                state.write(bytes);
-            }
+            Self::Inline { length, bytes } => ArgumentsView::Inline { length: *length, bytes },
+            Self::Shared(bytes) => ArgumentsView::Shared(bytes),
         }
     }
-}
-
-impl PartialEq for Arguments {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Inline { length, bytes },
-                Self::Inline {
-                    length: other_length,
-                    bytes: other_bytes,
-                },
-            ) => length == other_length && bytes == other_bytes,
-            (Self::Shared(bytes), Self::Shared(other)) => bytes == other,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Arguments {}
-
-#[inline]
-fn word(bytes: &[u8; INLINE], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }

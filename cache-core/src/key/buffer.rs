@@ -1,6 +1,7 @@
 //! Where canonical bytes are collected: on the stack while they are few.
 
 use super::arguments::INLINE;
+use super::view::ArgumentsView;
 
 /// Room behind [`INLINE`], so that a whole word can be stored at any place within.
 const ROOM: usize = INLINE + 10;
@@ -89,6 +90,16 @@ impl Buffer {
             Some(all) => all[start..].copy_from_slice(bytes),
             None => self.bytes[start..self.length].copy_from_slice(bytes),
         }
+    }
+
+    /// The bytes where they lie, if they fit inline.
+    #[inline]
+    pub(super) fn view(&self) -> Option<ArgumentsView<'_>> {
+        if self.spilled.is_some() {
+            return None;
+        }
+        let bytes = self.bytes.first_chunk()?;
+        Some(ArgumentsView::Inline { length: self.length as u8, bytes })
     }
 
     /// The bytes with their number if they fit inline, else all of them.

@@ -17,6 +17,7 @@ mod secret;
 mod serializer;
 mod tag;
 pub(crate) mod text;
+mod view;
 mod writer;
 
 use std::fmt;
@@ -33,6 +34,7 @@ pub use reader::Malformed;
 pub use secret::SecretKey;
 pub use tag::Tag;
 pub use text::render;
+pub(crate) use view::KeyView;
 pub use writer::KeyWriter;
 
 /// The identity of one call: a function and its arguments.
@@ -52,7 +54,7 @@ pub use writer::KeyWriter;
 /// assert_eq!(key, Key::of("menu", (42_u64, String::from("en")))?);
 /// # Ok::<(), cache_core::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Key {
     identity: Identity,
     arguments: Arguments,
@@ -92,17 +94,30 @@ impl Key {
         self.arguments.as_bytes()
     }
 
+    #[inline]
+    pub(crate) fn view(&self) -> KeyView<'_> {
+        KeyView { identity: self.identity, arguments: self.arguments.view() }
+    }
+
     /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.
     pub fn heap_size(&self) -> usize {
         self.arguments.heap_size()
     }
 }
 
+impl PartialEq for Key {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.view() == other.view()
+    }
+}
+
+impl Eq for Key {}
+
 impl Hash for Key {
-    /// Feeds whole words, so that a fast hasher stays fast. Differs between processes: a pointer is in it.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.arguments.hash_with(self.identity.address(), state);
+        self.view().hash(state);
     }
 }
 

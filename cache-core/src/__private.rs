@@ -10,7 +10,8 @@ pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };
 pub use crate::storage::{
-    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresNothing, fitting, local_storage,
+    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresLocally, StoresNothing, StoresNowhere,
+    fitting,
 };
 
 /// The type name of a value: of a closure, the path of the function it sits in, with all type arguments.

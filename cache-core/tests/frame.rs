@@ -1,5 +1,7 @@
 //! Stored frames: what is written is read, and nothing else is.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 #[path = "golden/check.rs"]
 mod golden;
 

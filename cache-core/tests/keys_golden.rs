@@ -1,5 +1,7 @@
 //! Pins the bytes and the text of keys.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 #[path = "golden/check.rs"]
 mod golden;
 

@@ -1,5 +1,7 @@
 //! Tries to refute that two different calls never share a key.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod keys_value;
 #[path = "keys_value/parse.rs"]
 mod parse;

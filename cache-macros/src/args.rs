@@ -147,31 +147,31 @@ impl Options {
             return skip_value(input);
         }
         match word.as_str() {
-            "ttl" => self.ttl = keep(option, value::time(&word, input)?),
-            "local_ttl" => self.local_ttl = keep(option, value::constant_time(&word, input)?),
-            "none_ttl" => self.none_ttl = keep(option, value::constant_time(&word, input)?),
-            "err_ttl" => self.err_ttl = keep(option, value::constant_time(&word, input)?),
-            "tags" => self.tags = keep(option, value::tags(input, diagnostics)?),
-            "stagger" => self.stagger = keep(option, value::share(input)?),
+            "ttl" => self.ttl = keep(option.clone(), value::time(&option, input)?),
+            "local_ttl" => self.local_ttl = keep(option.clone(), value::time(&option, input)?),
+            "none_ttl" => self.none_ttl = keep(option.clone(), value::time(&option, input)?),
+            "err_ttl" => self.err_ttl = keep(option.clone(), value::time(&option, input)?),
+            "tags" => self.tags = keep(option.clone(), value::tags(&option, input, diagnostics)?),
+            "stagger" => self.stagger = keep(option.clone(), value::share(&option, input)?),
             "skip" => self.skip = keep(option.clone(), value::names(&option, input, "db")?),
             "secret" => self.secret = keep(option.clone(), value::names(&option, input, "token")?),
-            "key" => self.key = keep(option, value::key(input)?),
-            "name" => self.name = keep(option, value::name(input)?),
-            "version" => self.version = keep(option, value::version(input)?),
-            "when" => self.when = keep(option, value::expr(input, "when = id != 0")?),
+            "key" => self.key = keep(option.clone(), value::key(&option, input)?),
+            "name" => self.name = keep(option.clone(), value::name(&option, input)?),
+            "version" => self.version = keep(option.clone(), value::version(&option, input)?),
+            "when" => self.when = keep(option.clone(), value::expr(&option, input, "when = id != 0")?),
             "store_if" => {
                 self.store_if = keep(
-                    option,
-                    value::expr(input, "store_if = |value| !value.is_empty()")?,
+                    option.clone(),
+                    value::expr(&option, input, "store_if = |value| !value.is_empty()")?,
                 )
             }
-            "cache" => self.cache = keep(option, value::expr(input, "cache = self.cache")?),
+            "cache" => self.cache = keep(option.clone(), value::expr(&option, input, "cache = self.cache")?),
             "tier" => {
-                value::tier(input)?;
+                value::tier(&option, input)?;
                 self.tier_local = keep(option, ());
             }
             "in_trait" => self.in_trait = keep(option, ()),
-            "crate" => self.krate = keep(option, value::path(input)?),
+            "crate" => self.krate = keep(option.clone(), value::path(&option, input)?),
             _ => {
                 let known = OPTIONS.into_iter().chain(NOT_YET.map(|(name, _)| name));
                 let fix = match nearest(&word, known) {

@@ -50,9 +50,9 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
 }
 
 fn output(ty: &Type, diagnostics: &mut Diagnostics) {
-    if let Some(span) = borrows(ty) {
-        diagnostics.report_at(
-            span,
+    if let Some(borrow) = borrows(ty) {
+        diagnostics.report(
+            borrow,
             "a cached value outlives the call, so it cannot borrow from the arguments: return an owned type \
              (`String` for `&str`, `Vec<T>` for `&[T]`, `Arc<T>` for what is costly to clone)",
         );

@@ -54,13 +54,12 @@ fn inline(model: &Model) -> TokenStream {
     // The first lines tell the compiler what `return` and `?` in the body return.
     quote_spanned! {site()=>
         move || async move {
-            #[allow(unreachable_code, clippy::diverging_sub_expression)]
             if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
                 return never;
             }
             #patterns
-            #[allow(clippy::let_unit_value)]
             let output: #output = #block;
+            // The body may end in a panic or a loop. This lint alone reports into generated code.
             #[allow(unreachable_code)]
             output
         }

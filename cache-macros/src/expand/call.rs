@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
-use crate::args::TagOption;
+use crate::args::{Given, TagOption};
 use crate::duration::Time;
 use crate::item::by_reference;
 use crate::model::{CountedType, Model, Part, PartSource};
@@ -64,7 +64,7 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
     };
     let bindings = bindings(model, quote!(#cache #parts #when #ttl));
     quote_spanned! {site()=>
-        let answer = #answer;
+        #answer
         let storage = #storage;
         let answer = #p::fitting(answer, storage);
         let mut call = {
@@ -105,7 +105,6 @@ pub(super) fn sharing(model: &Model) -> TokenStream {
     let p = private(model);
     quote_spanned! {site()=>
         {
-            #[allow(unused_imports)]
             use #p::{OwnsErrors as _, SharesErrors as _};
             (&&#p::Answer::error_probe(answer)).sharing()
         }
@@ -117,17 +116,20 @@ fn answer(model: &Model) -> TokenStream {
     let p = private(model);
     let output = &model.function.output;
     let mut answer = quote_spanned! {at(output)=>
-        {
-            #[allow(unused_imports)]
+        let answer = {
             use #p::{AnswersFallible as _, AnswersFallibleOptional as _, AnswersOptional as _, AnswersPlain as _};
             (&&&&#p::Probe::<#output>::new()).answer()
-        }
+        };
     };
-    if let Some(none_ttl) = &model.options.none_ttl {
-        answer = quote_spanned!(at(&none_ttl.option)=> #p::keep_none(#answer));
-    }
-    if let Some(err_ttl) = &model.options.err_ttl {
-        answer = quote_spanned!(at(&err_ttl.option)=> #p::keep_errors(#answer));
+    for (option, keep) in [
+        (model.options.none_ttl.as_ref(), "keep_none"),
+        (model.options.err_ttl.as_ref(), "keep_errors"),
+    ] {
+        if let Some(Given { option, .. }) = option {
+            let span = at(option);
+            let keep = Ident::new(keep, span);
+            answer.extend(quote_spanned!(span=> let answer = #p::#keep(answer);));
+        }
     }
     answer
 }
@@ -136,15 +138,15 @@ fn answer(model: &Model) -> TokenStream {
 fn storage(model: &Model) -> TokenStream {
     let p = private(model);
     let span = at(&model.function.output);
-    match &model.options.tier_local {
-        Some(_) => quote_spanned!(span=> #p::local_storage(answer)),
-        None => quote_spanned! {span=>
-            {
-                #[allow(unused_imports)]
-                use #p::{StoresEncoded as _, StoresNothing as _};
-                (&&#p::Answer::value_probe(answer)).storage()
-            }
-        },
+    let traits = match &model.options.tier_local {
+        Some(_) => quote_spanned!(span=> StoresLocally as _, StoresNowhere as _),
+        None => quote_spanned!(span=> StoresEncoded as _, StoresNothing as _),
+    };
+    quote_spanned! {span=>
+        {
+            use #p::{#traits};
+            (&&#p::Answer::value_probe(answer)).storage()
+        }
     }
 }
 
@@ -231,7 +233,6 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
     };
     quote_spanned! {span=>
         {
-            #[allow(unused_imports)]
             use #p::{#refusal as _, WritesPart as _};
             #write
         }

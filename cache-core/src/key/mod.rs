@@ -1,8 +1,8 @@
 //! The identity of one call: who the function is, and what it was asked.
 //!
 //! A key has two forms. In the process it is the function's [`Identity`] (a pointer) and the arguments in
-//! the [canonical form](canonical), inline where they are short. Outside, in Redis, logs and tools, the
-//! same bytes are [text](mod@text). Both mappings are injective: two different calls never share a key.
+//! a canonical form (`canonical.rs`), inline where they are short. Outside, in Redis, logs and tools, the
+//! same bytes are text (`text.rs`). Both mappings are injective: two different calls never share a key.
 
 mod arguments;
 mod buffer;
@@ -20,6 +20,7 @@ pub(crate) mod text;
 mod view;
 mod writer;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -89,9 +90,8 @@ impl Key {
     }
 
     /// The arguments in canonical form, or their digest.
-    #[inline]
-    pub fn arguments(&self) -> &[u8] {
-        self.arguments.as_bytes()
+    pub fn arguments(&self) -> Cow<'_, [u8]> {
+        self.arguments.bytes()
     }
 
     #[inline]
@@ -123,7 +123,7 @@ impl Hash for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_key(self.identity, self.arguments(), f)
+        text::write_key(self.identity, &self.arguments(), f)
     }
 }
 

@@ -68,7 +68,7 @@ impl KeyWriter {
         match value.serialize(Canonical::new(&mut secret)) {
             Ok(()) => {
                 self.buffer.push(canonical::SECRET);
-                self.buffer.extend(&key.digest(secret.as_bytes()));
+                self.buffer.extend(&key.digest(&secret.to_bytes()));
             }
             // The message of a user's `Serialize` may quote the value.
             Err(_) => self.fail::<T>(serde::ser::Error::custom(

@@ -1,11 +1,11 @@
 //! Larder.
 
-pub use cache_core::{
-    Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, FunctionStats, Key, Local, Misses, Options, Peek, Stats,
-    Tag, Timing, key,
-};
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
+pub use cache_core::{
+    Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, FunctionStats, Key, Local, Misses, Options, Peek,
+    Stats, Tag, Timing, key,
+};
 pub use cache_macros::cached;
 
 #[doc(hidden)]

@@ -5,12 +5,12 @@ pub use crate::answer::{
     keep_none,
 };
 pub use crate::call_site::{CallSite, Policy};
-pub use crate::engine::{Call, CacheRef, current, given};
+pub use crate::engine::{CacheRef, Call, current, given};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };
 pub use crate::storage::{
-    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresLocally, StoresNothing, StoresNowhere,
+    OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresLocally, StoresNothing, StoresNowhere,
     fitting,
 };
 

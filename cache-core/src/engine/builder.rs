@@ -147,9 +147,10 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::new(ErrorKind::Configuration, format!("read {name}: it is no UTF-8; write plain text")))
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::new(
+            ErrorKind::Configuration,
+            format!("read {name}: it is no UTF-8; write plain text"),
+        )),
     }
 }
 
@@ -174,7 +175,9 @@ fn local_of(url: &str) -> Result<Local, Error> {
         ));
     }
     if scheme != "memory" {
-        return wrong(format!("read LARDER_URL: the scheme `{scheme}:` is unknown; write `memory:`"));
+        return wrong(format!(
+            "read LARDER_URL: the scheme `{scheme}:` is unknown; write `memory:`"
+        ));
     }
     if rest.is_empty() {
         return Ok(Local::default());
@@ -189,7 +192,9 @@ fn local_of(url: &str) -> Result<Local, Error> {
 
 fn bytes_of(text: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
     if !number.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
@@ -225,7 +230,10 @@ mod tests {
 
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().contains(says), "{url}: {error}");
-            assert!(error.to_string().contains("; write `memory:") || error.to_string().contains("; write a whole"));
+            assert!(
+                error.to_string().contains("; write `memory:")
+                    || error.to_string().contains("; write a whole")
+            );
             assert!(!error.to_string().contains("hunter2"));
         }
     }
@@ -235,7 +243,11 @@ mod tests {
         for prefix in ["", "a b", "a{b}", "ä", &"x".repeat(65)] {
             let error = Cache::builder().prefix(prefix).build().unwrap_err();
 
-            assert!(error.to_string().ends_with("write 1 to 64 of letters, digits, `_`, `-`, `.` and `/`"));
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("write 1 to 64 of letters, digits, `_`, `-`, `.` and `/`")
+            );
         }
     }
 }

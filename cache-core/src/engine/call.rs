@@ -1,6 +1,7 @@
 //! One call of a cached function, from the macro's side.
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::fetch::{self, Plan};
@@ -25,6 +26,20 @@ pub struct Call<A: Answer> {
     reason: MissReason,
     tags: Vec<Tag>,
     answer: A,
+}
+
+/// What is left of a call that did not hit: on the heap and out of line, so that the future of a call that hits
+/// is no larger, and its code no longer, than it must be.
+#[derive(Debug)]
+pub struct Pending<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Pending<F> {
+    type Output = F::Output;
+
+    #[inline(never)]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 impl<A: Answer> Call<A> {
@@ -75,7 +90,8 @@ impl<A: Answer> Call<A> {
     }
 
     /// Looks in the local tier; the key must be complete.
-    #[inline(always)]
+    // Out of line: the shorter the code of the future, the likelier it is inlined where it is awaited.
+    #[inline(never)]
     pub fn find(&mut self) -> Option<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
@@ -116,8 +132,6 @@ impl<A: Answer> Call<A> {
 
     /// Everything after the local tier: join or lead the flight, compute, fill.
     ///
-    /// The future comes on the heap, so that the future of a call that hits is no larger than it must be.
-    ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation, if this call leads; a follower takes over.
@@ -126,7 +140,7 @@ impl<A: Answer> Call<A> {
         storage: S,
         sharing: Sharing<A::Error>,
         body: B,
-    ) -> Pin<Box<impl Future<Output = A::Output>>>
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -137,13 +151,15 @@ impl<A: Answer> Call<A> {
     }
 
     /// The same, storing only what `store_if` accepts.
+    #[cold]
+    #[inline(never)]
     pub fn run_if<S, P, B, F>(
         self,
         storage: S,
         sharing: Sharing<A::Error>,
         store_if: P,
         body: B,
-    ) -> Pin<Box<impl Future<Output = A::Output>>>
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -151,15 +167,31 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        Box::pin(async move {
+        Pending(Box::pin(async move {
             let Some(key) = self.key_unless_bypassed() else {
                 return self.bypass(body).await;
             };
-            let Self { site, cache, ttl, reason, tags, answer, .. } = self;
+            let Self {
+                site,
+                cache,
+                ttl,
+                reason,
+                tags,
+                answer,
+                ..
+            } = self;
             let remember = site.policy.remember(ttl);
-            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
+            let plan = Plan {
+                key,
+                remember,
+                tags,
+                answer,
+                storage,
+                sharing,
+                store_if,
+            };
             fetch::fetch(&cache, reason, plan, body).await
-        })
+        }))
     }
 
     /// `f_refresh`: computes now, whatever is stored, and stores.
@@ -167,7 +199,7 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation; what was stored stays.
-    pub fn refresh<S, B, F>(self, storage: S, body: B) -> Pin<Box<impl Future<Output = A::Output>>>
+    pub fn refresh<S, B, F>(self, storage: S, body: B) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -183,7 +215,7 @@ impl<A: Answer> Call<A> {
         storage: S,
         store_if: P,
         body: B,
-    ) -> Pin<Box<impl Future<Output = A::Output>>>
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -191,15 +223,30 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        Box::pin(async move {
+        Pending(Box::pin(async move {
             let Some(key) = self.key_unless_bypassed() else {
                 return self.bypass(body).await;
             };
-            let Self { site, cache, ttl, tags, answer, .. } = self;
+            let Self {
+                site,
+                cache,
+                ttl,
+                tags,
+                answer,
+                ..
+            } = self;
             let remember = site.policy.remember(ttl);
-            let plan = Plan { key, remember, tags, answer, storage, sharing: None, store_if };
+            let plan = Plan {
+                key,
+                remember,
+                tags,
+                answer,
+                storage,
+                sharing: None,
+                store_if,
+            };
             fetch::refresh(&cache, plan, body).await
-        })
+        }))
     }
 
     /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
@@ -216,7 +263,12 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
+        self.cache
+            .0
+            .functions
+            .of(self.key.identity())
+            .counters
+            .count(Happening::Bypassed);
         body().await
     }
 
@@ -227,6 +279,13 @@ impl<A: Answer> Call<A> {
         S: Storage<A::Value>,
     {
         let remember = self.site.policy.remember(self.ttl);
-        Entry::new(Cache::clone(&self.cache), self.key.finish(), remember, self.tags, self.answer, storage)
+        Entry::new(
+            Cache::clone(&self.cache),
+            self.key.finish(),
+            remember,
+            self.tags,
+            self.answer,
+            storage,
+        )
     }
 }

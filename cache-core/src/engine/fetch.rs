@@ -62,7 +62,9 @@ impl Cache {
         }
         match (value, large) {
             (Some(value), _) => Ok(value),
-            (None, large) => large.and_then(|entry| entry.value().cloned()).ok_or(MissReason::Undecodable),
+            (None, large) => large
+                .and_then(|entry| entry.value().cloned())
+                .ok_or(MissReason::Undecodable),
         }
     }
 
@@ -71,7 +73,9 @@ impl Cache {
     fn time_lookup<V: Clone + 'static>(&self, key: &KeyView<'_>) {
         let cache = &*self.0;
         let stopwatch = cache.clock.stopwatch();
-        let found = cache.tier.find(key, |entry| Some((cache.judge::<V>(entry).ok()?.clone(), entry.function.clone())));
+        let found = cache.tier.find(key, |entry| {
+            Some((cache.judge::<V>(entry).ok()?.clone(), entry.function.clone()))
+        });
         if let Some(Some((_, function))) = found {
             function.counters.time_lookup(stopwatch.elapsed());
         }
@@ -80,7 +84,8 @@ impl Cache {
     /// Looks once more, without counting.
     pub(super) fn peek_entry(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let now = self.0.clock.now();
-        let fresh = |entry: &Arc<StoredEntry>| (entry.freshness(now) == Freshness::Fresh).then(|| entry.clone());
+        let fresh =
+            |entry: &Arc<StoredEntry>| (entry.freshness(now) == Freshness::Fresh).then(|| entry.clone());
         self.0.tier.find(&key.view(), fresh).flatten()
     }
 }
@@ -113,14 +118,21 @@ where
     F: Future<Output = A::Output>,
 {
     let function = cache.0.functions.of(plan.key.identity());
-    let mut tally = Tally { function: &function, is_counted: false };
+    let mut tally = Tally {
+        function: &function,
+        is_counted: false,
+    };
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
         return alone(cache, &function, body).await;
     }
     loop {
-        let stored = || cache.peek_entry(&plan.key).filter(|entry| entry.value::<A::Value>().is_some());
+        let stored = || {
+            cache
+                .peek_entry(&plan.key)
+                .filter(|entry| entry.value::<A::Value>().is_some())
+        };
         let follow = match cache.0.flights.join(&plan.key, stored) {
             Joined::Found(entry) => {
                 tally.count_hit();
@@ -145,7 +157,10 @@ where
                 return alone(cache, &function, body).await;
             }
             Waited::Landed(Landing::Error(packed)) => {
-                let error = plan.sharing.as_ref().and_then(|sharing| (sharing.unpack)(&packed));
+                let error = plan
+                    .sharing
+                    .as_ref()
+                    .and_then(|sharing| (sharing.unpack)(&packed));
                 if let Some(output) = error.and_then(|error| plan.answer.fail(error)) {
                     return output;
                 }
@@ -194,7 +209,10 @@ where
     B: FnOnce() -> F,
     F: Future<Output = A::Output>,
 {
-    let stamps = Stamps::new(Stamp::now(function.epoch.clone()), cache.0.epochs.stamp(&plan.tags));
+    let stamps = Stamps::new(
+        Stamp::now(function.epoch.clone()),
+        cache.0.epochs.stamp(&plan.tags),
+    );
     lead.bear(stamps.clone());
 
     let attempt = Attempt::begin(cache, function);
@@ -206,8 +224,18 @@ where
     if outcome == Outcome::Error {
         function.counters.count(Happening::Error);
     }
-    let fill = Fill { key: &plan.key, remember: &plan.remember, outcome, stamps, function };
-    match (plan.answer.stored(&output), plan.answer.error(&output), &plan.sharing) {
+    let fill = Fill {
+        key: &plan.key,
+        remember: &plan.remember,
+        outcome,
+        stamps,
+        function,
+    };
+    match (
+        plan.answer.stored(&output),
+        plan.answer.error(&output),
+        &plan.sharing,
+    ) {
         (Some(value), ..) => fill::land(cache, lead, fill, plan.storage, plan.store_if, value),
         (None, Some(error), Some(sharing)) => lead.land(Landing::Error((sharing.pack)(error)), |_| ()),
         (None, ..) => lead.land(Landing::NotShared, |_| ()),
@@ -256,7 +284,10 @@ struct Attempt<'f> {
 impl<'f> Attempt<'f> {
     fn begin(cache: &Cache, function: &'f Function) -> Self {
         function.counters.count(Happening::Computation);
-        Self { function, stopwatch: Some(cache.0.clock.stopwatch()) }
+        Self {
+            function,
+            stopwatch: Some(cache.0.clock.stopwatch()),
+        }
     }
 
     fn end(mut self) {

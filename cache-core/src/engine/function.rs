@@ -25,7 +25,13 @@ impl Functions {
     /// The record of `identity`, made on first sight.
     pub(crate) fn of(&self, identity: Identity) -> Arc<Function> {
         let mut functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Function { identity, epoch: Arc::default(), counters: Counters::default() });
+        let make = || {
+            Arc::new(Function {
+                identity,
+                epoch: Arc::default(),
+                counters: Counters::default(),
+            })
+        };
         functions.entry(identity).or_insert_with(make).clone()
     }
 
@@ -42,7 +48,9 @@ impl Functions {
         let functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = functions.values().cloned().collect();
         drop(functions);
-        all.sort_by(|a, b| (a.identity.name(), a.identity.version()).cmp(&(b.identity.name(), b.identity.version())));
+        all.sort_by(|a, b| {
+            (a.identity.name(), a.identity.version()).cmp(&(b.identity.name(), b.identity.version()))
+        });
         all
     }
 }

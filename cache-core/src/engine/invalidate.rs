@@ -34,7 +34,9 @@ impl Cache {
     ///
     /// None in process.
     pub async fn expire(&self, key: &Key) -> Result<(), Error> {
-        self.0.flights.detach(key, || self.0.tier.find(&key.view(), |entry| entry.expire()));
+        self.0
+            .flights
+            .detach(key, || self.0.tier.find(&key.view(), |entry| entry.expire()));
         Ok(())
     }
 
@@ -57,7 +59,10 @@ impl Cache {
     /// # Cancel safety
     ///
     /// Takes effect when first polled.
-    pub async fn invalidate_tags<T: Into<Tag>>(&self, tags: impl IntoIterator<Item = T>) -> Result<(), Error> {
+    pub async fn invalidate_tags<T: Into<Tag>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<(), Error> {
         self.move_tags(tags, Severity::Hard);
         Ok(())
     }
@@ -88,7 +93,10 @@ impl Cache {
     ///
     /// None in process.
     pub async fn invalidate_function(&self, name: &str) -> Result<usize, Error> {
-        Ok(self.0.functions.invalidate(Severity::Hard, |function| function.is_called(name)))
+        Ok(self
+            .0
+            .functions
+            .invalidate(Severity::Hard, |function| function.is_called(name)))
     }
 
     /// Makes every entry of the functions called `name` stale; names as for
@@ -98,7 +106,10 @@ impl Cache {
     ///
     /// None in process.
     pub async fn expire_function(&self, name: &str) -> Result<usize, Error> {
-        Ok(self.0.functions.invalidate(Severity::Soft, |function| function.is_called(name)))
+        Ok(self
+            .0
+            .functions
+            .invalidate(Severity::Soft, |function| function.is_called(name)))
     }
 
     /// Invalidates everything.

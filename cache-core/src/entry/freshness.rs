@@ -84,7 +84,10 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn minute() -> Remember {
-        Remember { ttl: MINUTE, ..Remember::default() }
+        Remember {
+            ttl: MINUTE,
+            ..Remember::default()
+        }
     }
 
     #[test]
@@ -93,20 +96,33 @@ mod tests {
 
         let at = |now| freshness(Tick::from_raw(now), end, Currency::Current);
 
-        assert_eq!([at(99), at(100), at(101)], [Freshness::Fresh, Freshness::Expired, Freshness::Expired]);
+        assert_eq!(
+            [at(99), at(100), at(101)],
+            [Freshness::Fresh, Freshness::Expired, Freshness::Expired]
+        );
     }
 
     #[test]
     fn an_invalidated_value_is_never_fresh_again() {
         let end = Tick::MAX;
 
-        assert_eq!(freshness(Tick::from_raw(1), end, Currency::Invalidated), Freshness::Invalidated);
-        assert_eq!(freshness(Tick::from_raw(1), end, Currency::Expired), Freshness::Expired);
+        assert_eq!(
+            freshness(Tick::from_raw(1), end, Currency::Invalidated),
+            Freshness::Invalidated
+        );
+        assert_eq!(
+            freshness(Tick::from_raw(1), end, Currency::Expired),
+            Freshness::Expired
+        );
     }
 
     #[test]
     fn none_and_err_are_stored_only_when_asked_for() {
-        let kept = Remember { none_ttl: Some(MINUTE), err_ttl: Some(MINUTE), ..minute() };
+        let kept = Remember {
+            none_ttl: Some(MINUTE),
+            err_ttl: Some(MINUTE),
+            ..minute()
+        };
 
         for outcome in [Outcome::Absent, Outcome::Error] {
             assert_eq!(lifetime(&minute(), outcome, 0.5), None);

@@ -101,7 +101,10 @@ impl Arguments {
     #[inline(always)]
     pub(super) fn view(&self) -> ArgumentsView<'_> {
         match self {
-            Self::Inline(Inline { words, last }) => ArgumentsView::Inline { words, last: last.get() },
+            Self::Inline(Inline { words, last }) => ArgumentsView::Inline {
+                words,
+                last: last.get(),
+            },
             Self::Shared(bytes) => ArgumentsView::Shared(bytes),
         }
     }

@@ -109,7 +109,10 @@ impl Buffer {
             return None;
         }
         let last = last_word(self.words[4], self.length);
-        Some(ArgumentsView::Inline { words: self.words.first_chunk()?, last })
+        Some(ArgumentsView::Inline {
+            words: self.words.first_chunk()?,
+            last,
+        })
     }
 
     /// The bytes if they fit inline, else all of them on the heap.

@@ -15,7 +15,10 @@ pub(crate) struct KeyView<'k> {
 #[derive(Clone, Copy)]
 pub(super) enum ArgumentsView<'k> {
     /// Words past the length are zero; the last one has the length in its upper byte.
-    Inline { words: &'k [u64; 4], last: u64 },
+    Inline {
+        words: &'k [u64; 4],
+        last: u64,
+    },
     Shared(&'k [u8]),
 }
 
@@ -23,7 +26,13 @@ impl PartialEq for KeyView<'_> {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
         let is_same = match (&self.arguments, &other.arguments) {
-            (ArgumentsView::Inline { words, last }, ArgumentsView::Inline { words: others, last: other }) => {
+            (
+                ArgumentsView::Inline { words, last },
+                ArgumentsView::Inline {
+                    words: others,
+                    last: other,
+                },
+            ) => {
                 // Word by word and not as arrays: a vector load of words that were just stored one by one
                 // waits for all of them.
                 let differs = |at: usize| words[at] ^ others[at];

@@ -81,7 +81,10 @@ impl KeyWriter {
     #[inline]
     pub(crate) fn view(&self) -> Option<KeyView<'_>> {
         match self.failure {
-            None => Some(KeyView { identity: self.identity, arguments: self.buffer.view()? }),
+            None => Some(KeyView {
+                identity: self.identity,
+                arguments: self.buffer.view()?,
+            }),
             Some(_) => None,
         }
     }

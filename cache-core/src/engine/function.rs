@@ -56,9 +56,10 @@ impl Function {
         }
     }
 
-    /// Whether `name` means this function: its whole name, or the end of it after a `::`.
+    /// Whether `name` means this function: its whole name, or the end of it after a `::`; whatever its type
+    /// arguments.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let front = self.identity.name().strip_suffix(name);
+        let front = self.identity.function().strip_suffix(name);
         front.is_some_and(|front| front.is_empty() || front.ends_with("::"))
     }
 }

@@ -73,6 +73,11 @@ impl Identity {
         &self.0.name
     }
 
+    /// The name alone, without the type arguments.
+    pub(crate) fn function(self) -> &'static str {
+        &self.0.function
+    }
+
     /// The version that the function declares; 0 by default.
     #[inline]
     pub fn version(self) -> u32 {

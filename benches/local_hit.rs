@@ -3,12 +3,7 @@
 //! `cargo bench --bench local_hit` prints the medians of rounds measured in turns, and their ratios: absolute
 //! numbers say little on a shared machine. `async fn(u64) -> String` of 64 bytes, 1,000 hot keys.
 
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -53,9 +48,7 @@ fn now<F: Future>(future: F) -> F::Output {
 fn keys(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     std::iter::repeat_with(move || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % KEYS
     })
     .take(CALLS)
@@ -83,7 +76,7 @@ macro_rules! awaiting {
         &|seed| {
             now(async {
                 for id in keys(seed) {
-                    black_box($call(black_box(id)).await);
+                    _ = black_box($call(black_box(id)).await);
                 }
             })
         }
@@ -126,24 +119,11 @@ fn main() {
             }
         }
         println!("\n{threads} thread(s), {ROUNDS} rounds of {CALLS} calls in turns, medians");
-        let ratios = |mine: &[f64]| {
-            median(
-                mine.iter()
-                    .zip(&samples[0])
-                    .map(|(mine, bare)| mine / bare)
-                    .collect(),
-            )
-        };
+        let ratios =
+            |mine: &[f64]| median(mine.iter().zip(&samples[0]).map(|(mine, bare)| mine / bare).collect());
         for (samples, (name, _)) in samples.iter().zip(subjects) {
-            println!(
-                "{name:40} {:7.1} ns   {:5.2} x",
-                median(samples.clone()),
-                ratios(samples)
-            );
+            println!("{name:40} {:7.1} ns   {:5.2} x", median(samples.clone()), ratios(samples));
         }
-        println!(
-            "two tags cost {:.1} ns more",
-            median(samples[2].clone()) - median(samples[1].clone())
-        );
+        println!("two tags cost {:.1} ns more", median(samples[2].clone()) - median(samples[1].clone()));
     }
 }

@@ -37,10 +37,6 @@ pub(crate) fn key(bytes: &[u8]) -> bool {
         return false;
     };
     assert!(text.len() <= 200, "{text}");
-    assert!(
-        text.bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'{' && byte != b'}'),
-        "{text}"
-    );
+    assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{' && byte != b'}'), "{text}");
     true
 }

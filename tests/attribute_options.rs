@@ -56,11 +56,7 @@ async fn store_if_decides_over_the_value_inside_of_ok() {
     }
     let runs = Runs::default();
 
-    let each = [
-        picky(&runs, 1).await,
-        picky(&runs, 1).await,
-        picky(&runs, 1).await,
-    ];
+    let each = [picky(&runs, 1).await, picky(&runs, 1).await, picky(&runs, 1).await];
 
     assert_eq!(each, [Ok(1), Ok(2), Ok(2)]);
 }
@@ -176,9 +172,6 @@ async fn functions_of_one_name_in_two_modules_or_types_share_nothing() {
 
     for _ in 0..2 {
         assert_eq!((a::name().await, b::name().await), ("a", "b"));
-        assert_eq!(
-            (One::name().await.as_str(), Two::name().await.as_str()),
-            ("one", "two")
-        );
+        assert_eq!((One::name().await.as_str(), Two::name().await.as_str()), ("one", "two"));
     }
 }

@@ -83,10 +83,7 @@ mod free {
         let second = menu(&mut conn, 1).await.expect("a menu");
         let other = menu(&mut conn, 2).await.expect("a menu");
 
-        assert_eq!(
-            (first.as_str(), second.as_str(), other.as_str()),
-            ("row 1", "row 1", "row 2")
-        );
+        assert_eq!((first.as_str(), second.as_str(), other.as_str()), ("row 1", "row 1", "row 2"));
         assert_eq!(conn.queries.get(), 2);
     }
 
@@ -125,10 +122,7 @@ mod free {
 
     #[tokio::test]
     async fn borrowed_arguments_are_key_parts() {
-        let menu = Menu {
-            id: 7,
-            name: "m".to_owned(),
-        };
+        let menu = Menu { id: 7, name: "m".to_owned() };
 
         let answer = is_send(borrowed("a", &[1, 2], Some("b"), &menu)).await;
         let _ = borrowed_entry("a", &[1, 2], Some("b"), &menu);
@@ -159,10 +153,7 @@ mod free {
 
     #[cached(ttl = 60, none_ttl = "30s")]
     async fn maybe(id: u64) -> Option<Menu> {
-        (id > 0).then(|| Menu {
-            id,
-            name: String::new(),
-        })
+        (id > 0).then(|| Menu { id, name: String::new() })
     }
 
     #[cached(ttl = 60, none_ttl = 30, err_ttl = "5s")]
@@ -180,10 +171,7 @@ mod free {
 
     #[cached(ttl = 60)]
     async fn shared(id: u64) -> Arc<Menu> {
-        Arc::new(Menu {
-            id,
-            name: String::new(),
-        })
+        Arc::new(Menu { id, name: String::new() })
     }
 
     #[cached(ttl = 60, tier = local)]
@@ -199,10 +187,7 @@ mod free {
         unit_result(1).await.expect("unit");
         unit_result(0).await.expect_err("an error");
         assert_eq!(is_send(maybe(0)).await, None);
-        assert_eq!(
-            maybe_result(3).await.expect("a menu").map(|menu| menu.id),
-            Some(3)
-        );
+        assert_eq!(maybe_result(3).await.expect("a menu").map(|menu| menu.id), Some(3));
         assert_eq!(remembered(3).await, Err("3".to_owned()));
         assert_eq!(is_send(shared(4)).await.id, 4);
         assert_eq!(format!("{:?}", is_send(object(4)).await), "4");
@@ -227,12 +212,10 @@ mod names {
         output: u8,
         never: u8,
     ) -> u64 {
-        [
-            key, cache, value, result, call, answer, storage, sharing, found, output, never,
-        ]
-        .into_iter()
-        .map(u64::from)
-        .sum()
+        [key, cache, value, result, call, answer, storage, sharing, found, output, never]
+            .into_iter()
+            .map(u64::from)
+            .sum()
     }
 
     #[cached(ttl = 60, tags = ["{type}:{match}"], skip(r#match))]
@@ -407,10 +390,7 @@ mod generic {
 
     #[tokio::test]
     async fn methods_of_generic_types_are_cached() {
-        let mut repo = Repo::<u8> {
-            tenant: 5,
-            ..Default::default()
-        };
+        let mut repo = Repo::<u8> { tenant: 5, ..Default::default() };
 
         assert_eq!(is_send(repo.by_self(1)).await, 6);
         assert_eq!(repo.by_self(1).await, 6);
@@ -503,10 +483,7 @@ mod traits {
             if names.is_empty() {
                 return Err(DbError);
             }
-            Ok(Menu {
-                id,
-                name: names.concat(),
-            })
+            Ok(Menu { id, name: names.concat() })
         }
 
         #[cached(ttl = 60, skip(conn))]
@@ -554,10 +531,7 @@ mod traits {
     impl Native for Other {
         #[cached(ttl = 60, in_trait)]
         async fn menu(&self, id: u64) -> Menu {
-            Menu {
-                id: id + self.0,
-                name: String::new(),
-            }
+            Menu { id: id + self.0, name: String::new() }
         }
 
         #[cached(ttl = 60, in_trait)]
@@ -804,10 +778,7 @@ mod surroundings {
 
     #[tokio::test]
     async fn keys_are_expressions_and_secrets_are_digested() {
-        let context = Context {
-            tenant: 1,
-            token: "t".to_owned(),
-        };
+        let context = Context { tenant: 1, token: "t".to_owned() };
 
         assert_eq!(is_send(keyed(&context, 1, &mut Conn::default())).await, 3);
         let _ = keyed_entry(&context, 1);

@@ -146,11 +146,7 @@ impl<T> Answer for Optional<T> {
     const SELF: Self = Self::new();
 
     fn outcome(self, output: &Option<T>) -> Outcome {
-        if output.is_some() {
-            Outcome::Value
-        } else {
-            Outcome::Absent
-        }
+        if output.is_some() { Outcome::Value } else { Outcome::Absent }
     }
     fn stored(self, output: &Option<T>) -> Option<&Option<T>> {
         Some(output)
@@ -173,11 +169,7 @@ impl<T, E> Answer for Fallible<T, E> {
     const SELF: Self = Self::new();
 
     fn outcome(self, output: &Result<T, E>) -> Outcome {
-        if output.is_ok() {
-            Outcome::Value
-        } else {
-            Outcome::Error
-        }
+        if output.is_ok() { Outcome::Value } else { Outcome::Error }
     }
     fn stored(self, output: &Result<T, E>) -> Option<&T> {
         output.as_ref().ok()

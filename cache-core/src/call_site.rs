@@ -124,14 +124,7 @@ impl CallSite {
         emitted: &'static str,
         policy: Policy,
     ) -> Self {
-        Self {
-            module,
-            function,
-            emitted,
-            policy,
-            first: OnceCell::new(),
-            others: RwLock::new(Vec::new()),
-        }
+        Self { module, function, emitted, policy, first: OnceCell::new(), others: RwLock::new(Vec::new()) }
     }
 
     /// The identity of the instance whose closure has the type name `path`, with the type arguments `types`.
@@ -151,16 +144,9 @@ impl CallSite {
         }
         drop(others);
         let identity = self.intern(path, types);
-        let instance = Instance {
-            path,
-            types: types.into(),
-            identity,
-        };
+        let instance = Instance { path, types: types.into(), identity };
         if let Err(instance) = self.first.set(instance) {
-            self.others
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(instance);
+            self.others.write().unwrap_or_else(PoisonError::into_inner).push(instance);
         }
         identity
     }
@@ -170,10 +156,8 @@ impl CallSite {
         let Some(front) = front_of(path, self.emitted) else {
             // Type names are for people, and a compiler may change how it writes them. Then the whole
             // of it tells instances apart.
-            let name = self
-                .policy
-                .name
-                .map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
+            let name =
+                self.policy.name.map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
             return Identity::intern(&name, &[&[path], types].concat(), version);
         };
         match self.policy.name {
@@ -248,14 +232,8 @@ mod tests {
             ("app::find::{{closure}}", "app"),
             ("app::Repo<u8>::find::{{closure}}::{{closure}}", "app::Repo<u8>"),
             ("app::find<fn(u8) -> u8, 4>::{{closure}}", "app"),
-            (
-                "<app::Repo<u8> as app::Find>::find::{{closure}}",
-                "<app::Repo<u8> as app::Find>",
-            ),
-            (
-                "app::outer::{{closure}}::find::{{closure}}",
-                "app::outer::{{closure}}",
-            ),
+            ("<app::Repo<u8> as app::Find>::find::{{closure}}", "<app::Repo<u8> as app::Find>"),
+            ("app::outer::{{closure}}::find::{{closure}}", "app::outer::{{closure}}"),
         ] {
             assert_eq!(front_of(path, "find"), Some(front), "{path}");
         }
@@ -265,10 +243,7 @@ mod tests {
 
     #[test]
     fn the_type_arguments_of_a_path_are_found_in_groups() {
-        assert_eq!(
-            generics_of("app::Repo<alloc::vec::Vec<u8>>"),
-            ["alloc::vec::Vec<u8>"]
-        );
+        assert_eq!(generics_of("app::Repo<alloc::vec::Vec<u8>>"), ["alloc::vec::Vec<u8>"]);
         assert_eq!(generics_of("<app::Repo<u8> as app::Find<u16>>"), ["u8", "u16"]);
         assert_eq!(generics_of("<app::Repo as app::Find>"), [""; 0]);
         assert_eq!(generics_of("app"), [""; 0]);
@@ -281,10 +256,7 @@ mod tests {
         let a = SITE.identity("app::Repo<u8>::find::{{closure}}", &[]);
         let b = SITE.identity("app::Repo<u16>::find::{{closure}}", &[]);
 
-        assert_eq!(
-            (a.name(), b.name()),
-            ("app::Repo<u8>::find", "app::Repo<u16>::find")
-        );
+        assert_eq!((a.name(), b.name()), ("app::Repo<u8>::find", "app::Repo<u16>::find"));
         assert_eq!(SITE.identity("app::Repo<u8>::find::{{closure}}", &[]), a);
         assert_eq!(SITE.identity("app::Repo<u16>::find::{{closure}}", &[]), b);
     }
@@ -296,10 +268,7 @@ mod tests {
 
         let f = F.identity("app::Repo<u8>::find<u16>::{{closure}}::{{closure}}", &["u16"]);
 
-        assert_eq!(
-            ENTRY.identity("app::Repo<u8>::find_entry<u16>::{{closure}}", &["u16"]),
-            f
-        );
+        assert_eq!(ENTRY.identity("app::Repo<u8>::find_entry<u16>::{{closure}}", &["u16"]), f);
         assert_eq!(f.name(), "app::Repo<u8>::find<u16>");
     }
 

@@ -34,9 +34,7 @@ impl Tick {
     pub(crate) fn later(self, after: Duration) -> Self {
         let whole = after.as_secs().checked_mul(1 << 32);
         let part = (u64::from(after.subsec_nanos()) << 32) / 1_000_000_000;
-        Self(whole.map_or(u64::MAX, |whole| {
-            self.0.saturating_add(whole).saturating_add(part)
-        }))
+        Self(whole.map_or(u64::MAX, |whole| self.0.saturating_add(whole).saturating_add(part)))
     }
 
     /// The time from `earlier` to here; zero if it is later.
@@ -56,10 +54,7 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "tests alone stop the time")
-    )]
+    #[cfg_attr(not(any(test, feature = "testing")), expect(dead_code, reason = "tests alone stop the time"))]
     Manual(Arc<Manual>),
 }
 
@@ -170,9 +165,7 @@ impl Manual {
 
 impl fmt::Debug for Manual {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manual")
-            .field("now", &self.now())
-            .finish_non_exhaustive()
+        f.debug_struct("Manual").field("now", &self.now()).finish_non_exhaustive()
     }
 }
 
@@ -198,11 +191,7 @@ impl ManualClock {
     #[expect(clippy::new_without_default, reason = "a clock has no default time")]
     pub fn new() -> Self {
         let advanced = AtomicU64::new(0);
-        Self(Arc::new(Manual {
-            advanced,
-            timer: Arc::default(),
-            sweeps: Mutex::default(),
-        }))
+        Self(Arc::new(Manual { advanced, timer: Arc::default(), sweeps: Mutex::default() }))
     }
 
     /// The clock to give to [`CacheBuilder::clock`](crate::CacheBuilder::clock).
@@ -216,12 +205,7 @@ impl ManualClock {
         let advanced = self.0.advanced.load(Ordering::SeqCst).saturating_add(by);
         self.0.advanced.store(advanced, Ordering::SeqCst);
         self.0.timer.fire(self.0.now());
-        let sweeps = self
-            .0
-            .sweeps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let sweeps = self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for sweep in sweeps.iter().filter_map(Weak::upgrade) {
             sweep.sweep();
         }
@@ -239,10 +223,7 @@ mod tests {
 
             let back = Tick::from_raw(17).later(duration).since(Tick::from_raw(17));
 
-            assert!(
-                back.abs_diff(duration) <= Duration::from_nanos(1),
-                "{duration:?} became {back:?}"
-            );
+            assert!(back.abs_diff(duration) <= Duration::from_nanos(1), "{duration:?} became {back:?}");
         }
     }
 

@@ -39,22 +39,14 @@ pub enum ErrorKind {
 impl Error {
     /// Makes an error of `kind`; `operation` is a lower-case fragment that says what was attempted, on what.
     pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
-        Self(Arc::new(Inner {
-            kind,
-            operation: operation.into(),
-            source: None,
-        }))
+        Self(Arc::new(Inner { kind, operation: operation.into(), source: None }))
     }
 
     /// Adds the error beneath.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let (kind, operation) = (self.0.kind, self.0.operation.clone());
-        Self(Arc::new(Inner {
-            kind,
-            operation,
-            source: Some(source.into()),
-        }))
+        Self(Arc::new(Inner { kind, operation, source: Some(source.into()) }))
     }
 
     /// What a caller would act on.

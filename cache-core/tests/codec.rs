@@ -68,10 +68,7 @@ fn menu() -> Menu {
         id: 42,
         name: "Café de Paris".into(),
         dishes: vec![Dish("soup".into(), Some(350)), Dish("bread".into(), None)],
-        place: Some(Place::In {
-            city: "Paris".into(),
-            floor: -1,
-        }),
+        place: Some(Place::In { city: "Paris".into(), floor: -1 }),
         prices: BTreeMap::from([("large".into(), 0.1), ("small".into(), 1e23)]),
         extra: (-1, i128::MIN, u128::MAX, 'é', true, 0.1),
         unit: (),
@@ -102,26 +99,12 @@ fn source(error: &Error) -> String {
 #[cfg(all(feature = "postcard", feature = "messagepack", feature = "json"))]
 #[test]
 fn codecs_have_the_bytes_that_the_golden_file_pins() {
-    let values = [
-        menu(),
-        Menu {
-            place: None,
-            ..menu()
-        },
-        Menu {
-            place: Some(Place::Nowhere),
-            ..menu()
-        },
-    ];
+    let values = [menu(), Menu { place: None, ..menu() }, Menu { place: Some(Place::Nowhere), ..menu() }];
 
     let mut lines = String::new();
     for codec in CODECS {
         for value in &values {
-            lines += &format!(
-                "{codec:?} {}\n    {}\n",
-                codec.id().0,
-                golden::hex(&encoded(*codec, value))
-            );
+            lines += &format!("{codec:?} {}\n    {}\n", codec.id().0, golden::hex(&encoded(*codec, value)));
         }
     }
 
@@ -139,12 +122,8 @@ fn bincode_has_the_bytes_that_the_golden_file_pins() {
 #[test]
 fn a_value_is_read_as_it_was_written() {
     for codec in CODECS {
-        for place in [
-            None,
-            Some(Place::Nowhere),
-            Some(Place::Named("x".into())),
-            Some(Place::At(1.5, -0.0)),
-        ] {
+        for place in [None, Some(Place::Nowhere), Some(Place::Named("x".into())), Some(Place::At(1.5, -0.0))]
+        {
             let value = Menu { place, ..menu() };
 
             let again: Menu = codec.decode(&encoded(*codec, &value)).unwrap();
@@ -189,10 +168,7 @@ fn every_shortened_value_is_refused() {
 
 #[test]
 fn the_size_is_counted_as_it_is_encoded() {
-    assert_eq!(
-        encoded_size(&menu()).unwrap(),
-        encoded(AnyCodec::Bincode, &menu()).len()
-    );
+    assert_eq!(encoded_size(&menu()).unwrap(), encoded(AnyCodec::Bincode, &menu()).len());
     assert_eq!(encoded_size("text").unwrap(), 5);
     assert_eq!(encoded_size(&vec![0_u8; 1000]).unwrap(), 1003);
     assert_eq!(encoded_size(&()).unwrap(), 0);
@@ -323,9 +299,7 @@ fn is_read_or_refused<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     let mut bytes = Vec::new();
     let is_written = codec.encode(value, &mut bytes).is_ok();
     if is_written {
-        let again: T = codec
-            .decode(&bytes)
-            .unwrap_or_else(|error| panic!("{codec:?}: {error:?}"));
+        let again: T = codec.decode(&bytes).unwrap_or_else(|error| panic!("{codec:?}: {error:?}"));
         assert_eq!(again, *value, "{codec:?}");
     }
     is_written
@@ -372,16 +346,9 @@ fn some_of_nothing_is_read_as_such_or_refused() {
 #[test]
 fn floats_are_read_to_the_bit_or_refused() {
     for codec in CODECS {
-        for value in [
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            -0.0,
-            f64::MIN_POSITIVE,
-            5e-324,
-            1e23,
-            0.1 + 0.2,
-        ] {
+        for value in
+            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE, 5e-324, 1e23, 0.1 + 0.2]
+        {
             let mut bytes = Vec::new();
             if codec.encode(&Some(value), &mut bytes).is_ok() {
                 let again: Option<f64> = codec.decode(&bytes).unwrap();
@@ -410,10 +377,7 @@ fn types_that_ask_what_comes_are_read_where_fields_have_names() {
             *codec,
             &vec![Untagged::Number(1), Untagged::Pair { a: 1, b: "x".into() }]
         ));
-        assert!(is_read_or_refused(
-            *codec,
-            &vec![Tagged::One { a: 1 }, Tagged::Other { b: "x".into() }]
-        ));
+        assert!(is_read_or_refused(*codec, &vec![Tagged::One { a: 1 }, Tagged::Other { b: "x".into() }]));
     }
 }
 
@@ -425,14 +389,8 @@ fn the_types_of_std_are_read_as_they_were_written() {
         assert!(is_read_or_refused(*codec, &address));
         assert!(is_read_or_refused(*codec, &std::time::UNIX_EPOCH));
         assert!(is_read_or_refused(*codec, &Ok::<u8, String>(1)));
-        assert!(is_read_or_refused(
-            *codec,
-            &std::sync::Arc::new(vec![Box::new("x".to_string())])
-        ));
-        assert!(is_read_or_refused(
-            *codec,
-            &HashMap::from([(1_u64, 'x'), (2, 'y')])
-        ));
+        assert!(is_read_or_refused(*codec, &std::sync::Arc::new(vec![Box::new("x".to_string())])));
+        assert!(is_read_or_refused(*codec, &HashMap::from([(1_u64, 'x'), (2, 'y')])));
     }
 }
 
@@ -440,10 +398,7 @@ fn the_types_of_std_are_read_as_they_were_written() {
 fn an_error_names_the_type_and_the_format() {
     let error = Bincode.decode::<Menu>(b"").unwrap_err();
 
-    assert!(
-        error.to_string().contains("Menu") && error.to_string().contains("bincode"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("Menu") && error.to_string().contains("bincode"), "{error}");
 }
 
 fn any_menu() -> impl Strategy<Value = Menu> {
@@ -456,26 +411,17 @@ fn any_menu() -> impl Strategy<Value = Menu> {
     let dishes = proptest::collection::vec(any::<(String, Option<u32>)>(), 0..4);
     let prices = proptest::collection::btree_map(any::<String>(), any::<f64>(), 0..4);
     let extra = any::<(i8, i128, u128, char, bool, f32)>();
-    (
-        any::<u64>(),
-        any::<String>(),
-        dishes,
-        proptest::option::of(place),
-        prices,
-        extra,
-    )
-        .prop_map(|(id, name, dishes, place, prices, extra)| Menu {
+    (any::<u64>(), any::<String>(), dishes, proptest::option::of(place), prices, extra).prop_map(
+        |(id, name, dishes, place, prices, extra)| Menu {
             id,
             name,
-            dishes: dishes
-                .into_iter()
-                .map(|(name, price)| Dish(name, price))
-                .collect(),
+            dishes: dishes.into_iter().map(|(name, price)| Dish(name, price)).collect(),
             place,
             prices,
             extra,
             unit: (),
-        })
+        },
+    )
 }
 
 proptest! {

@@ -117,26 +117,11 @@ fn every_change_of_a_struct_gives_another_number() {
 #[test]
 fn a_change_deep_inside_gives_another_number() {
     assert_ne!(of::<Vec<base::Menu>>(), of::<Vec<field_typed::Menu>>());
-    assert_ne!(
-        of::<Option<Box<base::Menu>>>(),
-        of::<Option<Box<field_typed::Menu>>>()
-    );
-    assert_ne!(
-        of::<HashMap<u8, base::Menu>>(),
-        of::<HashMap<u8, field_typed::Menu>>()
-    );
-    assert_ne!(
-        of::<(u8, [base::Menu; 2])>(),
-        of::<(u8, [field_typed::Menu; 2])>()
-    );
-    assert_ne!(
-        of::<Result<u8, base::Menu>>(),
-        of::<Result<u8, field_typed::Menu>>()
-    );
-    assert_ne!(
-        of::<Vec<Vec<Option<(u8, u8)>>>>(),
-        of::<Vec<Vec<Option<(u8, u16)>>>>()
-    );
+    assert_ne!(of::<Option<Box<base::Menu>>>(), of::<Option<Box<field_typed::Menu>>>());
+    assert_ne!(of::<HashMap<u8, base::Menu>>(), of::<HashMap<u8, field_typed::Menu>>());
+    assert_ne!(of::<(u8, [base::Menu; 2])>(), of::<(u8, [field_typed::Menu; 2])>());
+    assert_ne!(of::<Result<u8, base::Menu>>(), of::<Result<u8, field_typed::Menu>>());
+    assert_ne!(of::<Vec<Vec<Option<(u8, u8)>>>>(), of::<Vec<Vec<Option<(u8, u16)>>>>());
 }
 
 #[test]
@@ -384,11 +369,7 @@ impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let is_date = text.len() == 10 && text.split('-').count() == 3;
-        if is_date {
-            Ok(Self)
-        } else {
-            Err(serde::de::Error::custom("not a date"))
-        }
+        if is_date { Ok(Self) } else { Err(serde::de::Error::custom("not a date")) }
     }
 }
 
@@ -398,11 +379,7 @@ struct Password;
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text == "xyzzy" {
-            Ok(Self)
-        } else {
-            Err(serde::de::Error::custom("no"))
-        }
+        if text == "xyzzy" { Ok(Self) } else { Err(serde::de::Error::custom("no")) }
     }
 }
 
@@ -568,10 +545,7 @@ fn numbers_stay_what_they_are_between_builds() {
         ("recursive enum", of::<tree::Tree>()),
         ("collections", of::<HashMap<String, Vec<Option<(u8, char)>>>>()),
     ];
-    let lines: String = all
-        .iter()
-        .map(|(what, number)| format!("{what} {number:016x}\n"))
-        .collect();
+    let lines: String = all.iter().map(|(what, number)| format!("{what} {number:016x}\n")).collect();
 
     golden::check("fingerprints.txt", &lines);
 }

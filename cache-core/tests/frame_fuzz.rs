@@ -6,17 +6,8 @@ mod entry_points;
 /// The bytes in a golden file: the lines that are hexadecimal and nothing else.
 fn golden(text: &str) -> Vec<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes = |line: &str| {
-        line.trim()
-            .as_bytes()
-            .chunks(2)
-            .map(byte)
-            .collect::<Option<Vec<u8>>>()
-    };
-    text.lines()
-        .filter(|line| line.starts_with("    "))
-        .filter_map(bytes)
-        .collect()
+    let bytes = |line: &str| line.trim().as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>();
+    text.lines().filter(|line| line.starts_with("    ")).filter_map(bytes).collect()
 }
 
 /// Xorshift: numbers that look random and are the same in every run.
@@ -48,11 +39,7 @@ fn run(seeds: &[Vec<u8>], target: fn(&[u8]) -> bool) -> (usize, usize) {
                     _ => {}
                 }
             }
-            *(if target(&bytes) {
-                &mut accepted
-            } else {
-                &mut refused
-            }) += 1;
+            *(if target(&bytes) { &mut accepted } else { &mut refused }) += 1;
         }
     }
     (accepted, refused)
@@ -65,10 +52,7 @@ fn the_frame_target_holds_on_changed_golden_frames() {
     let (accepted, refused) = run(&seeds, entry_points::frame);
 
     // Both ways are taken, or the changes test nothing.
-    assert!(
-        seeds.len() >= 10 && accepted > 1_000 && refused > 1_000,
-        "{accepted} {refused}"
-    );
+    assert!(seeds.len() >= 10 && accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
 }
 
 #[test]
@@ -77,8 +61,5 @@ fn the_key_target_holds_on_changed_golden_keys() {
 
     let (accepted, refused) = run(&seeds, entry_points::key);
 
-    assert!(
-        seeds.len() >= 60 && accepted > 1_000 && refused > 1_000,
-        "{accepted} {refused}"
-    );
+    assert!(seeds.len() >= 60 && accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
 }

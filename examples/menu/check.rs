@@ -111,10 +111,7 @@ pub(crate) async fn compare(
     let name = |restaurant: usize| catalogue.restaurants[restaurant].text.as_str();
     let (menu, search, list, target) = tokio::try_join!(
         differ(menus::menu(db, card.id), menus::menu_uncached(db, card.id)),
-        differ(
-            menus::search(db, place, card.decade),
-            menus::search_uncached(db, place, card.decade)
-        ),
+        differ(menus::search(db, place, card.decade), menus::search_uncached(db, place, card.decade)),
         list_differs(db, Some(name(touched.restaurant))),
         list_differs(db, touched.target.map(name)),
     )?;
@@ -128,9 +125,7 @@ pub(crate) async fn compare(
 
 async fn list_differs(db: &Database, restaurant: Option<&str>) -> Result<Option<bool>, DbError> {
     let Some(name) = restaurant else { return Ok(None) };
-    differ(menus::menus_of(db, name), menus::menus_of_uncached(db, name))
-        .await
-        .map(Some)
+    differ(menus::menus_of(db, name), menus::menus_of_uncached(db, name)).await.map(Some)
 }
 
 async fn differ<T: PartialEq>(

@@ -37,9 +37,7 @@ impl Timer {
     /// Wakes all whose deadline has come.
     pub(super) fn fire(&self, now: Tick) {
         let mut sleeps = self.lock();
-        let later = sleeps
-            .by_deadline
-            .split_off(&(Tick(now.raw().saturating_add(1)), 0));
+        let later = sleeps.by_deadline.split_off(&(Tick(now.raw().saturating_add(1)), 0));
         let due = std::mem::replace(&mut sleeps.by_deadline, later);
         drop(sleeps);
         due.into_values().for_each(Waker::wake);
@@ -77,11 +75,7 @@ pub(crate) struct Sleep {
 
 impl Sleep {
     pub(super) fn new(timer: Arc<Timer>, deadline: Tick) -> Self {
-        Self {
-            timer,
-            deadline,
-            key: None,
-        }
+        Self { timer, deadline, key: None }
     }
 }
 
@@ -119,16 +113,10 @@ struct System {
 static SYSTEM: Lazy<System> = Lazy::new(|| {
     #[expect(clippy::disallowed_methods, reason = "the clock's own origin")]
     let origin = Instant::now();
-    let system = System {
-        origin,
-        timer: Arc::default(),
-        sweeps: Mutex::default(),
-    };
+    let system = System { origin, timer: Arc::default(), sweeps: Mutex::default() };
     // Without the thread nothing that only waits for time ends: followers of a leader that is never polled
     // again, and expired entries that nobody asks for. Everything else works.
-    let started = std::thread::Builder::new()
-        .name("larder-timer".into())
-        .spawn(keep_time);
+    let started = std::thread::Builder::new().name("larder-timer".into()).spawn(keep_time);
     drop(started);
     system
 });
@@ -165,30 +153,17 @@ fn keep_time() {
         let sleeps = system.timer.lock();
         // Looked at under the lock that whoever notifies has held, so that no notification is missed.
         let next = sleeps.by_deadline.keys().next().map(|(deadline, _)| *deadline);
-        let idle = system
-            .sweeps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty();
+        let idle = system.sweeps.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let wait = match next {
             None if idle => None,
             None => Some(next_sweep),
             Some(next) => Some(next.min(next_sweep)),
         };
         let woken = match wait {
-            None => system
-                .timer
-                .earlier
-                .wait(sleeps)
-                .unwrap_or_else(PoisonError::into_inner),
+            None => system.timer.earlier.wait(sleeps).unwrap_or_else(PoisonError::into_inner),
             Some(until) => {
                 let wait = until.since(system_now());
-                system
-                    .timer
-                    .earlier
-                    .wait_timeout(sleeps, wait)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
+                system.timer.earlier.wait_timeout(sleeps, wait).unwrap_or_else(PoisonError::into_inner).0
             }
         };
         drop(woken);

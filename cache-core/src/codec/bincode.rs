@@ -26,12 +26,8 @@ pub struct Bincode;
 /// is a constant of the type, where the limit that matters is the number of bytes at hand.
 const CONFIGURATION: Configuration = standard();
 
-const RULES: Rules = Rules {
-    names_fields: false,
-    tells_some_from_none: true,
-    writes_all_floats: true,
-    depth: DEPTH,
-};
+const RULES: Rules =
+    Rules { names_fields: false, tells_some_from_none: true, writes_all_floats: true, depth: DEPTH };
 
 impl Codec for Bincode {
     fn id(&self) -> CodecId {
@@ -46,10 +42,7 @@ impl Codec for Bincode {
 
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Error> {
         let budget = Budget::new(bytes);
-        let seed = BoundedSeed {
-            budget: &budget,
-            of: std::marker::PhantomData,
-        };
+        let seed = BoundedSeed { budget: &budget, of: std::marker::PhantomData };
         let (value, read) = ::bincode::serde::seed_decode_from_slice(seed, bytes, CONFIGURATION)
             .map_err(|error| decode_error::<T>(NAME, error))?;
         match bytes.len() - read {

@@ -32,10 +32,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.len(),
-            elements: Cell::new(bytes.len().saturating_add(EMPTY_ELEMENTS)),
-        }
+        Self { bytes: bytes.len(), elements: Cell::new(bytes.len().saturating_add(EMPTY_ELEMENTS)) }
     }
 
     fn element<E: Error>(&self) -> Result<(), E> {
@@ -68,20 +65,12 @@ pub(super) struct Bounded<'a, T> {
 
 impl<'a, T> Bounded<'a, T> {
     pub(super) fn new(inner: T, budget: &'a Budget) -> Self {
-        Self {
-            inner,
-            budget,
-            depth: 0,
-        }
+        Self { inner, budget, depth: 0 }
     }
 
     /// The same bounds around something else.
     fn around<U>(&self, inner: U) -> Bounded<'a, U> {
-        Bounded {
-            inner,
-            budget: self.budget,
-            depth: self.depth,
-        }
+        Bounded { inner, budget: self.budget, depth: self.depth }
     }
 
     /// One level down.
@@ -89,11 +78,7 @@ impl<'a, T> Bounded<'a, T> {
         if self.depth >= DEPTH {
             return Err(too_deep());
         }
-        Ok(Bounded {
-            inner,
-            budget: self.budget,
-            depth: self.depth + 1,
-        })
+        Ok(Bounded { inner, budget: self.budget, depth: self.depth + 1 })
     }
 }
 
@@ -302,14 +287,7 @@ impl<'a, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'a, A> {
         let (budget, depth) = (self.budget, self.depth);
         let seed = self.around(seed);
         let (value, variant) = self.inner.variant_seed(seed)?;
-        Ok((
-            value,
-            Bounded {
-                inner: variant,
-                budget,
-                depth,
-            },
-        ))
+        Ok((value, Bounded { inner: variant, budget, depth }))
     }
 }
 

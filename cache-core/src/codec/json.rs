@@ -18,12 +18,8 @@ const NAME: &str = "JSON";
 pub struct Json;
 
 /// A variant with content takes two of the 128 levels that serde_json reads.
-const RULES: Rules = Rules {
-    names_fields: true,
-    tells_some_from_none: false,
-    writes_all_floats: false,
-    depth: DEPTH / 2 - 1,
-};
+const RULES: Rules =
+    Rules { names_fields: true, tells_some_from_none: false, writes_all_floats: false, depth: DEPTH / 2 - 1 };
 
 impl Codec for Json {
     fn id(&self) -> CodecId {

@@ -17,12 +17,8 @@ const NAME: &str = "MessagePack";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MessagePack;
 
-const RULES: Rules = Rules {
-    names_fields: true,
-    tells_some_from_none: false,
-    writes_all_floats: true,
-    depth: DEPTH,
-};
+const RULES: Rules =
+    Rules { names_fields: true, tells_some_from_none: false, writes_all_floats: true, depth: DEPTH };
 
 impl Codec for MessagePack {
     fn id(&self) -> CodecId {
@@ -32,9 +28,7 @@ impl Codec for MessagePack {
     fn encode<T: Serialize + ?Sized>(&self, value: &T, into: &mut Vec<u8>) -> Result<(), Error> {
         let watch = Watch::new(&RULES);
         let mut serializer = rmp_serde::Serializer::new(into).with_struct_map();
-        Strict::new(value, &watch)
-            .serialize(&mut serializer)
-            .map_err(|error| watch.error::<T>(NAME, error))
+        Strict::new(value, &watch).serialize(&mut serializer).map_err(|error| watch.error::<T>(NAME, error))
     }
 
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Error> {
@@ -44,10 +38,6 @@ impl Codec for MessagePack {
         let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
         let value = T::deserialize(Bounded::new(&mut deserializer, &budget))
             .map_err(|error| decode_error::<T>(NAME, error))?;
-        if rest.is_empty() {
-            Ok(value)
-        } else {
-            Err(trailing_error::<T>(NAME, rest.len()))
-        }
+        if rest.is_empty() { Ok(value) } else { Err(trailing_error::<T>(NAME, rest.len())) }
     }
 }

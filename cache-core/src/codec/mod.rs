@@ -83,20 +83,14 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 
 #[cold]
 fn encode_error<T: ?Sized>(format: &str, source: impl Into<Source>) -> Error {
-    Error::new(
-        ErrorKind::Encode,
-        format!("could not encode a `{}` as {format}", type_name::<T>()),
-    )
-    .with_source(source)
+    Error::new(ErrorKind::Encode, format!("could not encode a `{}` as {format}", type_name::<T>()))
+        .with_source(source)
 }
 
 #[cold]
 fn decode_error<T: ?Sized>(format: &str, source: impl Into<Source>) -> Error {
-    Error::new(
-        ErrorKind::Decode,
-        format!("could not decode a `{}` from {format}", type_name::<T>()),
-    )
-    .with_source(source)
+    Error::new(ErrorKind::Decode, format!("could not decode a `{}` from {format}", type_name::<T>()))
+        .with_source(source)
 }
 
 #[cold]

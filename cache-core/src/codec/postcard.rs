@@ -16,12 +16,8 @@ const NAME: &str = "postcard";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Postcard;
 
-const RULES: Rules = Rules {
-    names_fields: false,
-    tells_some_from_none: true,
-    writes_all_floats: true,
-    depth: DEPTH,
-};
+const RULES: Rules =
+    Rules { names_fields: false, tells_some_from_none: true, writes_all_floats: true, depth: DEPTH };
 
 impl Codec for Postcard {
     fn id(&self) -> CodecId {
@@ -40,13 +36,7 @@ impl Codec for Postcard {
         let mut deserializer = ::postcard::Deserializer::from_bytes(bytes);
         let value = T::deserialize(Bounded::new(&mut deserializer, &budget))
             .map_err(|error| decode_error::<T>(NAME, error))?;
-        let rest = deserializer
-            .finalize()
-            .map_err(|error| decode_error::<T>(NAME, error))?;
-        if rest.is_empty() {
-            Ok(value)
-        } else {
-            Err(trailing_error::<T>(NAME, rest.len()))
-        }
+        let rest = deserializer.finalize().map_err(|error| decode_error::<T>(NAME, error))?;
+        if rest.is_empty() { Ok(value) } else { Err(trailing_error::<T>(NAME, rest.len())) }
     }
 }

@@ -39,10 +39,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(rules: &'static Rules) -> Self {
-        Self {
-            rules,
-            refusal: RefCell::new(None),
-        }
+        Self { rules, refusal: RefCell::new(None) }
     }
 
     #[cold]
@@ -73,32 +70,17 @@ pub(super) struct Strict<'r, T> {
 
 impl<'r, T> Strict<'r, T> {
     pub(super) fn new(inner: T, watch: &'r Watch) -> Self {
-        Self {
-            inner,
-            watch,
-            depth: 0,
-            in_some: false,
-        }
+        Self { inner, watch, depth: 0, in_some: false }
     }
 
     /// The same place, around something else.
     fn around<U>(&self, inner: U) -> Strict<'r, U> {
-        Strict {
-            inner,
-            watch: self.watch,
-            depth: self.depth,
-            in_some: self.in_some,
-        }
+        Strict { inner, watch: self.watch, depth: self.depth, in_some: self.in_some }
     }
 
     /// One level down.
     fn within<U>(&self, inner: U) -> Strict<'r, U> {
-        Strict {
-            inner,
-            watch: self.watch,
-            depth: self.depth + 1,
-            in_some: false,
-        }
+        Strict { inner, watch: self.watch, depth: self.depth + 1, in_some: false }
     }
 
     fn check_depth<E: Error>(&self) -> Result<(), E> {
@@ -106,25 +88,22 @@ impl<'r, T> Strict<'r, T> {
         if self.depth < limit {
             return Ok(());
         }
-        self.watch.refuse(format!(
-            "it nests deeper than {limit} levels; flatten it, or keep it in the local tier"
-        ))
+        self.watch
+            .refuse(format!("it nests deeper than {limit} levels; flatten it, or keep it in the local tier"))
     }
 
     fn check_nothing<E: Error>(&self) -> Result<(), E> {
         if self.watch.rules.tells_some_from_none || !self.in_some {
             return Ok(());
         }
-        self.watch
-            .refuse("`Some` of nothing would be read back as `None`; use the codec bincode".into())
+        self.watch.refuse("`Some` of nothing would be read back as `None`; use the codec bincode".into())
     }
 
     fn check_float<E: Error>(&self, is_finite: bool) -> Result<(), E> {
         if self.watch.rules.writes_all_floats || is_finite {
             return Ok(());
         }
-        self.watch
-            .refuse("a number that is not finite has no form in this codec; use another one".into())
+        self.watch.refuse("a number that is not finite has no form in this codec; use another one".into())
     }
 
     fn check_skipped<E: Error>(&self, field: &str) -> Result<(), E> {

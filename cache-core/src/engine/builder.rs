@@ -175,9 +175,7 @@ fn local_of(url: &str) -> Result<Local, Error> {
         ));
     }
     if scheme != "memory" {
-        return wrong(format!(
-            "read LARDER_URL: the scheme `{scheme}:` is unknown; write `memory:`"
-        ));
+        return wrong(format!("read LARDER_URL: the scheme `{scheme}:` is unknown; write `memory:`"));
     }
     if rest.is_empty() {
         return Ok(Local::default());
@@ -192,9 +190,7 @@ fn local_of(url: &str) -> Result<Local, Error> {
 
 fn bytes_of(text: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let (number, shift) = units
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
     if !number.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
@@ -243,11 +239,7 @@ mod tests {
         for prefix in ["", "a b", "a{b}", "ä", &"x".repeat(65)] {
             let error = Cache::builder().prefix(prefix).build().unwrap_err();
 
-            assert!(
-                error
-                    .to_string()
-                    .ends_with("write 1 to 64 of letters, digits, `_`, `-`, `.` and `/`")
-            );
+            assert!(error.to_string().ends_with("write 1 to 64 of letters, digits, `_`, `-`, `.` and `/`"));
         }
     }
 }

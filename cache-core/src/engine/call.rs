@@ -171,25 +171,9 @@ impl<A: Answer> Call<A> {
             let Some(key) = self.key_unless_bypassed() else {
                 return self.bypass(body).await;
             };
-            let Self {
-                site,
-                cache,
-                ttl,
-                reason,
-                tags,
-                answer,
-                ..
-            } = self;
+            let Self { site, cache, ttl, reason, tags, answer, .. } = self;
             let remember = site.policy.remember(ttl);
-            let plan = Plan {
-                key,
-                remember,
-                tags,
-                answer,
-                storage,
-                sharing,
-                store_if,
-            };
+            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
             fetch::fetch(&cache, reason, plan, body).await
         }))
     }
@@ -227,24 +211,9 @@ impl<A: Answer> Call<A> {
             let Some(key) = self.key_unless_bypassed() else {
                 return self.bypass(body).await;
             };
-            let Self {
-                site,
-                cache,
-                ttl,
-                tags,
-                answer,
-                ..
-            } = self;
+            let Self { site, cache, ttl, tags, answer, .. } = self;
             let remember = site.policy.remember(ttl);
-            let plan = Plan {
-                key,
-                remember,
-                tags,
-                answer,
-                storage,
-                sharing: None,
-                store_if,
-            };
+            let plan = Plan { key, remember, tags, answer, storage, sharing: None, store_if };
             fetch::refresh(&cache, plan, body).await
         }))
     }
@@ -263,12 +232,7 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.cache
-            .0
-            .functions
-            .of(self.key.identity())
-            .counters
-            .count(Happening::Bypassed);
+        self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
         body().await
     }
 
@@ -279,13 +243,6 @@ impl<A: Answer> Call<A> {
         S: Storage<A::Value>,
     {
         let remember = self.site.policy.remember(self.ttl);
-        Entry::new(
-            Cache::clone(&self.cache),
-            self.key.finish(),
-            remember,
-            self.tags,
-            self.answer,
-            storage,
-        )
+        Entry::new(Cache::clone(&self.cache), self.key.finish(), remember, self.tags, self.answer, storage)
     }
 }

@@ -19,11 +19,7 @@ tokio::task_local! {
 /// Runs `body` as the computation of `key`.
 pub(super) async fn scope<F: Future>(cache: &Cache, key: &Key, body: F) -> F::Output {
     let outer = INNERMOST.try_with(Arc::clone).ok();
-    let computation = Computation {
-        cache: address(cache),
-        key: key.clone(),
-        outer,
-    };
+    let computation = Computation { cache: address(cache), key: key.clone(), outer };
     INNERMOST.scope(Arc::new(computation), body).await
 }
 

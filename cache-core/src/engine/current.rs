@@ -46,11 +46,7 @@ pub fn current() -> CacheRef {
     {
         return CacheRef::Owned(cache);
     }
-    CacheRef::Static(
-        INSTALLED
-            .get()
-            .unwrap_or_else(|| DEFAULT.get_or_init(Cache::default)),
-    )
+    CacheRef::Static(INSTALLED.get().unwrap_or_else(|| DEFAULT.get_or_init(Cache::default)))
 }
 
 /// The cache that `cache = EXPR` names.

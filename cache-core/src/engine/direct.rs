@@ -32,13 +32,7 @@ pub struct Options {
 impl Options {
     /// Keeps values for `ttl`. Zero bypasses the cache.
     pub fn ttl(ttl: Duration) -> Self {
-        Self {
-            remember: Remember {
-                ttl,
-                ..Remember::default()
-            },
-            tags: Vec::new(),
-        }
+        Self { remember: Remember { ttl, ..Remember::default() }, tags: Vec::new() }
     }
 
     /// Keeps values in the local tier for no longer than `ttl`.
@@ -52,11 +46,7 @@ impl Options {
     /// the nearer end. Default: 0.
     #[must_use]
     pub fn stagger(mut self, share: f64) -> Self {
-        self.remember.stagger = if share.is_finite() {
-            share.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
+        self.remember.stagger = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         self
     }
 
@@ -140,11 +130,7 @@ impl Cache {
         F: Future<Output = A::Output>,
     {
         if self.0.is_disabled || options.remember.ttl.is_zero() {
-            self.0
-                .functions
-                .of(key.identity())
-                .counters
-                .count(Happening::Bypassed);
+            self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return compute().await;
         }
         let reason = match self.look_up(&key.view()) {
@@ -170,22 +156,14 @@ impl Cache {
     /// None in process.
     pub async fn get<V: Value>(&self, key: &Key) -> Result<Option<V>, crate::Error> {
         if self.0.is_disabled {
-            self.0
-                .functions
-                .of(key.identity())
-                .counters
-                .count(Happening::Bypassed);
+            self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
         match self.look_up(&key.view()) {
             Ok(value) => Ok(Some(value)),
             Err(reason) => {
                 let reason: MissReason = reason;
-                self.0
-                    .functions
-                    .of(key.identity())
-                    .counters
-                    .count(Happening::Miss(reason));
+                self.0.functions.of(key.identity()).counters.count(Happening::Miss(reason));
                 Ok(None)
             }
         }
@@ -200,14 +178,7 @@ impl Cache {
     /// None in process.
     pub async fn put<V: Value>(&self, key: &Key, value: V, options: &Options) -> Result<(), crate::Error> {
         let tags = options.tags.clone();
-        let entry = Entry::new(
-            self.clone(),
-            Ok(key.clone()),
-            options.remember,
-            tags,
-            Plain::new(),
-            Encoded,
-        );
+        let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, Plain::new(), Encoded);
         entry.put(value).await
     }
 }

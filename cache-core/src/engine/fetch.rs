@@ -62,9 +62,7 @@ impl Cache {
         }
         match (value, large) {
             (Some(value), _) => Ok(value),
-            (None, large) => large
-                .and_then(|entry| entry.value().cloned())
-                .ok_or(MissReason::Undecodable),
+            (None, large) => large.and_then(|entry| entry.value().cloned()).ok_or(MissReason::Undecodable),
         }
     }
 
@@ -73,9 +71,9 @@ impl Cache {
     fn time_lookup<V: Clone + 'static>(&self, key: &KeyView<'_>) {
         let cache = &*self.0;
         let stopwatch = cache.clock.stopwatch();
-        let found = cache.tier.find(key, |entry| {
-            Some((cache.judge::<V>(entry).ok()?.clone(), entry.function.clone()))
-        });
+        let found = cache
+            .tier
+            .find(key, |entry| Some((cache.judge::<V>(entry).ok()?.clone(), entry.function.clone())));
         if let Some(Some((_, function))) = found {
             function.counters.time_lookup(stopwatch.elapsed());
         }
@@ -118,21 +116,14 @@ where
     F: Future<Output = A::Output>,
 {
     let function = cache.0.functions.of(plan.key.identity());
-    let mut tally = Tally {
-        function: &function,
-        is_counted: false,
-    };
+    let mut tally = Tally { function: &function, is_counted: false };
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
-        return alone(cache, &function, body).await;
+        return alone(cache, &function, plan.answer, body).await;
     }
     loop {
-        let stored = || {
-            cache
-                .peek_entry(&plan.key)
-                .filter(|entry| entry.value::<A::Value>().is_some())
-        };
+        let stored = || cache.peek_entry(&plan.key).filter(|entry| entry.value::<A::Value>().is_some());
         let follow = match cache.0.flights.join(&plan.key, stored) {
             Joined::Found(entry) => {
                 tally.count_hit();
@@ -154,24 +145,21 @@ where
                 if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
-                return alone(cache, &function, body).await;
+                return alone(cache, &function, plan.answer, body).await;
             }
             Waited::Landed(Landing::Error(packed)) => {
-                let error = plan
-                    .sharing
-                    .as_ref()
-                    .and_then(|sharing| (sharing.unpack)(&packed));
+                let error = plan.sharing.as_ref().and_then(|sharing| (sharing.unpack)(&packed));
                 if let Some(output) = error.and_then(|error| plan.answer.fail(error)) {
                     return output;
                 }
-                return alone(cache, &function, body).await;
+                return alone(cache, &function, plan.answer, body).await;
             }
             Waited::Landed(Landing::NotShared) => {
                 // Each computes for itself, at once and not one after the other; one of them leads, so
                 // that later callers have somebody to join.
                 return match cache.0.flights.join(&plan.key, || None::<()>) {
                     Joined::Lead(lead) => lead_to_landing(cache, &function, lead, plan, body).await,
-                    Joined::Follow(_) | Joined::Found(()) => alone(cache, &function, body).await,
+                    Joined::Follow(_) | Joined::Found(()) => alone(cache, &function, plan.answer, body).await,
                 };
             }
         }
@@ -209,33 +197,17 @@ where
     B: FnOnce() -> F,
     F: Future<Output = A::Output>,
 {
-    let stamps = Stamps::new(
-        Stamp::now(function.epoch.clone()),
-        cache.0.epochs.stamp(&plan.tags),
-    );
+    let stamps = Stamps::new(Stamp::now(function.epoch.clone()), cache.0.epochs.stamp(&plan.tags));
     lead.bear(stamps.clone());
 
     let attempt = Attempt::begin(cache, function);
     let body = computing::scope(cache, &plan.key, body());
     let output = liveness::keep(cache, &lead, body).await;
-    attempt.end();
-
     let outcome = plan.answer.outcome(&output);
-    if outcome == Outcome::Error {
-        function.counters.count(Happening::Error);
-    }
-    let fill = Fill {
-        key: &plan.key,
-        remember: &plan.remember,
-        outcome,
-        stamps,
-        function,
-    };
-    match (
-        plan.answer.stored(&output),
-        plan.answer.error(&output),
-        &plan.sharing,
-    ) {
+    attempt.end(outcome);
+
+    let fill = Fill { key: &plan.key, remember: &plan.remember, outcome, stamps, function };
+    match (plan.answer.stored(&output), plan.answer.error(&output), &plan.sharing) {
         (Some(value), ..) => fill::land(cache, lead, fill, plan.storage, plan.store_if, value),
         (None, Some(error), Some(sharing)) => lead.land(Landing::Error((sharing.pack)(error)), |_| ()),
         (None, ..) => lead.land(Landing::NotShared, |_| ()),
@@ -244,14 +216,15 @@ where
 }
 
 /// Computes for this caller alone: nothing is stored, nobody joins.
-async fn alone<B, F>(cache: &Cache, function: &Arc<Function>, body: B) -> F::Output
+async fn alone<A, B, F>(cache: &Cache, function: &Arc<Function>, answer: A, body: B) -> A::Output
 where
+    A: Answer,
     B: FnOnce() -> F,
-    F: Future,
+    F: Future<Output = A::Output>,
 {
     let attempt = Attempt::begin(cache, function);
     let output = body().await;
-    attempt.end();
+    attempt.end(answer.outcome(&output));
     output
 }
 
@@ -284,15 +257,15 @@ struct Attempt<'f> {
 impl<'f> Attempt<'f> {
     fn begin(cache: &Cache, function: &'f Function) -> Self {
         function.counters.count(Happening::Computation);
-        Self {
-            function,
-            stopwatch: Some(cache.0.clock.stopwatch()),
-        }
+        Self { function, stopwatch: Some(cache.0.clock.stopwatch()) }
     }
 
-    fn end(mut self) {
+    fn end(mut self, outcome: Outcome) {
         if let Some(stopwatch) = self.stopwatch.take() {
             self.function.counters.time_compute(stopwatch.elapsed());
+        }
+        if outcome == Outcome::Error {
+            self.function.counters.count(Happening::Error);
         }
     }
 }

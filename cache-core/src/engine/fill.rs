@@ -53,11 +53,7 @@ pub(super) fn land<V, S, P>(
 
 /// Puts an entry into the local tier; the caller holds the key's place in the table of flights.
 pub(super) fn store(cache: &Cache, key: &Key, entry: Arc<StoredEntry>) -> Happening {
-    if cache.0.tier.install(key, entry) {
-        Happening::Fill
-    } else {
-        Happening::Rejected
-    }
+    if cache.0.tier.install(key, entry) { Happening::Fill } else { Happening::Rejected }
 }
 
 impl Fill<'_> {
@@ -80,9 +76,7 @@ impl Fill<'_> {
         };
         let header = Header {
             created: cache.0.clock.now(),
-            lifetime: lifetime.unwrap_or(Lifetime {
-                fresh: Duration::ZERO,
-            }),
+            lifetime: lifetime.unwrap_or(Lifetime { fresh: Duration::ZERO }),
             stamps: self.stamps,
             function: self.function.clone(),
             weight: (own + elsewhere) as u64,

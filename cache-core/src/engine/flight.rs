@@ -66,10 +66,7 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
     /// Makes an empty table in `shards` parts.
     pub(crate) fn new(shards: usize) -> Self {
         let shards = (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect();
-        Self {
-            shards,
-            hash: Default::default(),
-        }
+        Self { shards, hash: Default::default() }
     }
 
     fn shard(&self, key: &K) -> &Shard<K, B, L> {
@@ -108,11 +105,7 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         });
         // A flight that was there is detached by this: its followers still get its landing.
         table.insert(key.clone(), flight.clone());
-        Lead {
-            flights: self,
-            key: key.clone(),
-            flight,
-        }
+        Lead { flights: self, key: key.clone(), flight }
     }
 
     /// Takes the flight of `key` out of the table, if there is one, and runs `change` before anybody can join
@@ -129,10 +122,7 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
     /// Takes `follow`'s flight out of the table: its leader has not been polled for too long.
     pub(crate) fn give_up(&self, key: &K, follow: &Follow<B, L>) {
         let mut table = lock(self.shard(key));
-        if table
-            .get(key)
-            .is_some_and(|found| Arc::ptr_eq(found, &follow.flight))
-        {
+        if table.get(key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
             table.remove(key);
         }
     }
@@ -152,10 +142,7 @@ impl<B: Bearing, L> Flight<B, L> {
             return None;
         }
         state.next_waiter += 1;
-        Some(Follow {
-            flight: self.clone(),
-            waiter: state.next_waiter,
-        })
+        Some(Follow { flight: self.clone(), waiter: state.next_waiter })
     }
 }
 
@@ -198,10 +185,7 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
         let stored = {
             let mut table = lock(self.flights.shard(&self.key));
             let is_attached = self.is_in(&table);
-            let is_current = lock(&self.flight.state)
-                .bearing
-                .as_ref()
-                .is_some_and(Bearing::is_current);
+            let is_current = lock(&self.flight.state).bearing.as_ref().is_some_and(Bearing::is_current);
             let stored = store(is_attached && is_current);
             if is_attached {
                 table.remove(&self.key);
@@ -213,9 +197,7 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     }
 
     fn is_in(&self, table: &HashMap<K, Arc<Flight<B, L>>>) -> bool {
-        table
-            .get(&self.key)
-            .is_some_and(|found| Arc::ptr_eq(found, &self.flight))
+        table.get(&self.key).is_some_and(|found| Arc::ptr_eq(found, &self.flight))
     }
 }
 

@@ -25,13 +25,7 @@ impl Functions {
     /// The record of `identity`, made on first sight.
     pub(crate) fn of(&self, identity: Identity) -> Arc<Function> {
         let mut functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || {
-            Arc::new(Function {
-                identity,
-                epoch: Arc::default(),
-                counters: Counters::default(),
-            })
-        };
+        let make = || Arc::new(Function { identity, epoch: Arc::default(), counters: Counters::default() });
         functions.entry(identity).or_insert_with(make).clone()
     }
 
@@ -64,9 +58,10 @@ impl Function {
         }
     }
 
-    /// Whether `name` means this function: its whole name, or the end of it after a `::`.
+    /// Whether `name` means this function: its whole name, or the end of it after a `::`; whatever its type
+    /// arguments.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let front = self.identity.name().strip_suffix(name);
+        let front = self.identity.function().strip_suffix(name);
         front.is_some_and(|front| front.is_empty() || front.ends_with("::"))
     }
 }

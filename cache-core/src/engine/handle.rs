@@ -66,14 +66,7 @@ impl<R> Entry<R> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        Self {
-            cache,
-            key,
-            remember,
-            tags,
-            peek: show::<A>,
-            put: put::<A, S>,
-        }
+        Self { cache, key, remember, tags, peek: show::<A>, put: put::<A, S> }
     }
 
     /// The key of this entry.
@@ -123,10 +116,7 @@ impl<R> Entry<R> {
 
     fn move_function(&self, severity: Severity) -> Result<(), Error> {
         let identity = self.key()?.identity();
-        self.cache
-            .0
-            .functions
-            .invalidate(severity, |function| function.identity == identity);
+        self.cache.0.functions.invalidate(severity, |function| function.identity == identity);
         Ok(())
     }
 
@@ -145,11 +135,7 @@ impl<R> Entry<R> {
         let Some((entry, is_fresh)) = found.flatten() else {
             return Ok(None);
         };
-        Ok((self.peek)(&entry).map(|value| Peek {
-            value,
-            is_fresh,
-            age: entry.age(now),
-        }))
+        Ok((self.peek)(&entry).map(|value| Peek { value, is_fresh, age: entry.age(now) }))
     }
 
     /// Stores `value` as if the function had just returned it: under its ttl, stagger and tags. What the
@@ -172,11 +158,7 @@ impl<R> Entry<R> {
         (self.put)(
             &self.cache,
             key,
-            &Terms {
-                remember: &self.remember,
-                stamps,
-                function: &function,
-            },
+            &Terms { remember: &self.remember, stamps, function: &function },
             &value,
         );
         Ok(())
@@ -187,9 +169,7 @@ fn show<A: Answer>(entry: &StoredEntry) -> Option<A::Output>
 where
     A::Value: Clone + 'static,
 {
-    entry
-        .value::<A::Value>()
-        .map(|value| A::SELF.restore(value.clone()))
+    entry.value::<A::Value>().map(|value| A::SELF.restore(value.clone()))
 }
 
 fn put<A, S>(cache: &Cache, key: &Key, terms: &Terms<'_>, output: &A::Output)
@@ -218,8 +198,6 @@ where
 
 impl<R> fmt::Debug for Entry<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
+        f.debug_struct("Entry").field("key", &self.key).finish_non_exhaustive()
     }
 }

@@ -34,9 +34,7 @@ impl Cache {
     ///
     /// None in process.
     pub async fn expire(&self, key: &Key) -> Result<(), Error> {
-        self.0
-            .flights
-            .detach(key, || self.0.tier.find(&key.view(), |entry| entry.expire()));
+        self.0.flights.detach(key, || self.0.tier.find(&key.view(), |entry| entry.expire()));
         Ok(())
     }
 
@@ -93,10 +91,7 @@ impl Cache {
     ///
     /// None in process.
     pub async fn invalidate_function(&self, name: &str) -> Result<usize, Error> {
-        Ok(self
-            .0
-            .functions
-            .invalidate(Severity::Hard, |function| function.is_called(name)))
+        Ok(self.0.functions.invalidate(Severity::Hard, |function| function.is_called(name)))
     }
 
     /// Makes every entry of the functions called `name` stale; names as for
@@ -106,10 +101,7 @@ impl Cache {
     ///
     /// None in process.
     pub async fn expire_function(&self, name: &str) -> Result<usize, Error> {
-        Ok(self
-            .0
-            .functions
-            .invalidate(Severity::Soft, |function| function.is_called(name)))
+        Ok(self.0.functions.invalidate(Severity::Soft, |function| function.is_called(name)))
     }
 
     /// Invalidates everything.

@@ -138,10 +138,7 @@ impl Cache {
     pub fn stats(&self) -> Stats {
         let functions = self.0.functions.all();
         Stats {
-            functions: functions
-                .iter()
-                .map(|function| function.counters.report(function.title()))
-                .collect(),
+            functions: functions.iter().map(|function| function.counters.report(function.title())).collect(),
             local_entries: self.0.tier.len(),
             local_weight: self.0.tier.weight(),
             local_capacity: self.0.tier.capacity(),

@@ -45,22 +45,9 @@ pub(crate) struct Header {
 
 impl<V> StoredEntry<V> {
     pub(crate) fn new(header: Header, value: V) -> Self {
-        let Header {
-            created,
-            lifetime,
-            stamps,
-            function,
-            weight,
-        } = header;
+        let Header { created, lifetime, stamps, function, weight } = header;
         let fresh_until = AtomicU64::new(created.later(lifetime.fresh).raw());
-        Self {
-            fresh_until,
-            created,
-            stamps,
-            function,
-            weight,
-            value,
-        }
+        Self { fresh_until, created, stamps, function, weight, value }
     }
 
     /// What an entry of this type takes beside its value's own heap, in bytes.
@@ -74,11 +61,7 @@ impl StoredEntry {
     /// Tells whether the value may be used at `now`.
     #[inline]
     pub(crate) fn freshness(&self, now: Tick) -> Freshness {
-        freshness::freshness(
-            now,
-            Tick::from_raw(self.fresh_until.load(Ordering::Acquire)),
-            self.currency(),
-        )
+        freshness::freshness(now, Tick::from_raw(self.fresh_until.load(Ordering::Acquire)), self.currency())
     }
 
     #[inline]

@@ -22,10 +22,7 @@ pub(crate) struct Counter {
 
 impl Default for Counter {
     fn default() -> Self {
-        Self {
-            own: std::array::from_fn(|_| Line::default()),
-            shared: AtomicU64::new(0),
-        }
+        Self { own: std::array::from_fn(|_| Line::default()), shared: AtomicU64::new(0) }
     }
 }
 
@@ -47,11 +44,7 @@ impl Counter {
 
     /// The sum. While others add, some number between the sum before and after.
     pub(crate) fn sum(&self) -> u64 {
-        let own: u64 = self
-            .own
-            .iter()
-            .map(|Line(cell)| cell.load(Ordering::Relaxed))
-            .sum();
+        let own: u64 = self.own.iter().map(|Line(cell)| cell.load(Ordering::Relaxed)).sum();
         own + self.shared.load(Ordering::Relaxed)
     }
 }

@@ -18,11 +18,7 @@ pub(crate) struct Histogram {
 impl Default for Histogram {
     fn default() -> Self {
         let buckets = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
-        Self {
-            buckets,
-            count: AtomicU64::new(0),
-            sum: AtomicU64::new(0),
-        }
+        Self { buckets, count: AtomicU64::new(0), sum: AtomicU64::new(0) }
     }
 }
 
@@ -41,11 +37,7 @@ impl Histogram {
 
     /// The duration that the share `q` of all recorded ones does not exceed; zero when there is none.
     pub(crate) fn quantile(&self, q: f64) -> Duration {
-        let counts: Vec<u64> = self
-            .buckets
-            .iter()
-            .map(|bucket| bucket.load(Ordering::Relaxed))
-            .collect();
+        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let rank = (counts.iter().sum::<u64>() as f64 * q).ceil() as u64;
         let mut seen = 0;
         for (index, count) in counts.iter().enumerate() {

@@ -106,11 +106,7 @@ impl FunctionStats {
 
     /// What the calls answered from a tier would have taken to compute: their number times the mean.
     pub fn time_saved(&self) -> Duration {
-        let nanos = self
-            .compute
-            .mean
-            .as_nanos()
-            .saturating_mul(u128::from(self.hits + self.stale));
+        let nanos = self.compute.mean.as_nanos().saturating_mul(u128::from(self.hits + self.stale));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
@@ -154,27 +150,18 @@ impl Stats {
     }
     /// What the hits of all functions would have taken to compute.
     pub fn time_saved(&self) -> Duration {
-        self.functions
-            .iter()
-            .map(FunctionStats::time_saved)
-            .fold(Duration::ZERO, Duration::saturating_add)
+        self.functions.iter().map(FunctionStats::time_saved).fold(Duration::ZERO, Duration::saturating_add)
     }
     /// The statistics of the function whose name ends with `name` (`menu_of`, or `menus::menu_of`).
     pub fn function(&self, name: &str) -> Option<&FunctionStats> {
         self.functions.iter().find(|f| {
-            f.name
-                .strip_suffix(name)
-                .is_some_and(|front| front.is_empty() || front.ends_with("::"))
+            f.name.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with("::"))
         })
     }
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 const COLUMNS: [&str; 13] = [
@@ -283,9 +270,8 @@ mod tests {
 
     #[test]
     fn a_duration_is_told_in_its_own_unit() {
-        let told = [40, 1_500, 2_500_000, 90_000_000_000, 300_000_000_000]
-            .map(Duration::from_nanos)
-            .map(short);
+        let told =
+            [40, 1_500, 2_500_000, 90_000_000_000, 300_000_000_000].map(Duration::from_nanos).map(short);
 
         assert_eq!(told, ["40 ns", "1.5 µs", "2.5 ms", "90.0 s", "5.0 min"]);
     }

@@ -101,14 +101,8 @@ impl Counters {
             fills: read(&self.fills),
             refused_fills: read(&self.refused),
             rejected: read(&self.rejected),
-            lookup: Timing {
-                mean: self.lookups.mean(),
-                p99: self.lookups.quantile(0.99),
-            },
-            compute: Timing {
-                mean: self.computes.mean(),
-                p99: self.computes.quantile(0.99),
-            },
+            lookup: Timing { mean: self.lookups.mean(), p99: self.lookups.quantile(0.99) },
+            compute: Timing { mean: self.computes.mean(), p99: self.computes.quantile(0.99) },
         }
     }
 }

@@ -37,10 +37,7 @@ impl Inline {
         let [one, two, three, four, last] = words;
         // Never zero, as the length plus one is not.
         let last = NonZeroU64::new(last_word(last, length)).unwrap_or(NonZeroU64::MIN);
-        Self {
-            words: [one, two, three, four],
-            last,
-        }
+        Self { words: [one, two, three, four], last }
     }
 
     #[inline]
@@ -101,10 +98,7 @@ impl Arguments {
     #[inline(always)]
     pub(super) fn view(&self) -> ArgumentsView<'_> {
         match self {
-            Self::Inline(Inline { words, last }) => ArgumentsView::Inline {
-                words,
-                last: last.get(),
-            },
+            Self::Inline(Inline { words, last }) => ArgumentsView::Inline { words, last: last.get() },
             Self::Shared(bytes) => ArgumentsView::Shared(bytes),
         }
     }

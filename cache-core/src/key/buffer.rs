@@ -21,11 +21,7 @@ pub(super) struct Buffer {
 impl Buffer {
     #[inline]
     pub(super) fn new() -> Self {
-        Self {
-            words: [0; WORDS],
-            length: 0,
-            spilled: None,
-        }
+        Self { words: [0; WORDS], length: 0, spilled: None }
     }
 
     #[inline]
@@ -58,10 +54,7 @@ impl Buffer {
         for word in words {
             self.push_word(u64::from_le_bytes(*word), 8);
         }
-        let last = rest
-            .iter()
-            .rev()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         self.push_word(last, rest.len());
     }
 
@@ -109,10 +102,7 @@ impl Buffer {
             return None;
         }
         let last = last_word(self.words[4], self.length);
-        Some(ArgumentsView::Inline {
-            words: self.words.first_chunk()?,
-            last,
-        })
+        Some(ArgumentsView::Inline { words: self.words.first_chunk()?, last })
     }
 
     /// The bytes if they fit inline, else all of them on the heap.

@@ -96,10 +96,7 @@ impl Key {
 
     #[inline]
     pub(crate) fn view(&self) -> KeyView<'_> {
-        KeyView {
-            identity: self.identity,
-            arguments: self.arguments.view(),
-        }
+        KeyView { identity: self.identity, arguments: self.arguments.view() }
     }
 
     /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.

@@ -26,13 +26,7 @@ impl PartialEq for KeyView<'_> {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
         let is_same = match (&self.arguments, &other.arguments) {
-            (
-                ArgumentsView::Inline { words, last },
-                ArgumentsView::Inline {
-                    words: others,
-                    last: other,
-                },
-            ) => {
+            (ArgumentsView::Inline { words, last }, ArgumentsView::Inline { words: others, last: other }) => {
                 // Word by word and not as arrays: a vector load of words that were just stored one by one
                 // waits for all of them.
                 let differs = |at: usize| words[at] ^ others[at];

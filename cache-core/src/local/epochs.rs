@@ -46,10 +46,7 @@ pub(crate) struct Cell {
 
 impl Default for Cell {
     fn default() -> Self {
-        Self {
-            current: AtomicU64::new(draw()),
-            hard: AtomicU64::new(0),
-        }
+        Self { current: AtomicU64::new(draw()), hard: AtomicU64::new(0) }
     }
 }
 
@@ -75,11 +72,7 @@ impl Cell {
         if self.current() == borne {
             return Currency::Current;
         }
-        if borne < self.hard.load(Ordering::Acquire) {
-            Currency::Invalidated
-        } else {
-            Currency::Expired
-        }
+        if borne < self.hard.load(Ordering::Acquire) { Currency::Invalidated } else { Currency::Expired }
     }
 }
 
@@ -227,10 +220,8 @@ mod tests {
     #[test]
     fn an_invalidated_tag_outdates_what_bears_it_and_nothing_else() {
         let (table, function) = (EpochTable::default(), Arc::<Cell>::default());
-        let (menu, place) = (
-            stamps(&table, &function, &["menu", "a"]),
-            stamps(&table, &function, &["place"]),
-        );
+        let (menu, place) =
+            (stamps(&table, &function, &["menu", "a"]), stamps(&table, &function, &["place"]));
 
         table.invalidate(&Tag::from("menu"), Severity::Hard);
 

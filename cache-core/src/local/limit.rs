@@ -47,18 +47,12 @@ impl Local {
     /// equal share of the bytes each. A value heavier than 97 % of a part is not stored (`rejected` in the
     /// statistics).
     pub fn bytes(bytes: u64) -> Self {
-        Self {
-            bound: Bound::Bytes(bytes),
-            weighers: HashMap::new(),
-        }
+        Self { bound: Bound::Bytes(bytes), weighers: HashMap::new() }
     }
 
     /// Bounds the tier to a number of entries, whatever they weigh.
     pub fn entries(entries: u64) -> Self {
-        Self {
-            bound: Bound::Entries(entries),
-            weighers: HashMap::new(),
-        }
+        Self { bound: Bound::Entries(entries), weighers: HashMap::new() }
     }
 
     /// Says what the values of type `V` keep outside their own struct, in bytes, instead of the encoded size.
@@ -76,9 +70,7 @@ impl Local {
 
     /// What the user's weigher says of `value`, where there is one.
     pub(crate) fn weighed<V: Any>(&self, value: &V) -> Option<usize> {
-        self.weighers
-            .get(&TypeId::of::<V>())
-            .map(|weigher| weigher(value))
+        self.weighers.get(&TypeId::of::<V>()).map(|weigher| weigher(value))
     }
 
     pub(crate) fn is_by_entries(&self) -> bool {
@@ -120,10 +112,7 @@ impl Default for Local {
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Local")
-            .field("bound", &self.bound)
-            .field("weighers", &self.weighers.len())
-            .finish()
+        f.debug_struct("Local").field("bound", &self.bound).field("weighers", &self.weighers.len()).finish()
     }
 }
 

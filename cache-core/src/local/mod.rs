@@ -41,9 +41,7 @@ impl LocalTier {
     pub(crate) fn new(limit: &Local) -> Self {
         let (capacity, expected, count) = (limit.capacity(), limit.expected_entries(), limit.shards());
         let shard_capacity = capacity.div_ceil(count as u64);
-        let weigher = Weigher {
-            by_entries: limit.is_by_entries(),
-        };
+        let weigher = Weigher { by_entries: limit.is_by_entries() };
         // Of a handful of entries 3 % is less than one: then all may be hot.
         let hot = if shard_capacity < 100 { 1.0 } else { HOT };
         let shard = || {
@@ -56,22 +54,11 @@ impl LocalTier {
                 .hot_allocation(hot)
                 .build()
                 .unwrap();
-            Shard(RwLock::new(Cache::with_options(
-                options,
-                weigher.clone(),
-                TakenHash,
-                Evictions,
-            )))
+            Shard(RwLock::new(Cache::with_options(options, weigher.clone(), TakenHash, Evictions)))
         };
         let shards = (0..count).map(|_| shard()).collect();
         let heaviest = (shard_capacity as f64 * hot) as u64;
-        Self {
-            shards,
-            hash: Default::default(),
-            heaviest,
-            weigher,
-            evictions: AtomicU64::new(0),
-        }
+        Self { shards, hash: Default::default(), heaviest, weigher, evictions: AtomicU64::new(0) }
     }
 
     #[inline(always)]
@@ -95,10 +82,7 @@ impl LocalTier {
         let mut evicted = Vec::new();
         let fits = self.weigher.weigh(&entry) <= self.heaviest;
         if fits {
-            let own = HashedKey {
-                hash,
-                key: key.clone(),
-            };
+            let own = HashedKey { hash, key: key.clone() };
             shard.write().insert_with_lifecycle(own, entry, &mut evicted);
             // What the entry replaces is among them; that made no room for others.
             let made_room = evicted.iter().filter(|(other, _)| other.key != *key).count();
@@ -162,9 +146,7 @@ impl LocalTier {
 
 impl std::fmt::Debug for LocalTier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalTier")
-            .field("shards", &self.shards.len())
-            .finish_non_exhaustive()
+        f.debug_struct("LocalTier").field("shards", &self.shards.len()).finish_non_exhaustive()
     }
 }
 

@@ -7,9 +7,7 @@ use std::path::Path;
 
 /// Fails, with the first line that differs, unless `actual` is what the file `name` holds.
 pub(crate) fn check(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("LARDER_BLESS").is_some() {
         std::fs::write(&path, actual).unwrap();
     }
@@ -17,11 +15,7 @@ pub(crate) fn check(name: &str, actual: &str) {
     for (number, (expected, actual)) in expected.lines().zip(actual.lines()).enumerate() {
         assert_eq!(expected, actual, "line {} of {name} differs", number + 1);
     }
-    assert_eq!(
-        expected.lines().count(),
-        actual.lines().count(),
-        "{name} has another number of lines"
-    );
+    assert_eq!(expected.lines().count(), actual.lines().count(), "{name} has another number of lines");
 }
 
 /// Bytes as hexadecimal text.

@@ -29,11 +29,7 @@ pub(super) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn
 }
 
 pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
-    let expr = expr(
-        option,
-        input,
-        &format!("{option} = 3600` or `{option} = \"1h 30m\""),
-    )?;
+    let expr = expr(option, input, &format!("{option} = 3600` or `{option} = \"1h 30m\""))?;
     if let Expr::Closure(_) = bare(&expr) {
         return Err(syn::Error::new_spanned(
             &expr,
@@ -66,9 +62,7 @@ pub(super) fn tags(
             Some(literal) => match Template::parse(literal) {
                 Ok(template) => tags.push(TagOption::Template(template)),
                 Err(mistakes) => {
-                    mistakes
-                        .iter()
-                        .for_each(|mistake| diagnostics.report(literal, mistake));
+                    mistakes.iter().for_each(|mistake| diagnostics.report(literal, mistake));
                 }
             },
             None if matches!(bare(element), Expr::Lit(_)) => {
@@ -133,10 +127,7 @@ pub(super) fn key(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Exp
 pub(super) fn name(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let value = expr(option, input, "name = \"menus\"")?;
     let Some(name) = text(&value) else {
-        return Err(syn::Error::new_spanned(
-            &value,
-            "a name is a text: write `name = \"menus\"`",
-        ));
+        return Err(syn::Error::new_spanned(&value, "a name is a text: write `name = \"menus\"`"));
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
     match name.value() {
@@ -194,10 +185,7 @@ pub(super) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
 
 pub(super) fn path(option: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
     if !input.peek(Token![=]) {
-        return Err(syn::Error::new(
-            option.span(),
-            "its value is missing: write `crate = my_app::larder`",
-        ));
+        return Err(syn::Error::new(option.span(), "its value is missing: write `crate = my_app::larder`"));
     }
     input.parse::<Token![=]>()?;
     // A path that a `macro_rules!` hands over comes in an invisible group, which only an expression unpacks.
@@ -206,15 +194,9 @@ pub(super) fn path(option: &Ident, input: ParseStream<'_>) -> syn::Result<Path> 
         Err(_) => match input.parse::<Expr>() {
             Ok(expr) => match bare(&expr) {
                 Expr::Path(path) => Ok(path.path.clone()),
-                _ => Err(syn::Error::new_spanned(
-                    &expr,
-                    "not a path: write `crate = my_app::larder`",
-                )),
+                _ => Err(syn::Error::new_spanned(&expr, "not a path: write `crate = my_app::larder`")),
             },
-            Err(error) => Err(syn::Error::new(
-                error.span(),
-                "not a path: write `crate = my_app::larder`",
-            )),
+            Err(error) => Err(syn::Error::new(error.span(), "not a path: write `crate = my_app::larder`")),
         },
     }
 }

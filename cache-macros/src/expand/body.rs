@@ -22,25 +22,15 @@ pub(super) fn body(model: &Model) -> TokenStream {
 fn forwarded(model: &Model) -> TokenStream {
     let function = &model.function;
     let uncached = signature::sibling_name(function, "uncached");
-    let params = function
-        .sig
-        .generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(param) => Some(&param.ident),
-            GenericParam::Const(param) => Some(&param.ident),
-            // Lifetimes that are bound late cannot be named; all are inferred.
-            GenericParam::Lifetime(_) => None,
-        });
+    let params = function.sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        // Lifetimes that are bound late cannot be named; all are inferred.
+        GenericParam::Lifetime(_) => None,
+    });
     let mut params = params.peekable();
-    let turbofish = params
-        .peek()
-        .is_some()
-        .then(|| quote_spanned!(site()=> ::<#(#params),*>));
-    let receiver = function
-        .self_at(uncached.span())
-        .map(|receiver| quote_spanned!(site()=> #receiver,));
+    let turbofish = params.peek().is_some().then(|| quote_spanned!(site()=> ::<#(#params),*>));
+    let receiver = function.self_at(uncached.span()).map(|receiver| quote_spanned!(site()=> #receiver,));
     let names = function.arguments.iter().map(|argument| &argument.name);
     quote_spanned!(site()=> move || Self::#uncached #turbofish (#receiver #(#names),*))
 }
@@ -89,11 +79,7 @@ fn boxed(model: &Model) -> TokenStream {
 
 /// Matches the patterns that the signature of the wrapper lost.
 fn patterns(model: &Model) -> TokenStream {
-    let arguments = model
-        .function
-        .arguments
-        .iter()
-        .filter(|argument| argument.is_pattern);
+    let arguments = model.function.arguments.iter().filter(|argument| argument.is_pattern);
     arguments
         .map(|argument| {
             let (pattern, name) = (&argument.pattern, &argument.name);

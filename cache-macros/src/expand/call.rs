@@ -126,10 +126,9 @@ fn answer(model: &Model) -> TokenStream {
             (&&&&#p::Probe::<#output>::new()).answer()
         };
     };
-    for (option, keep) in [
-        (model.options.none_ttl.as_ref(), "keep_none"),
-        (model.options.err_ttl.as_ref(), "keep_errors"),
-    ] {
+    for (option, keep) in
+        [(model.options.none_ttl.as_ref(), "keep_none"), (model.options.err_ttl.as_ref(), "keep_errors")]
+    {
         if let Some(Given { option, .. }) = option {
             let span = at(option);
             let keep = Ident::new(keep, span);
@@ -179,11 +178,9 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
         let ttl = ttl.tokens();
         add(quote_spanned!(site()=> .ttl(#ttl)));
     }
-    for (time, setting) in [
-        (&options.local_ttl, "local_ttl"),
-        (&options.none_ttl, "none_ttl"),
-        (&options.err_ttl, "err_ttl"),
-    ] {
+    for (time, setting) in
+        [(&options.local_ttl, "local_ttl"), (&options.none_ttl, "none_ttl"), (&options.err_ttl, "err_ttl")]
+    {
         if let Some(time) = time {
             let (time, setting) = (time.value.tokens(), Ident::new(setting, site()));
             add(quote_spanned!(site()=> .#setting(#time)));
@@ -210,22 +207,12 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
         PartSource::Const(ident) => (ident.to_token_stream(), at(ident), "PartProbe", "RefusesPart"),
         PartSource::Argument(index) => {
             let argument = &function.arguments[*index];
-            (
-                argument.name.to_token_stream(),
-                at(&argument.pattern),
-                "PartProbe",
-                "RefusesPart",
-            )
+            (argument.name.to_token_stream(), at(&argument.pattern), "PartProbe", "RefusesPart")
         }
         PartSource::Expr(expr) => (quote!((#expr)), at(expr), "PartProbe", "RefusesPart"),
         PartSource::Receiver => {
             let token = function.receiver.as_ref().map(|receiver| receiver.self_token);
-            (
-                token.to_token_stream(),
-                at(token),
-                "ReceiverProbe",
-                "RefusesReceiver",
-            )
+            (token.to_token_stream(), at(token), "ReceiverProbe", "RefusesReceiver")
         }
     };
     let (probe, refusal) = (Ident::new(probe, span), Ident::new(refusal, span));
@@ -251,10 +238,7 @@ fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
     if template.places.is_empty() {
         return quote_spanned!(span=> #p::Tag::from(#format));
     }
-    let places = template
-        .places
-        .iter()
-        .map(|place| place_of(model, place, template.span));
+    let places = template.places.iter().map(|place| place_of(model, place, template.span));
     quote_spanned!(span=> #p::Tag::from(::core::format_args!(#format, #(#places),*)))
 }
 

@@ -29,10 +29,7 @@ fn uncached(model: &Model) -> TokenStream {
 /// Computes now and stores.
 fn refresh(model: &Model) -> TokenStream {
     let function = &model.function;
-    let docs = format!(
-        "Computes `{}` now, whatever the cache holds, and stores the value.",
-        function.name()
-    );
+    let docs = format!("Computes `{}` now, whatever the cache holds, and stores the value.", function.name());
     let attrs = attribute::shared(&function.attrs);
     let mut sig = signature::wrapper(model);
     sig.ident = signature::sibling_name(function, "refresh");
@@ -71,11 +68,7 @@ fn entry(model: &Model) -> TokenStream {
     let output = &function.output;
     let name = signature::sibling_name(function, "entry");
     let inputs = signature::entry_inputs(model);
-    let names = model
-        .entry
-        .arguments
-        .iter()
-        .map(|index| &function.arguments[*index].name);
+    let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
     let (generics, _, where_clause) = model.entry.generics.split_for_impl();
     let facade = call::facade(model);
     let call = call::prepared(model, Emitted::Entry);

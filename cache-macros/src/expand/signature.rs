@@ -61,21 +61,13 @@ pub(super) fn generated(vis: &Visibility, sig: &mut Signature) -> TokenStream {
 /// `f_uncached` and its like.
 pub(super) fn sibling_name(function: &Function, ending: &str) -> Ident {
     let ident = &function.sig.ident;
-    format_ident!(
-        "{}_{ending}",
-        plain(ident),
-        span = site().located_at(ident.span())
-    )
+    format_ident!("{}_{ending}", plain(ident), span = site().located_at(ident.span()))
 }
 
 /// The inputs of `f_entry`.
 pub(super) fn entry_inputs(model: &Model) -> TokenStream {
     let function = &model.function;
-    let receiver = model
-        .entry
-        .has_receiver
-        .then(|| function.self_at(function.sig.ident.span()))
-        .flatten();
+    let receiver = model.entry.has_receiver.then(|| function.self_at(function.sig.ident.span())).flatten();
     let receiver = receiver.map(|receiver| quote_spanned!(site()=> &#receiver,));
     let arguments = model.entry.arguments.iter().map(|index| {
         let Argument { name, ty, .. } = &function.arguments[*index];

@@ -77,10 +77,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(record: &'a mut Record, names: &'static [&'static str]) -> Self {
-        Self {
-            record,
-            names: names.iter(),
-        }
+        Self { record, names: names.iter() }
     }
 }
 

@@ -35,9 +35,7 @@ pub fn fingerprint<T: DeserializeOwned>(version: u32) -> u64 {
     let mut record = Record::new(version);
     for _ in 0..ATTEMPTS {
         record.start();
-        let is_read = record
-            .named::<T, _, _>(|record| T::deserialize(Probe::new(record)))
-            .is_ok();
+        let is_read = record.named::<T, _, _>(|record| T::deserialize(Probe::new(record))).is_ok();
         match record.finish(is_read) {
             Attempt::Again => {}
             Attempt::Done => break,

@@ -106,11 +106,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.record.ask("option", &[])?;
         self.record.within::<V::Value, _, _>(|record| {
-            if record.is_recursive() {
-                visitor.visit_none()
-            } else {
-                visitor.visit_some(Probe::new(record))
-            }
+            if record.is_recursive() { visitor.visit_none() } else { visitor.visit_some(Probe::new(record)) }
         })
     }
 
@@ -134,8 +130,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         self.record.ask("newtype", &[name])?;
-        self.record
-            .within::<V::Value, _, _>(|record| visitor.visit_newtype_struct(Probe::new(record)))
+        self.record.within::<V::Value, _, _>(|record| visitor.visit_newtype_struct(Probe::new(record)))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -81,11 +81,7 @@ impl Record {
     /// Whether something is left to try. An attempt without progress would go the same way again.
     pub(super) fn finish(&mut self, is_read: bool) -> Attempt {
         self.note(if is_read { "read" } else { "refused" }, &[]);
-        if self.is_progress {
-            Attempt::Again
-        } else {
-            Attempt::Done
-        }
+        if self.is_progress { Attempt::Again } else { Attempt::Done }
     }
 
     pub(super) fn digest(&self) -> u64 {
@@ -107,11 +103,7 @@ impl Record {
     pub(super) fn ask(&mut self, what: &str, names: &[&str]) -> Result<(), Error> {
         self.note(what, names);
         self.questions += 1;
-        if self.questions > QUESTIONS {
-            Err(refusal())
-        } else {
-            Ok(())
-        }
+        if self.questions > QUESTIONS { Err(refusal()) } else { Ok(()) }
     }
 
     /// Reads a type: blames it if it fails and nothing within it is to blame.
@@ -187,11 +179,7 @@ impl Record {
 
     /// Which of its answers the innermost type gets.
     pub(super) fn answer(&self) -> usize {
-        self.stack
-            .last()
-            .and_then(|name| self.answers.get(name))
-            .copied()
-            .unwrap_or(0)
+        self.stack.last().and_then(|name| self.answers.get(name)).copied().unwrap_or(0)
     }
 
     /// The type's name stands in for what it would ask for.

@@ -80,11 +80,7 @@ impl<'a> Cursor<'a> {
             number |= u64::from(byte & 0x7F) << shift;
             if byte & 0x80 == 0 {
                 let is_shortest = byte != 0 || shift == 0;
-                return if is_shortest {
-                    Ok(number)
-                } else {
-                    Err(FrameError::BadNumber)
-                };
+                return if is_shortest { Ok(number) } else { Err(FrameError::BadNumber) };
             }
         }
         Err(FrameError::BadNumber)
@@ -99,14 +95,8 @@ impl<'a> Cursor<'a> {
     /// `number` as a count, if as many things of `size` bytes can follow.
     pub(super) fn fitting(&self, number: u64, size: usize) -> Result<usize, FrameError> {
         let count = usize::try_from(number).map_err(|_| FrameError::Truncated)?;
-        let fits = count
-            .checked_mul(size)
-            .is_some_and(|bytes| bytes <= self.rest.len());
-        if fits {
-            Ok(count)
-        } else {
-            Err(FrameError::Truncated)
-        }
+        let fits = count.checked_mul(size).is_some_and(|bytes| bytes <= self.rest.len());
+        if fits { Ok(count) } else { Err(FrameError::Truncated) }
     }
 
     /// Refuses what [`write_span`] does not write: milliseconds that are whole seconds, and more than the longest.

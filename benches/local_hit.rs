@@ -81,6 +81,7 @@ fn main() {
         });
     }
 
+    if std::env::var("ONLY").is_ok() { for _ in 0..40 { println!("{}", measure(1, |id| now(plain(id)))); } return; }
     for threads in [1, 2] {
         let subjects: [(&str, &(dyn Fn(u64) -> String + Sync)); 4] = [
             ("bare quick_cache get + clone", &|id| bare.get(&id).unwrap()),

@@ -227,6 +227,31 @@ fn numbers_in_a_longer_form_than_needed_are_refused() {
 }
 
 #[test]
+fn spans_longer_than_the_longest_are_refused() {
+    // given: where the ttl stands, one second more than fits, and one millisecond more
+    let bytes = encoded(&PLAIN);
+    let (before, after) = (&bytes[..17], &bytes[19..]);
+    let longest = u64::MAX >> 2;
+
+    for number in [(longest / 1000 + 1) << 1, (longest + 1) << 1 | 1] {
+        let mut changed = before.to_vec();
+        let mut rest = number;
+        while rest >= 0x80 {
+            changed.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        changed.push(rest as u8);
+        changed.extend(after);
+
+        assert_eq!(
+            FrameView::parse(&changed).unwrap_err(),
+            FrameError::BadNumber,
+            "{number}"
+        );
+    }
+}
+
+#[test]
 fn a_tag_that_is_not_text_is_refused() {
     let named = [(Tag::from("thai"), EPOCHS[0])];
     let mut bytes = encoded(&Frame {
@@ -245,7 +270,7 @@ prop_compose! {
         codec: u8,
         fingerprint: u64,
         created in 0..1_u64 << 48,
-        spans in (any::<u32>(), any::<u32>(), 0..1_u64 << 42),
+        spans in (0..1_u64 << 52, 0..1_u64 << 52, 0..1_u64 << 42),
         seconds: bool,
         declared in proptest::collection::vec(any::<(u64, u64)>(), 0..5),
         named in proptest::collection::vec((any::<String>(), any::<(u64, u64)>()), 0..4),
@@ -256,8 +281,8 @@ prop_compose! {
             codec: CodecId(codec),
             fingerprint,
             created,
-            fresh_for: Duration::from_millis(u64::from(spans.0) * unit),
-            grace: Duration::from_millis(u64::from(spans.1) * unit),
+            fresh_for: Duration::from_millis(spans.0 * unit),
+            grace: Duration::from_millis(spans.1 * unit),
             cost: Duration::from_micros(spans.2),
             declared: declared.into_iter().map(|(micros, random)| Epoch::new(micros, random)).collect(),
             named: named

@@ -47,7 +47,7 @@ impl Lines {
         let hex = if key.arguments().is_empty() {
             "-".into()
         } else {
-            golden::hex(key.arguments())
+            golden::hex(&key.arguments())
         };
         self.0 += &format!("{what}\n    {hex}\n    {key}\n");
     }

@@ -107,7 +107,7 @@ fn refused_or_canonical(bytes: &[u8]) -> Result<(), TestCaseError> {
         let parts = parse::parse(&text);
         prop_assert!(parts.is_some(), "{}", text);
         let again = key(&parts.unwrap_or_default());
-        prop_assert_eq!(again.arguments(), bytes, "{}", text);
+        prop_assert_eq!(&*again.arguments(), bytes, "{}", text);
     }
     Ok(())
 }

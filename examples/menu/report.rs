@@ -92,7 +92,15 @@ impl fmt::Display for Comparison<'_> {
             )?;
         }
         let ratio = self.with.throughput() / self.without.throughput();
-        writeln!(f, "{:16}{:>14}", "ratio", format!("{ratio:.1} x"))
+        writeln!(f, "{:16}{:>14}", "ratio", format!("{ratio:.1} x"))?;
+        if self.with.writes > 0 {
+            writeln!(
+                f,
+                "\nEach write is followed by some eight queries that look for stale answers, in both phases; they \
+                 take time\nand are not counted as calls. `--writes 0` shows reads alone."
+            )?;
+        }
+        Ok(())
     }
 }
 

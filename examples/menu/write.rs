@@ -43,25 +43,19 @@ impl Writer<'_> {
             menus::invalidate(&change).await?;
         }
 
-        let mut restaurants = vec![claim.home];
-        if let Some(target) = target {
-            claim.move_to(target);
-            restaurants.push(target);
-        }
+        let touched = Touched {
+            menu: card,
+            restaurant: claim.home,
+            target,
+        };
         ledger.acknowledge(Subject::Menu(card), change.revision);
         ledger.acknowledge(Subject::Place(catalogue.cards[card].place), change.revision);
-        for &restaurant in &restaurants {
-            ledger.acknowledge(Subject::Restaurant(restaurant), change.revision);
+        ledger.acknowledge(Subject::Restaurant(touched.restaurant), change.revision);
+        if let Some(target) = target {
+            claim.move_to(target);
+            ledger.acknowledge(Subject::Restaurant(target), change.revision);
         }
-        Ok(check::compare(
-            db,
-            catalogue,
-            &Touched {
-                menu: card,
-                restaurants,
-            },
-        )
-        .await?)
+        Ok(check::compare(db, catalogue, touched).await?)
     }
 
     /// The edit, and the restaurant that a move goes to.

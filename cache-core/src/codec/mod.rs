@@ -1,7 +1,7 @@
 //! Values to bytes and back.
 //!
-//! What all codecs share lies in two guards around the serializers of the formats: [`strict`](mod@strict) refuses to
-//! write what would be read back as something else, [`bounded`](mod@bounded) refuses what would cost
+//! What all codecs share lies in two guards around the serializers of the formats: `strict` refuses to
+//! write what would be read back as something else, `bounded` refuses what would cost
 //! more than its bytes are worth. A codec's own file says what is particular to its format.
 
 mod any;

@@ -1,5 +1,6 @@
 //! One call of a cached function, from the macro's side.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::fetch::{self, Plan};
@@ -7,9 +8,10 @@ use super::handle::Entry;
 use super::{Cache, CacheRef};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
+use crate::clock::Stopwatch;
 use crate::entry::MissReason;
 use crate::event::stats::{Happening, sample};
-use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag};
+use crate::key::{Key, KeyWriter, SecretKey, Tag};
 use crate::storage::{Sharing, Storage};
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find), and
@@ -18,8 +20,7 @@ use crate::storage::{Sharing, Storage};
 pub struct Call<A: Answer> {
     site: &'static CallSite,
     cache: CacheRef,
-    identity: Identity,
-    key: KeyState,
+    key: KeyWriter,
     ttl: Option<Duration>,
     is_bypassed: bool,
     reason: MissReason,
@@ -27,18 +28,10 @@ pub struct Call<A: Answer> {
     answer: A,
 }
 
-#[derive(Debug)]
-enum KeyState {
-    Growing(KeyWriter),
-    Complete(Key),
-    /// An argument's `Serialize` failed.
-    Failed(crate::Error),
-}
-
 impl<A: Answer> Call<A> {
     /// Begins a call. `path` is the type name of a closure inside the emitted function; `types` are the type
     /// arguments that count.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         site: &'static CallSite,
         cache: CacheRef,
@@ -46,11 +39,9 @@ impl<A: Answer> Call<A> {
         types: &[&'static str],
         answer: A,
     ) -> Self {
-        let identity = site.identity(path, types);
         Self {
             site,
-            identity,
-            key: KeyState::Growing(KeyWriter::new(identity)),
+            key: KeyWriter::new(site.identity(path, types)),
             ttl: None,
             is_bypassed: cache.0.is_disabled,
             reason: MissReason::Absent,
@@ -61,19 +52,14 @@ impl<A: Answer> Call<A> {
     }
 
     /// Where key parts go.
-    #[inline]
+    #[inline(always)]
     pub fn key(&mut self) -> &mut KeyWriter {
-        self.secret().0
+        &mut self.key
     }
 
     /// Where secret key parts go, and the key of their digests.
-    #[inline]
     pub fn secret(&mut self) -> (&mut KeyWriter, &SecretKey) {
-        match &mut self.key {
-            KeyState::Growing(writer) => (writer, &self.cache.0.secret_key),
-            // The generated code writes no part after it has looked.
-            KeyState::Complete(_) | KeyState::Failed(_) => unreachable!("a key part after the key was complete"),
-        }
+        (&mut self.key, &self.cache.0.secret_key)
     }
 
     /// `when = EXPR`: false bypasses the cache for this call.
@@ -89,8 +75,8 @@ impl<A: Answer> Call<A> {
         self.is_bypassed |= ttl.is_zero();
     }
 
-    /// Completes the key and looks in the local tier.
-    #[inline]
+    /// Looks in the local tier; the key must be complete.
+    #[inline(always)]
     pub fn find(&mut self) -> Option<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
@@ -99,35 +85,29 @@ impl<A: Answer> Call<A> {
             return None;
         }
         let timer = sample(&self.cache.0.clock);
-        let key = self.complete()?;
-        match self.cache.look_up(&key, timer) {
+        let found = match self.key.view() {
+            Some(key) => self.cache.look_up(&key, timer),
+            None => self.find_long(timer),
+        };
+        match found {
             Ok(value) => Some(self.answer.restore(value)),
             Err(reason) => {
                 self.reason = reason;
-                self.key = KeyState::Complete(key);
                 None
             }
         }
     }
 
-    /// Takes the key out, complete. A failure is kept for [`Entry`], and bypasses the cache for a call: a
-    /// broken key never breaks the function.
-    #[inline]
-    fn complete(&mut self) -> Option<Key> {
-        let unfinished = KeyState::Growing(KeyWriter::new(self.identity));
-        match std::mem::replace(&mut self.key, unfinished) {
-            KeyState::Growing(writer) => match writer.finish() {
-                Ok(key) => Some(key),
-                Err(error) => {
-                    self.key = KeyState::Failed(error);
-                    None
-                }
-            },
-            KeyState::Complete(key) => Some(key),
-            failed @ KeyState::Failed(_) => {
-                self.key = failed;
-                None
-            }
+    /// Looks for a key that is assembled on the heap.
+    #[cold]
+    fn find_long(&self, timer: Option<Stopwatch>) -> Result<A::Value, MissReason>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+    {
+        match self.key.clone().finish() {
+            Ok(key) => self.cache.look_up(&key.view(), timer),
+            // `run` finds the failure again.
+            Err(_) => Err(MissReason::Absent),
         }
     }
 
@@ -138,27 +118,34 @@ impl<A: Answer> Call<A> {
 
     /// Everything after the local tier: join or lead the flight, compute, fill.
     ///
+    /// The future comes on the heap, so that the future of a call that hits is no larger than it must be.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation, if this call leads; a follower takes over.
-    pub async fn run<S, B, F>(self, storage: S, sharing: Sharing<A::Error>, body: B) -> A::Output
+    pub fn run<S, B, F>(
+        self,
+        storage: S,
+        sharing: Sharing<A::Error>,
+        body: B,
+    ) -> Pin<Box<impl Future<Output = A::Output>>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.run_if(storage, sharing, |_: &A::Value| true, body).await
+        self.run_if(storage, sharing, |_: &A::Value| true, body)
     }
 
     /// The same, storing only what `store_if` accepts.
-    pub async fn run_if<S, P, B, F>(
-        mut self,
+    pub fn run_if<S, P, B, F>(
+        self,
         storage: S,
         sharing: Sharing<A::Error>,
         store_if: P,
         body: B,
-    ) -> A::Output
+    ) -> Pin<Box<impl Future<Output = A::Output>>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -166,21 +153,15 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let Some(key) = self.key_unless_bypassed() else {
-            return self.bypass(body).await;
-        };
-        let (cache, reason) = (&*self.cache, self.reason);
-        let plan = Plan {
-            key,
-            remember: self.site.policy.remember(self.ttl),
-            tags: self.tags,
-            answer: self.answer,
-            storage,
-            sharing,
-            store_if,
-        };
-        // On the heap, so that the future of a call that hits is no larger than it must be.
-        Box::pin(fetch::fetch(cache, reason, plan, body)).await
+        Box::pin(async move {
+            let Some(key) = self.key_unless_bypassed() else {
+                return self.bypass(body).await;
+            };
+            let Self { site, cache, ttl, reason, tags, answer, .. } = self;
+            let remember = site.policy.remember(ttl);
+            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
+            fetch::fetch(&cache, reason, plan, body).await
+        })
     }
 
     /// `f_refresh`: computes now, whatever is stored, and stores.
@@ -188,18 +169,23 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation; what was stored stays.
-    pub async fn refresh<S, B, F>(self, storage: S, body: B) -> A::Output
+    pub fn refresh<S, B, F>(self, storage: S, body: B) -> Pin<Box<impl Future<Output = A::Output>>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.refresh_if(storage, |_: &A::Value| true, body).await
+        self.refresh_if(storage, |_: &A::Value| true, body)
     }
 
     /// The same, storing only what `store_if` accepts.
-    pub async fn refresh_if<S, P, B, F>(mut self, storage: S, store_if: P, body: B) -> A::Output
+    pub fn refresh_if<S, P, B, F>(
+        self,
+        storage: S,
+        store_if: P,
+        body: B,
+    ) -> Pin<Box<impl Future<Output = A::Output>>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -207,17 +193,24 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let Some(key) = self.key_unless_bypassed() else {
-            return self.bypass(body).await;
-        };
-        let remember = self.site.policy.remember(self.ttl);
-        let (cache, tags, answer) = (&*self.cache, self.tags, self.answer);
-        let plan = Plan { key, remember, tags, answer, storage, sharing: None, store_if };
-        Box::pin(fetch::refresh(cache, plan, body)).await
+        Box::pin(async move {
+            let Some(key) = self.key_unless_bypassed() else {
+                return self.bypass(body).await;
+            };
+            let Self { site, cache, ttl, tags, answer, .. } = self;
+            let remember = site.policy.remember(ttl);
+            let plan = Plan { key, remember, tags, answer, storage, sharing: None, store_if };
+            fetch::refresh(&cache, plan, body).await
+        })
     }
 
-    fn key_unless_bypassed(&mut self) -> Option<Key> {
-        if self.is_bypassed { None } else { self.complete() }
+    /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
+    /// breaks the function.
+    fn key_unless_bypassed(&self) -> Option<Key> {
+        if self.is_bypassed {
+            return None;
+        }
+        self.key.clone().finish().ok()
     }
 
     async fn bypass<B, F>(&self, body: B) -> A::Output
@@ -225,24 +218,17 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.cache.0.functions.of(self.identity).counters.count(Happening::Bypassed);
+        self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
         body().await
     }
 
     /// `f_entry`: the typed handle.
-    pub fn entry<S>(mut self, storage: S) -> Entry<A::Output>
+    pub fn entry<S>(self, storage: S) -> Entry<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let key = match self.complete() {
-            Some(key) => Ok(key),
-            None => match self.key {
-                KeyState::Failed(error) => Err(error),
-                KeyState::Growing(_) | KeyState::Complete(_) => unreachable!("a key is complete or failed"),
-            },
-        };
         let remember = self.site.policy.remember(self.ttl);
-        Entry::new(Cache::clone(&self.cache), key, remember, self.tags, self.answer, storage)
+        Entry::new(Cache::clone(&self.cache), self.key.finish(), remember, self.tags, self.answer, storage)
     }
 }

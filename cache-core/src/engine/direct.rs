@@ -129,7 +129,7 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return compute().await;
         }
-        let reason = match self.look_up(key, sample(&self.0.clock)) {
+        let reason = match self.look_up(&key.view(), sample(&self.0.clock)) {
             Ok(value) => return answer.restore(value),
             Err(reason) => reason,
         };
@@ -156,7 +156,7 @@ impl Cache {
             return Ok(None);
         }
         let timer: Option<Stopwatch> = sample(&self.0.clock);
-        match self.look_up(key, timer) {
+        match self.look_up(&key.view(), timer) {
             Ok(value) => Ok(Some(value)),
             Err(reason) => {
                 let reason: MissReason = reason;

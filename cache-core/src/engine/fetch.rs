@@ -11,7 +11,7 @@ use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
 use crate::entry::{Freshness, MissReason, Remember, StoredEntry};
 use crate::event::stats::Happening;
-use crate::key::{Key, Tag};
+use crate::key::{Key, KeyView, Tag};
 use crate::local::epochs::{Stamp, Stamps};
 use crate::storage::{Sharing, Storage};
 
@@ -34,7 +34,7 @@ const CLONED_UNDER_LOCK: u64 = 4 << 10;
 impl Cache {
     /// Looks in the local tier; counts a hit.
     #[inline]
-    pub(super) fn look_up<V>(&self, key: &Key, timer: Option<Stopwatch>) -> Result<V, MissReason>
+    pub(super) fn look_up<V>(&self, key: &KeyView<'_>, timer: Option<Stopwatch>) -> Result<V, MissReason>
     where
         V: Clone + Send + Sync + 'static,
     {
@@ -70,7 +70,7 @@ impl Cache {
     pub(super) fn peek_entry(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let now = self.0.clock.now();
         let fresh = |entry: &Arc<StoredEntry>| (entry.freshness(now) == Freshness::Fresh).then(|| entry.clone());
-        self.0.tier.find(key, fresh).flatten()
+        self.0.tier.find(&key.view(), fresh).flatten()
     }
 }
 

@@ -34,7 +34,7 @@ impl Cache {
     ///
     /// None in process.
     pub async fn expire(&self, key: &Key) -> Result<(), Error> {
-        self.0.flights.detach(key, || self.0.tier.find(key, |entry| entry.expire()));
+        self.0.flights.detach(key, || self.0.tier.find(&key.view(), |entry| entry.expire()));
         Ok(())
     }
 

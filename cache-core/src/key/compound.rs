@@ -141,14 +141,13 @@ impl<'a> MapWriter<'a> {
 
     /// Sorts by key. Stable, as the order of equal keys is all that tells `{a: 1, a: 2}` from `{a: 2, a: 1}`.
     fn sort(&mut self) {
-        let bytes = &self.out.as_bytes()[self.start..];
+        let bytes = &self.out.to_bytes()[self.start..];
         if self
             .pairs
             .is_sorted_by(|one, other| bytes[one.key.clone()] <= bytes[other.key.clone()])
         {
             return;
         }
-        let bytes = bytes.to_vec();
         self.pairs
             .sort_by(|one, other| bytes[one.key.clone()].cmp(&bytes[other.key.clone()]));
         let sorted: Vec<u8> = self

@@ -49,7 +49,7 @@ pub(super) fn write_key(identity: Identity, arguments: &[u8], f: &mut fmt::Forma
 /// ```
 /// use cache_core::key::{Key, render};
 /// let key = Key::of("menu", (42, "a b"))?;
-/// assert_eq!(render(key.arguments())?, r#"42:"a%20b""#);
+/// assert_eq!(render(&key.arguments())?, r#"42:"a%20b""#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -9,6 +9,7 @@ use super::buffer::Buffer;
 use super::canonical;
 use super::failure::Failure;
 use super::serializer::Canonical;
+use super::view::KeyView;
 use super::{Identity, Key, SecretKey};
 use crate::{Error, ErrorKind};
 
@@ -41,6 +42,11 @@ impl KeyWriter {
         }
     }
 
+    /// The function of this key.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
     /// Appends one argument in canonical form. A failing `Serialize` is remembered and answered by [`finish`](Self::finish).
     #[inline]
     pub fn part<T: Serialize + ?Sized>(&mut self, value: &T) {
@@ -62,12 +68,21 @@ impl KeyWriter {
         match value.serialize(Canonical::new(&mut secret)) {
             Ok(()) => {
                 self.buffer.push(canonical::SECRET);
-                self.buffer.extend(&key.digest(secret.as_bytes()));
+                self.buffer.extend(&key.digest(&secret.to_bytes()));
             }
             // The message of a user's `Serialize` may quote the value.
             Err(_) => self.fail::<T>(serde::ser::Error::custom(
                 "the reason is not shown, as it is secret",
             )),
+        }
+    }
+
+    /// The key as it stands, if it is short and nothing failed.
+    #[inline]
+    pub(crate) fn view(&self) -> Option<KeyView<'_>> {
+        match self.failure {
+            None => Some(KeyView { identity: self.identity, arguments: self.buffer.view()? }),
+            Some(_) => None,
         }
     }
 

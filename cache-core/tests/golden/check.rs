@@ -1,6 +1,8 @@
 //! Compares with a golden file. `LARDER_BLESS=1 cargo test` writes them anew: look at the difference before committing
 //! it, as it means that stored data of older versions is no longer read.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests may fail like a test")]
+
 use std::path::Path;
 
 /// Fails, with the first line that differs, unless `actual` is what the file `name` holds.

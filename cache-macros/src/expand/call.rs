@@ -63,18 +63,23 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
         _ => TokenStream::new(),
     };
     let bindings = bindings(model, quote!(#cache #parts #when #ttl));
+    let new = quote_spanned! {site()=>
+        let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
+        #parts
+        #when
+        #ttl
+    };
+    let call = if bindings.is_empty() {
+        new
+    } else {
+        // In a block, so that what the patterns bind does not outlive the options that name it.
+        quote_spanned!(site()=> let mut call = { #bindings #new call };)
+    };
     quote_spanned! {site()=>
         #answer
         let storage = #storage;
         let answer = #p::fitting(answer, storage);
-        let mut call = {
-            #bindings
-            let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
-            #parts
-            #when
-            #ttl
-            call
-        };
+        #call
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The order is explained in ARCHITECTURE.md.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail like the test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

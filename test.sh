@@ -14,8 +14,7 @@ if [ -n "${CI:-}" ]; then
 fi
 
 now="starting"
-trap 'echo "FAILED: $now" >&2' ERR
-trap 'trap - ERR; echo "STOPPED: $now" >&2; exit 130' INT TERM
+trap '[ $? = 0 ] || echo "FAILED: $now" >&2' EXIT
 
 step() {
     now="$1"
@@ -119,4 +118,5 @@ step "documentation tests" locked test --quiet --workspace --all-features --doc
 RUSTDOCFLAGS="--deny warnings" step "documentation" locked doc --quiet --workspace --all-features --no-deps
 step "examples" examples
 
+now="the end"
 printf '\nALL CHECKS PASSED in %s s\n' "$SECONDS"

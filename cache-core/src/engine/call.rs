@@ -8,9 +8,8 @@ use super::handle::Entry;
 use super::{Cache, CacheRef};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
-use crate::clock::Stopwatch;
 use crate::entry::MissReason;
-use crate::event::stats::{Happening, sample};
+use crate::event::stats::Happening;
 use crate::key::{Key, KeyWriter, SecretKey, Tag};
 use crate::storage::{Sharing, Storage};
 
@@ -84,10 +83,9 @@ impl<A: Answer> Call<A> {
         if self.is_bypassed {
             return None;
         }
-        let timer = sample(&self.cache.0.clock);
         let found = match self.key.view() {
-            Some(key) => self.cache.look_up(&key, timer),
-            None => self.find_long(timer),
+            Some(key) => self.cache.look_up(&key),
+            None => self.find_long(),
         };
         match found {
             Ok(value) => Some(self.answer.restore(value)),
@@ -100,12 +98,12 @@ impl<A: Answer> Call<A> {
 
     /// Looks for a key that is assembled on the heap.
     #[cold]
-    fn find_long(&self, timer: Option<Stopwatch>) -> Result<A::Value, MissReason>
+    fn find_long(&self) -> Result<A::Value, MissReason>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
         match self.key.clone().finish() {
-            Ok(key) => self.cache.look_up(&key.view(), timer),
+            Ok(key) => self.cache.look_up(&key.view()),
             // `run` finds the failure again.
             Err(_) => Err(MissReason::Absent),
         }

@@ -70,7 +70,7 @@ impl LocalTier {
     }
 
     /// Shows the entry of `key` to `read`, under the shard's lock: keep it short.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find<R>(&self, key: &KeyView<'_>, read: impl FnOnce(&Arc<StoredEntry>) -> R) -> Option<R> {
         let (shard, lookup) = self.place(key);
         shard.read().get(&lookup).map(read)
@@ -265,6 +265,7 @@ struct Evictions;
 impl Lifecycle<HashedKey, Arc<StoredEntry>> for Evictions {
     type RequestState = Vec<(HashedKey, Arc<StoredEntry>)>;
 
+    /// Called under the lock; for what an insertion replaces, too.
     fn on_evict(&self, evicted: &mut Self::RequestState, key: HashedKey, entry: Arc<StoredEntry>) {
         evicted.push((key, entry));
     }

@@ -54,7 +54,7 @@ where
 
 /// Last choice: something is missing; the bound says what to do.
 pub trait StoresNothing<V> {
-    /// Never callable: `V` never implements [`Cacheable`].
+    /// Never callable: `V` never implements `Cacheable`.
     ///
     /// The result is named through the bound, so that its absence silences every later complaint about
     /// the same value.
@@ -100,7 +100,7 @@ impl<V: Clone + Send + Sync + 'static> StoresLocally for &StorageProbe<V> {
 
 /// Last choice with `tier = local`: something is missing; the bound says what to do.
 pub trait StoresNowhere<V> {
-    /// Never callable: `V` never implements [`CacheableLocally`].
+    /// Never callable: `V` never implements `CacheableLocally`.
     fn storage(&self) -> V::Storage
     where
         V: CacheableLocally;

@@ -19,7 +19,7 @@ use crate::storage::{Sharing, Storage};
 pub(super) struct Plan<A: Answer, S, P> {
     pub(super) key: Key,
     pub(super) remember: Remember,
-    pub(super) tags: Vec<Tag>,
+    pub(super) tags: Box<[Tag]>,
     pub(super) answer: A,
     pub(super) storage: S,
     pub(super) sharing: Sharing<A::Error>,

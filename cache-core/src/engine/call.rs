@@ -188,18 +188,24 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation; what was stored stays.
-    pub async fn refresh<S, B, F>(self, storage: S, body: B) -> A::Output
+    pub async fn refresh<S, B, F>(self, storage: S, sharing: Sharing<A::Error>, body: B) -> A::Output
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.refresh_if(storage, |_: &A::Value| true, body).await
+        self.refresh_if(storage, sharing, |_: &A::Value| true, body).await
     }
 
     /// The same, storing only what `store_if` accepts.
-    pub async fn refresh_if<S, P, B, F>(mut self, storage: S, store_if: P, body: B) -> A::Output
+    pub async fn refresh_if<S, P, B, F>(
+        mut self,
+        storage: S,
+        sharing: Sharing<A::Error>,
+        store_if: P,
+        body: B,
+    ) -> A::Output
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -212,7 +218,7 @@ impl<A: Answer> Call<A> {
         };
         let remember = self.site.policy.remember(self.ttl);
         let (cache, tags, answer) = (&*self.cache, self.tags, self.answer);
-        let plan = Plan { key, remember, tags, answer, storage, sharing: None, store_if };
+        let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
         Box::pin(fetch::refresh(cache, plan, body)).await
     }
 

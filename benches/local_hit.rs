@@ -14,7 +14,7 @@ use std::time::Instant;
 use larder::cached;
 
 const KEYS: u64 = 1_000;
-const CALLS: u64 = 400_000;
+const CALLS: usize = 400_000;
 const ROUNDS: usize = 25;
 
 fn value(id: u64) -> String {
@@ -44,23 +44,43 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Nanoseconds a call of `call` over the hot keys in a random order, on `threads` at once.
-fn measure(threads: u64, call: impl Fn(u64) -> String + Sync) -> f64 {
+/// The hot keys in a random order.
+fn keys(seed: u64) -> impl Iterator<Item = u64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % KEYS
+    })
+    .take(CALLS)
+}
+
+/// Nanoseconds a call, on `threads` at once, each with its own loop.
+fn measure(threads: u64, calls: impl Fn(u64) + Sync) -> f64 {
     let barrier = Barrier::new(threads as usize);
     let run = |seed: u64| {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         barrier.wait();
         let start = Instant::now();
-        for _ in 0..CALLS {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            black_box(call((state >> 33) % KEYS));
-        }
+        calls(seed);
         start.elapsed().as_nanos() as f64 / CALLS as f64
     };
     std::thread::scope(|scope| {
+        let run = &run;
         let runs: Vec<_> = (1..=threads).map(|seed| scope.spawn(move || run(seed))).collect();
         runs.into_iter().map(|run| run.join().unwrap()).sum::<f64>() / threads as f64
     })
+}
+
+/// A loop of calls inside one task, as a handler awaits them.
+macro_rules! awaiting {
+    ($call:expr) => {
+        &|seed| {
+            now(async {
+                for id in keys(seed) {
+                    _ = black_box($call(black_box(id)).await);
+                }
+            })
+        }
+    };
 }
 
 fn median(mut samples: Vec<f64>) -> f64 {
@@ -82,11 +102,15 @@ fn main() {
     }
 
     for threads in [1, 2] {
-        let subjects: [(&str, &(dyn Fn(u64) -> String + Sync)); 4] = [
-            ("bare quick_cache get + clone", &|id| bare.get(&id).unwrap()),
-            ("#[cached], no tags", &|id| now(plain(id))),
-            ("#[cached], two tags", &|id| now(tagged(id))),
-            ("#[cached], Result<Option<_>>, stagger", &|id| now(optional(id)).unwrap().unwrap()),
+        let subjects: [(&str, &(dyn Fn(u64) + Sync)); 4] = [
+            ("bare quick_cache get + clone", &|seed| {
+                for id in keys(seed) {
+                    black_box(bare.get(&black_box(id)));
+                }
+            }),
+            ("#[cached], no tags", awaiting!(plain)),
+            ("#[cached], two tags", awaiting!(tagged)),
+            ("#[cached], Result<Option<_>>, stagger", awaiting!(optional)),
         ];
         let mut samples = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
@@ -95,7 +119,8 @@ fn main() {
             }
         }
         println!("\n{threads} thread(s), {ROUNDS} rounds of {CALLS} calls in turns, medians");
-        let ratios = |mine: &[f64]| median(mine.iter().zip(&samples[0]).map(|(mine, bare)| mine / bare).collect());
+        let ratios =
+            |mine: &[f64]| median(mine.iter().zip(&samples[0]).map(|(mine, bare)| mine / bare).collect());
         for (samples, (name, _)) in samples.iter().zip(subjects) {
             println!("{name:40} {:7.1} ns   {:5.2} x", median(samples.clone()), ratios(samples));
         }

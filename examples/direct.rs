@@ -6,23 +6,17 @@
 
 use std::time::Duration;
 
-use larder::key::Key;
-use larder::{Cache, Local, Options};
+use larder::{Cache, Key, Local, Options};
 
 #[tokio::main]
 async fn main() -> Result<(), larder::Error> {
-    let cache = Cache::builder()
-        .prefix("direct")
-        .local(Local::bytes(16 << 20))
-        .build()?;
+    let cache = Cache::builder().prefix("direct").local(Local::bytes(16 << 20)).build()?;
     let options = Options::ttl(Duration::from_secs(3600)).tags(["menu"]);
     // A name, and whatever tells one value from another: any `Serialize`, never glued into a text.
     let key = Key::of("dishes", ("Ritz", 1900))?;
 
     let computed: u64 = cache.get_or_compute(&key, &options, || async { 67 }).await;
-    let found: u64 = cache
-        .get_or_compute(&key, &options, || async { unreachable!("it is stored") })
-        .await;
+    let found: u64 = cache.get_or_compute(&key, &options, || async { unreachable!("it is stored") }).await;
     assert_eq!((computed, found), (67, 67));
 
     cache.put(&key, 68_u64, &options).await?;

@@ -35,10 +35,7 @@ async fn computed_again() -> u32 {
 
 #[tokio::main]
 async fn main() -> Result<(), larder::Error> {
-    let cache = Cache::builder()
-        .prefix("invalidate")
-        .local(Local::entries(1_000))
-        .build()?;
+    let cache = Cache::builder().prefix("invalidate").local(Local::entries(1_000)).build()?;
     cache.install()?;
     assert_eq!(computed_again().await, 4, "nothing is stored yet");
     assert_eq!(computed_again().await, 0, "everything is");

@@ -17,10 +17,7 @@ struct Menus {
 
 impl Menus {
     fn of(city: &str) -> Self {
-        Self {
-            city: city.to_owned(),
-            asked: AtomicU32::new(0),
-        }
+        Self { city: city.to_owned(), asked: AtomicU32::new(0) }
     }
 
     fn asked(&self) -> u32 {
@@ -70,19 +67,11 @@ async fn main() {
 
     assert_eq!(boston.guest("guest-ada").await.as_deref(), Some("ada"));
     assert_eq!(paris.guest("guest-ada").await.as_deref(), Some("ada"));
-    assert_eq!(
-        (boston.asked(), paris.asked()),
-        (2, 1),
-        "`self` was skipped: both share the entry"
-    );
+    assert_eq!((boston.asked(), paris.asked()), (2, 1), "`self` was skipped: both share the entry");
 
     assert_eq!(boston.price(7).await, 35);
     assert_eq!(boston.price(7).await, 35);
     assert_eq!(boston.asked(), 3, "a method of a trait is cached like any other");
 
-    println!(
-        "Boston was asked {} times, Paris {}",
-        boston.asked(),
-        paris.asked()
-    );
+    println!("Boston was asked {} times, Paris {}", boston.asked(), paris.asked());
 }

@@ -25,10 +25,7 @@ struct Db {
 #[cached(ttl = "1h", tags = ["restaurant:{restaurant_id}"], skip(db))]
 async fn menu_of(db: &Db, restaurant_id: u64) -> Result<Menu, std::io::Error> {
     db.asked.fetch_add(1, Ordering::Relaxed);
-    Ok(Menu {
-        restaurant_id,
-        dishes: vec!["Clam chowder".to_owned(), "Saddle of mutton".to_owned()],
-    })
+    Ok(Menu { restaurant_id, dishes: vec!["Clam chowder".to_owned(), "Saddle of mutton".to_owned()] })
 }
 
 #[tokio::main]
@@ -43,15 +40,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     menu_of_entry(42).invalidate().await?;
     menu_of(&db, 42).await?;
-    assert_eq!(
-        db.asked.load(Ordering::Relaxed),
-        2,
-        "an invalidated menu is computed again"
-    );
+    assert_eq!(db.asked.load(Ordering::Relaxed), 2, "an invalidated menu is computed again");
 
-    println!(
-        "{first:?}\nthree calls asked the database {} times",
-        db.asked.load(Ordering::Relaxed)
-    );
+    println!("{first:?}\nthree calls asked the database {} times", db.asked.load(Ordering::Relaxed));
     Ok(())
 }

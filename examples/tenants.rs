@@ -29,14 +29,8 @@ struct Tenant {
 
 impl Tenant {
     fn new(name: &str, greeting: &'static str) -> Result<Self, larder::Error> {
-        let cache = Cache::builder()
-            .prefix(name)
-            .local(Local::bytes(1 << 20))
-            .build()?;
-        Ok(Self {
-            db: Db { greeting },
-            cache,
-        })
+        let cache = Cache::builder().prefix(name).local(Local::bytes(1 << 20)).build()?;
+        Ok(Self { db: Db { greeting }, cache })
     }
 
     /// What a server's middleware would do around each request.

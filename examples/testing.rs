@@ -44,10 +44,7 @@ async fn each_test_has_its_own_cache() -> Result<(), larder::Error> {
 /// No test waits for an hour to pass.
 async fn a_value_expires_after_its_ttl() -> Result<(), larder::Error> {
     let (db, clock) = (Db::default(), ManualClock::new());
-    let cache = Cache::builder()
-        .local(Local::entries(1_000))
-        .clock(clock.clock())
-        .build()?;
+    let cache = Cache::builder().local(Local::entries(1_000)).clock(clock.clock()).build()?;
     cache
         .scope(async {
             dishes(&db, 1).await;

@@ -108,7 +108,7 @@ mod free {
     }
 
     #[cached(ttl = 60)]
-    async fn explicit<'a, 'b: 'a>(text: &'a str, other: std::borrow::Cow<'b, str>) -> String
+    async fn explicit<'a, 'b>(text: &'a str, other: std::borrow::Cow<'b, str>) -> String
     where
         'b: 'a,
     {
@@ -550,7 +550,10 @@ mod traits {
     }
 
     #[cached(ttl = 60)]
-    fn by_hand<'a>(text: &'a str, (a, b): (u8, u8)) -> std::pin::Pin<Box<dyn Future<Output = String> + Send + 'a>> {
+    fn by_hand<'a>(
+        text: &'a str,
+        (a, b): (u8, u8),
+    ) -> std::pin::Pin<Box<dyn Future<Output = String> + Send + 'a>> {
         Box::pin(async move { format!("{text}{a}{b}") })
     }
 

@@ -155,17 +155,11 @@ fn expired_values_are_dropped_though_nobody_asks_for_them() {
     for id in 0..10 {
         stage.run(held(&value, id));
     }
-    assert_eq!(
-        (Arc::strong_count(&value), stage.cache.stats().local_entries),
-        (11, 10)
-    );
+    assert_eq!((Arc::strong_count(&value), stage.cache.stats().local_entries), (11, 10));
 
     stage.clock.advance(MINUTE);
 
-    assert_eq!(
-        (Arc::strong_count(&value), stage.cache.stats().local_entries),
-        (1, 0)
-    );
+    assert_eq!((Arc::strong_count(&value), stage.cache.stats().local_entries), (1, 0));
     assert_eq!(stage.cache.stats().local_weight, 0);
 }
 
@@ -173,9 +167,7 @@ fn expired_values_are_dropped_though_nobody_asks_for_them() {
 fn invalidated_values_are_dropped_at_the_next_sweep() {
     let (stage, value) = (Stage::new(), Arc::new("value".to_owned()));
     stage.run(held(&value, 1));
-    stage
-        .run(stage.cache.invalidate_tags(["held"]))
-        .expect("in process it cannot fail");
+    stage.run(stage.cache.invalidate_tags(["held"])).expect("in process it cannot fail");
 
     stage.cache.sweep();
 
@@ -188,9 +180,7 @@ fn values_are_dropped_at_once_by_clear_and_by_entry() {
     stage.run(async { (held(&value, 1).await, held(&value, 2).await) });
     assert_eq!(Arc::strong_count(&value), 3);
 
-    stage
-        .run(async { held_entry(1).invalidate().await })
-        .expect("in process it cannot fail");
+    stage.run(async { held_entry(1).invalidate().await }).expect("in process it cannot fail");
     assert_eq!(Arc::strong_count(&value), 2);
     stage.run(stage.cache.clear()).expect("in process it cannot fail");
     assert_eq!(Arc::strong_count(&value), 1);

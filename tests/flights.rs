@@ -28,10 +28,7 @@ fn a_thousand_callers_of_a_cold_key_cause_one_computation() {
     }
     const CALLERS: u64 = 1_000;
     const ROUNDS: u64 = 30;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().expect("a runtime");
     let (cache, computations) = (Cache::default(), Arc::new(AtomicU64::new(0)));
 
     for round in 0..ROUNDS {
@@ -52,10 +49,7 @@ fn a_thousand_callers_of_a_cold_key_cause_one_computation() {
 
     let stats = cache.stats();
     assert_eq!(computations.load(Ordering::SeqCst), ROUNDS);
-    assert_eq!(
-        (stats.calls(), stats.misses(), stats.computations()),
-        (ROUNDS * CALLERS, ROUNDS, ROUNDS)
-    );
+    assert_eq!((stats.calls(), stats.misses(), stats.computations()), (ROUNDS * CALLERS, ROUNDS, ROUNDS));
     assert_eq!(cache.computations_in_flight(), 0);
 }
 
@@ -70,10 +64,7 @@ fn a_follower_gets_the_leaders_value() {
 
     assert!(follower.is_woken());
     assert_eq!((led, follower.end(), db.asked()), (1, 1, 1));
-    assert_eq!(
-        (stage.stats("menu").misses.absent, stage.stats("menu").joined),
-        (1, 1)
-    );
+    assert_eq!((stage.stats("menu").misses.absent, stage.stats("menu").joined), (1, 1));
     assert_eq!(stage.cache.computations_in_flight(), 0);
 }
 
@@ -103,15 +94,7 @@ fn a_follower_takes_over_when_the_leader_is_cancelled() {
     db.release();
     assert_eq!((second.end(), third.end(), db.asked()), (1, 1, 2));
     let stats = stage.stats("menu");
-    assert_eq!(
-        (
-            stats.misses.absent,
-            stats.joined,
-            stats.computations,
-            stats.abandoned
-        ),
-        (1, 2, 2, 1)
-    );
+    assert_eq!((stats.misses.absent, stats.joined, stats.computations, stats.abandoned), (1, 2, 2, 1));
     assert_eq!(stage.cache.computations_in_flight(), 0);
 }
 
@@ -162,21 +145,11 @@ fn followers_share_an_error_that_can_be_cloned() {
 
     db.release();
 
-    assert_eq!(
-        (leader.end(), follower.end()),
-        (Err(Shareable(1)), Err(Shareable(1)))
-    );
+    assert_eq!((leader.end(), follower.end()), (Err(Shareable(1)), Err(Shareable(1))));
     assert_eq!(db.asked(), 1);
     // Not stored: who comes later computes.
     assert_eq!(stage.run(failing(&db, 1)), Err(Shareable(1)));
-    assert_eq!(
-        (
-            db.asked(),
-            stage.stats("failing").errors,
-            stage.stats("failing").fills
-        ),
-        (2, 2, 0)
-    );
+    assert_eq!((db.asked(), stage.stats("failing").errors, stage.stats("failing").fills), (2, 2, 0));
     assert_eq!(stage.cache.computations_in_flight(), 0);
 }
 
@@ -199,11 +172,7 @@ fn each_follower_computes_at_once_when_the_error_cannot_be_cloned() {
     db.write();
 
     assert!(followers.iter_mut().all(Task::waits));
-    assert_eq!(
-        db.asked(),
-        4,
-        "they compute side by side, not one after the other"
-    );
+    assert_eq!(db.asked(), 4, "they compute side by side, not one after the other");
     assert_eq!(stage.cache.computations_in_flight(), 1, "one of them leads");
     db.release();
     for follower in followers {
@@ -241,10 +210,7 @@ fn every_computation_that_fails_is_counted() {
 #[test]
 fn a_follower_takes_over_when_the_leaders_runtime_is_dropped() {
     let (stage, db) = (Stage::new(), Arc::new(Db::held()));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
     let (cache, leaders_db) = (stage.cache.clone(), db.clone());
     runtime.spawn(async move { cache.scope(menu(&leaders_db, 1)).await });
     while db.asked() == 0 {
@@ -350,10 +316,7 @@ fn a_computation_that_asks_for_its_own_key_does_not_hang() {
     assert_eq!(stage.run(ouroboros(&db, 0, 1)), 221, "the outermost is stored");
     assert_eq!(stage.run(detour(&db, 0, 1)), 121);
     let stats = stage.cache.stats();
-    assert_eq!(
-        (stats.calls(), stats.misses(), stats.hits(), stats.computations()),
-        (7, 5, 2, 5)
-    );
+    assert_eq!((stats.calls(), stats.misses(), stats.hits(), stats.computations()), (7, 5, 2, 5));
     assert_eq!(stage.cache.computations_in_flight(), 0);
 }
 

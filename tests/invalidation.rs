@@ -75,14 +75,10 @@ impl Way {
                 Self::Tag => cache.invalidate_tags(["other", "menu"]).await,
                 Self::TagSoft => cache.expire_tags(["menu"]).await,
                 Self::NarrowTag => cache.invalidate_tags([format!("menu:{id}")]).await,
-                Self::Function => cache
-                    .invalidate_function("invalidation::menu")
-                    .await
-                    .map(|count| assert_eq!(count, 1)),
-                Self::FunctionSoft => cache
-                    .expire_function("menu")
-                    .await
-                    .map(|count| assert_eq!(count, 1)),
+                Self::Function => {
+                    cache.invalidate_function("invalidation::menu").await.map(|count| assert_eq!(count, 1))
+                }
+                Self::FunctionSoft => cache.expire_function("menu").await.map(|count| assert_eq!(count, 1)),
                 Self::FunctionOfEntry => entry.invalidate_function().await,
                 Self::FunctionOfEntrySoft => entry.expire_function().await,
                 Self::Everything => cache.clear().await,
@@ -110,11 +106,7 @@ fn what_was_stored_is_computed_anew() {
         assert_eq!(stage.run(menu(&db, 1)), new, "{way}");
         assert_eq!(stage.run(menu(&db, 1)), new, "{way}");
         let stats = stage.stats("menu");
-        let misses = (
-            stats.misses.absent,
-            stats.misses.expired,
-            stats.misses.invalidated,
-        );
+        let misses = (stats.misses.absent, stats.misses.expired, stats.misses.invalidated);
         let expected = match way {
             _ if way.is_soft() => (1, 1, 0),
             _ if way.removes() => (2, 0, 0),
@@ -133,11 +125,7 @@ fn what_is_removed_does_not_show_and_what_is_expired_shows_as_stale() {
         way.invalidate(&stage, 1);
 
         let peeked = stage.run(async { menu_entry(1).peek().await }).expect("a peek");
-        assert_eq!(
-            peeked.map(|peek| peek.is_fresh),
-            way.is_soft().then_some(false),
-            "{way}"
-        );
+        assert_eq!(peeked.map(|peek| peek.is_fresh), way.is_soft().then_some(false), "{way}");
     }
 }
 
@@ -152,18 +140,10 @@ fn a_computation_that_began_before_is_not_stored() {
         db.release();
 
         assert_eq!(early.end(), 0, "its own caller began before and gets it: {way}");
-        assert_eq!(
-            stage.run(async { menu_entry(1).peek().await }).expect("a peek"),
-            None,
-            "{way}"
-        );
+        assert_eq!(stage.run(async { menu_entry(1).peek().await }).expect("a peek"), None, "{way}");
         assert_eq!(stage.run(menu(&db, 1)), new, "{way}");
         let stats = stage.stats("menu");
-        assert_eq!(
-            (stats.refused_fills, stats.fills, stats.computations),
-            (1, 1, 2),
-            "{way}"
-        );
+        assert_eq!((stats.refused_fills, stats.fills, stats.computations), (1, 1, 2), "{way}");
         assert_eq!(stage.cache.computations_in_flight(), 0, "{way}");
     }
 }
@@ -203,11 +183,7 @@ fn a_computation_that_began_before_and_lands_first_is_not_stored_either() {
         db.release();
         assert_eq!(early.end(), 0, "{way}");
         let mut later = stage.begin(async { (menu(&db, 1).await, menu(&db, 1).await) });
-        assert_eq!(
-            db.asked(),
-            2,
-            "the later computation still runs and is joined: {way}"
-        );
+        assert_eq!(db.asked(), 2, "the later computation still runs and is joined: {way}");
 
         assert_eq!(late.end(), new, "{way}");
         assert!(!later.waits() || later.is_woken(), "{way}");
@@ -262,11 +238,7 @@ fn an_invalidation_before_the_first_call_changes_nothing() {
 
         way.invalidate(&stage, 1);
 
-        assert_eq!(
-            (stage.run(menu(&db, 1)), stage.run(menu(&db, 1)), db.asked()),
-            (0, 0, 1),
-            "{way}"
-        );
+        assert_eq!((stage.run(menu(&db, 1)), stage.run(menu(&db, 1)), db.asked()), (0, 0, 1), "{way}");
     }
 }
 
@@ -337,10 +309,7 @@ fn an_invalidation_while_the_body_itself_runs_holds_for_its_own_value() {
     async fn writes(db: &Db, id: u64) -> u64 {
         let row = db.row(id).await;
         db.write();
-        larder::Cache::current()
-            .invalidate_tags(["own"])
-            .await
-            .expect("in process it cannot fail");
+        larder::Cache::current().invalidate_tags(["own"]).await.expect("in process it cannot fail");
         row
     }
     let (stage, db) = (Stage::new(), Db::open());
@@ -397,9 +366,7 @@ fn the_end_of_a_name_is_no_name() {
     stage.run(menu(&db, 1));
 
     for name in ["enu", "", "::menu", "idation::menu", "menu::"] {
-        let count = stage
-            .run(stage.cache.invalidate_function(name))
-            .expect("in process it cannot fail");
+        let count = stage.run(stage.cache.invalidate_function(name)).expect("in process it cannot fail");
         assert_eq!(count, 0, "{name:?}");
     }
 

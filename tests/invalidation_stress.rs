@@ -46,10 +46,7 @@ async fn read(world: Arc<World>, first: usize) {
             0 => row_refresh(&world, id).await,
             _ => row(&world, id).await,
         };
-        assert!(
-            read >= promised,
-            "row {id} was promised at {promised} and read at {read}"
-        );
+        assert!(read >= promised, "row {id} was promised at {promised} and read at {read}");
         reads += 1;
         if reads % 8 == 0 {
             // A hit does not: without it the writers would starve.
@@ -81,10 +78,7 @@ where
     I: Fn(Cache, usize) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().expect("a runtime");
     let (cache, world) = (Cache::default(), Arc::new(World::default()));
     let readers: Vec<_> = (0..READERS)
         .map(|reader| {
@@ -97,11 +91,7 @@ where
             let (cache, world, invalidate) = (cache.clone(), world.clone(), invalidate.clone());
             runtime.spawn(async move {
                 let own = cache.clone();
-                cache
-                    .scope(write(world, writer as usize, move |id| {
-                        invalidate(own.clone(), id)
-                    }))
-                    .await;
+                cache.scope(write(world, writer as usize, move |id| invalidate(own.clone(), id))).await;
             })
         })
         .collect();
@@ -116,14 +106,8 @@ where
 
     let stats = cache.stats();
     // Without these the test would have tried nothing.
-    assert!(
-        stats.hits() > ROUNDS / 10 && stats.misses() > ROUNDS / 10,
-        "\n{stats}"
-    );
-    assert!(
-        stats.refused_fills() > 0,
-        "no invalidation met a computation\n{stats}"
-    );
+    assert!(stats.hits() > ROUNDS / 10 && stats.misses() > ROUNDS / 10, "\n{stats}");
+    assert!(stats.refused_fills() > 0, "no invalidation met a computation\n{stats}");
     assert_eq!(cache.computations_in_flight(), 0);
 }
 

@@ -5,12 +5,13 @@ pub use crate::answer::{
     keep_none,
 };
 pub use crate::call_site::{CallSite, Policy};
-pub use crate::engine::{Call, CacheRef, current, given};
+pub use crate::engine::{CacheRef, Call, current, given};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };
 pub use crate::storage::{
-    OwnsErrors, Sharing, SharesErrors, Storage, StoresEncoded, StoresNothing, fitting, local_storage,
+    OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresLocally, StoresNothing, StoresNowhere,
+    fitting,
 };
 
 /// The type name of a value: of a closure, the path of the function it sits in, with all type arguments.

@@ -24,7 +24,15 @@ impl Policy {
     /// Starts from the defaults: version 0, nothing remembered but values, no stagger.
     #[expect(clippy::new_without_default, reason = "made in constant contexts")]
     pub const fn new() -> Self {
-        Self { name: None, version: 0, ttl: None, local_ttl: None, none_ttl: None, err_ttl: None, stagger: 0.0 }
+        Self {
+            name: None,
+            version: 0,
+            ttl: None,
+            local_ttl: None,
+            none_ttl: None,
+            err_ttl: None,
+            stagger: 0.0,
+        }
     }
     /// `name = ".."`.
     pub const fn name(mut self, name: &'static str) -> Self {
@@ -116,14 +124,7 @@ impl CallSite {
         emitted: &'static str,
         policy: Policy,
     ) -> Self {
-        Self {
-            module,
-            function,
-            emitted,
-            policy,
-            first: OnceCell::new(),
-            others: RwLock::new(Vec::new()),
-        }
+        Self { module, function, emitted, policy, first: OnceCell::new(), others: RwLock::new(Vec::new()) }
     }
 
     /// The identity of the instance whose closure has the type name `path`, with the type arguments `types`.
@@ -155,7 +156,8 @@ impl CallSite {
         let Some(front) = front_of(path, self.emitted) else {
             // Type names are for people, and a compiler may change how it writes them. Then the whole
             // of it tells instances apart.
-            let name = self.policy.name.map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
+            let name =
+                self.policy.name.map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
             return Identity::intern(&name, &[&[path], types].concat(), version);
         };
         match self.policy.name {

@@ -149,14 +149,17 @@ impl Stopwatch {
 }
 
 pub(crate) struct Manual {
-    now: AtomicU64,
+    /// Nanoseconds since its origin. Not ticks: an advance rounded down to ticks would lose a part of one, and
+    /// many small ones would end before one of their sum.
+    advanced: AtomicU64,
     timer: Arc<Timer>,
     sweeps: Mutex<Vec<Weak<dyn Sweep>>>,
 }
 
 impl Manual {
     fn now(&self) -> Tick {
-        Tick(self.now.load(Ordering::SeqCst))
+        // Not zero: a value stored at the origin must not look as if it had no age.
+        Tick(1 << 32).later(Duration::from_nanos(self.advanced.load(Ordering::SeqCst)))
     }
 }
 
@@ -187,9 +190,8 @@ impl ManualClock {
     /// Makes a clock that stands at its origin.
     #[expect(clippy::new_without_default, reason = "a clock has no default time")]
     pub fn new() -> Self {
-        // Not zero: a value stored at the origin must not look as if it had no age.
-        let now = AtomicU64::new(1 << 32);
-        Self(Arc::new(Manual { now, timer: Arc::default(), sweeps: Mutex::default() }))
+        let advanced = AtomicU64::new(0);
+        Self(Arc::new(Manual { advanced, timer: Arc::default(), sweeps: Mutex::default() }))
     }
 
     /// The clock to give to [`CacheBuilder::clock`](crate::CacheBuilder::clock).
@@ -199,9 +201,10 @@ impl ManualClock {
 
     /// Moves the clock, wakes what waited for that time, and lets caches drop what it made obsolete.
     pub fn advance(&self, by: Duration) {
-        let now = self.0.now().later(by);
-        self.0.now.store(now.raw(), Ordering::SeqCst);
-        self.0.timer.fire(now);
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let advanced = self.0.advanced.load(Ordering::SeqCst).saturating_add(by);
+        self.0.advanced.store(advanced, Ordering::SeqCst);
+        self.0.timer.fire(self.0.now());
         let sweeps = self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for sweep in sweeps.iter().filter_map(Weak::upgrade) {
             sweep.sweep();
@@ -222,6 +225,17 @@ mod tests {
 
             assert!(back.abs_diff(duration) <= Duration::from_nanos(1), "{duration:?} became {back:?}");
         }
+    }
+
+    #[test]
+    fn small_advances_end_where_their_sum_does() {
+        let (parts, whole) = (ManualClock::new(), ManualClock::new());
+
+        parts.advance(Duration::from_secs(3600) - Duration::from_millis(1));
+        parts.advance(Duration::from_millis(1));
+        whole.advance(Duration::from_secs(3600));
+
+        assert_eq!(parts.clock().now(), whole.clock().now());
     }
 
     #[test]

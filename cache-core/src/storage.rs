@@ -54,7 +54,7 @@ where
 
 /// Last choice: something is missing; the bound says what to do.
 pub trait StoresNothing<V> {
-    /// Never callable: `V` never implements [`Cacheable`].
+    /// Never callable: `V` never implements `Cacheable`.
     ///
     /// The result is named through the bound, so that its absence silences every later complaint about
     /// the same value.
@@ -86,30 +86,46 @@ pub trait Cacheable {
     const STORAGE: Self::Storage;
 }
 
-/// What `tier = local` asks of a value.
+/// First choice of the storage probe with `tier = local`.
+pub trait StoresLocally {
+    /// The storage.
+    fn storage(&self) -> LocalOnly;
+}
+
+impl<V: Clone + Send + Sync + 'static> StoresLocally for &StorageProbe<V> {
+    fn storage(&self) -> LocalOnly {
+        LocalOnly
+    }
+}
+
+/// Last choice with `tier = local`: something is missing; the bound says what to do.
+pub trait StoresNowhere<V> {
+    /// Never callable: `V` never implements `CacheableLocally`.
+    fn storage(&self) -> V::Storage
+    where
+        V: CacheableLocally;
+}
+
+impl<V> StoresNowhere<V> for StorageProbe<V> {
+    fn storage(&self) -> V::Storage
+    where
+        V: CacheableLocally,
+    {
+        V::STORAGE
+    }
+}
+
+/// Carries the message for a value that not even the local tier can keep. Implemented for nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "the value of this function is not `Clone + Send + Sync + 'static`",
     note = "derive `Clone` for it, or return it in an `Arc`"
 )]
 pub trait CacheableLocally {
-    /// How it is kept: [`LocalOnly`].
+    /// How it would be kept.
     type Storage;
     /// That, as a value.
     const STORAGE: Self::Storage;
-}
-
-impl<V: Clone + Send + Sync + 'static> CacheableLocally for V {
-    type Storage = LocalOnly;
-    const STORAGE: LocalOnly = LocalOnly;
-}
-
-/// The storage of `tier = local`.
-pub fn local_storage<A: Answer>(_: A) -> <A::Value as CacheableLocally>::Storage
-where
-    A::Value: CacheableLocally,
-{
-    A::Value::STORAGE
 }
 
 /// A storage that fits an answer: lets the answer through.

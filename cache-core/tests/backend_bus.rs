@@ -3,10 +3,7 @@
 use cache_core::backend::{Change, Heard, Listening, Message, Origin, subscription};
 
 fn message(nonce: u64) -> Heard {
-    Heard::Message(Message {
-        origin: Origin::from_bits(1),
-        change: Change::Heartbeat { nonce },
-    })
+    Heard::Message(Message { origin: Origin::from_bits(1), change: Change::Heartbeat { nonce } })
 }
 
 #[tokio::test]
@@ -100,10 +97,7 @@ async fn the_feed_learns_that_nobody_listens() {
 async fn filters_run_in_the_order_they_were_added() {
     let (feed, subscription) = subscription(8);
     let only_even = |heard: Heard| match &heard {
-        Heard::Message(Message {
-            change: Change::Heartbeat { nonce },
-            ..
-        }) if nonce % 2 == 1 => None,
+        Heard::Message(Message { change: Change::Heartbeat { nonce }, .. }) if nonce % 2 == 1 => None,
         _ => Some(heard),
     };
     let mut seen = Vec::new();

@@ -1,10 +1,6 @@
 //! The conformance suite finds backends that break the contract, each by the test that is named for it.
 #![cfg(feature = "testing")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -83,11 +79,7 @@ impl Mistaken {
     }
 
     fn key(&self, key: &EntryKey) -> EntryKey {
-        if self.makes(Mistake::KeysLoseTheirCase) {
-            key.as_str().to_lowercase().into()
-        } else {
-            key.clone()
-        }
+        if self.makes(Mistake::KeysLoseTheirCase) { key.as_str().to_lowercase().into() } else { key.clone() }
     }
 
     /// What a store of counters would answer: one more for each new epoch, from one again after a loss.
@@ -104,22 +96,13 @@ impl Mistaken {
         if counter.0 != epoch {
             *counter = (epoch, counter.1 + 1);
         }
-        Some(Epoch {
-            micros: counter.1,
-            random: 0,
-        })
+        Some(Epoch { micros: counter.1, random: 0 })
     }
 
     /// As if the lease had never been voided.
     async fn let_again(&self, key: &EntryKey, token: LeaseToken) -> Result<(), Error> {
         let (life, tags, claim) = (Duration::from_secs(1000), Tags::NONE, Claim::Take);
-        let lease = LeaseRequest {
-            key,
-            token,
-            life,
-            tags,
-            claim,
-        };
+        let lease = LeaseRequest { key, token, life, tags, claim };
         if let Lease::Granted { grant, .. } = self.inner.lease(lease).await? {
             self.grants.lock().unwrap().insert(token, grant);
         }
@@ -127,23 +110,14 @@ impl Mistaken {
     }
 
     async fn by_force(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {
-        self.inner
-            .lease(LeaseRequest {
-                claim: Claim::Take,
-                ..request
-            })
-            .await
+        self.inner.lease(LeaseRequest { claim: Claim::Take, ..request }).await
     }
 }
 
 impl Backend for Mistaken {
     fn view(&self, prefix: &Prefix) -> Self {
         let is_same = self.makes(Mistake::PrefixesAreIgnored);
-        let inner = if is_same {
-            self.inner.clone()
-        } else {
-            self.inner.view(prefix)
-        };
+        let inner = if is_same { self.inner.clone() } else { self.inner.view(prefix) };
         let shares = self.makes(Mistake::OriginsAreShared);
         Self {
             origin: if shares { self.origin } else { inner.origin() },
@@ -161,12 +135,7 @@ impl Backend for Mistaken {
 
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         if self.makes(Mistake::ReadCreatesEpochs) {
-            self.inner
-                .epochs(Tags {
-                    keys: tags,
-                    life: Duration::from_secs(1),
-                })
-                .await?;
+            self.inner.epochs(Tags { keys: tags, life: Duration::from_secs(1) }).await?;
         }
         let mut read = self.inner.read(&self.key(key), tags).await?;
         if self.makes(Mistake::ReadSortsEpochs) {
@@ -197,10 +166,7 @@ impl Backend for Mistaken {
         let mut answer = self.inner.lease(request).await?;
         let grants_all = self.makes(Mistake::LeaseGrantsAll) && matches!(answer, Lease::Held { .. });
         let sees_nothing = self.makes(Mistake::ReplaceComparesNothing)
-            && matches!(
-                (&answer, request.claim),
-                (Lease::Filled { .. }, Claim::Replace(_))
-            );
+            && matches!((&answer, request.claim), (Lease::Filled { .. }, Claim::Replace(_)));
         if grants_all || sees_nothing {
             answer = self.by_force(request).await?;
         }
@@ -233,30 +199,14 @@ impl Backend for Mistaken {
     async fn fill(&self, request: FillRequest<'_>) -> Result<Fill, Error> {
         let key = self.key(request.key);
         let mut grant = *request.grant;
-        if [
-            Mistake::FillComparesTheTokenAlone,
-            Mistake::InvalidateKeepsTheLease,
-            Mistake::TakeAsksPolitely,
-        ]
-        .contains(&self.mistake)
+        if [Mistake::FillComparesTheTokenAlone, Mistake::InvalidateKeepsTheLease, Mistake::TakeAsksPolitely]
+            .contains(&self.mistake)
         {
-            grant = self
-                .grants
-                .lock()
-                .unwrap()
-                .get(&grant.token)
-                .copied()
-                .unwrap_or(grant);
+            grant = self.grants.lock().unwrap().get(&grant.token).copied().unwrap_or(grant);
         }
         if self.makes(Mistake::FillIgnoresTheLease) {
             let (token, life, tags, claim) = (LeaseToken::random(), request.life, Tags::NONE, Claim::Take);
-            let lease = LeaseRequest {
-                key: &key,
-                token,
-                life,
-                tags,
-                claim,
-            };
+            let lease = LeaseRequest { key: &key, token, life, tags, claim };
             if let Lease::Granted { grant: forced, .. } = self.by_force(lease).await? {
                 grant = forced;
             }
@@ -264,15 +214,8 @@ impl Backend for Mistaken {
         let cut = self.makes(Mistake::FramesAreCut).then_some(1 << 20);
         let length = request.frame.len().min(cut.unwrap_or(usize::MAX));
         let frame = request.frame[..length].into();
-        let answer = self
-            .inner
-            .fill(FillRequest {
-                key: &key,
-                grant: &grant,
-                frame: &frame,
-                ..request
-            })
-            .await?;
+        let answer =
+            self.inner.fill(FillRequest { key: &key, grant: &grant, frame: &frame, ..request }).await?;
         if answer == Fill::Stored && self.makes(Mistake::InvalidateKeepsTheLease) {
             self.holders.lock().unwrap().remove(&key);
         }
@@ -296,32 +239,18 @@ impl Backend for Mistaken {
     }
 
     async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        let keep = if self.makes(Mistake::ExpireRemoves) {
-            Duration::ZERO
-        } else {
-            keep
-        };
+        let keep = if self.makes(Mistake::ExpireRemoves) { Duration::ZERO } else { keep };
         self.inner.expire(&self.key(key), keep).await
     }
 
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         let epochs = self.inner.epochs(tags).await?;
-        Ok(tags
-            .keys
-            .iter()
-            .zip(epochs)
-            .map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap())
-            .collect())
+        Ok(tags.keys.iter().zip(epochs).map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap()).collect())
     }
 
     async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         let epochs = self.inner.invalidate_tags(tags).await?;
-        Ok(tags
-            .keys
-            .iter()
-            .zip(epochs)
-            .map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap())
-            .collect())
+        Ok(tags.keys.iter().zip(epochs).map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap()).collect())
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
@@ -332,10 +261,11 @@ impl Backend for Mistaken {
         let (mistake, origin) = (self.mistake, self.origin);
         let filter = move |heard: Heard| match heard {
             Heard::Gap if mistake == Mistake::GapsAreSilent => None,
-            Heard::Message(Message {
-                change: Change::Filled { .. },
-                ..
-            }) if mistake == Mistake::PutsAreSilent => None,
+            Heard::Message(Message { change: Change::Filled { .. }, .. })
+                if mistake == Mistake::PutsAreSilent =>
+            {
+                None
+            }
             Heard::Message(message) if mistake == Mistake::OriginsAreShared => {
                 Some(Heard::Message(Message { origin, ..message }))
             }
@@ -347,11 +277,7 @@ impl Backend for Mistaken {
     async fn health(&self) -> Result<ServerTime, Error> {
         let time = self.inner.health().await?;
         let is_other = self.makes(Mistake::HealthTellsAnotherClock);
-        Ok(if is_other {
-            ServerTime::from_micros(time.micros() / 1000)
-        } else {
-            time
-        })
+        Ok(if is_other { ServerTime::from_micros(time.micros() / 1000) } else { time })
     }
 }
 

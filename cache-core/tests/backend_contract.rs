@@ -1,10 +1,6 @@
 //! The contract and the conformance suite say the same.
 #![cfg(feature = "testing")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::sync::Arc;
 
@@ -50,9 +46,7 @@ async fn a_backend_whose_type_was_forgotten_is_the_same_store() {
     forgotten.invalidate(&"k".into()).await.unwrap();
 
     // then the other hears of it
-    let Some(Heard::Message(message)) = subscription.hear().await else {
-        panic!("nothing was heard")
-    };
+    let Some(Heard::Message(message)) = subscription.hear().await else { panic!("nothing was heard") };
     assert_eq!(message.origin, forgotten.origin());
     assert_ne!(message.origin, Backend::origin(&known));
 }

@@ -1,10 +1,6 @@
 //! A backend that fails on demand: without a plan it is the backend it wraps, with one it fails as planned.
 #![cfg(feature = "testing")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,13 +55,7 @@ fn faulty() -> (Arc<Faulty<Memory>>, Faults) {
 }
 
 fn request(key: &EntryKey) -> LeaseRequest<'_> {
-    LeaseRequest {
-        key,
-        token: LeaseToken::random(),
-        life: LIFE,
-        tags: Tags::NONE,
-        claim: Claim::Absent,
-    }
+    LeaseRequest { key, token: LeaseToken::random(), life: LIFE, tags: Tags::NONE, claim: Claim::Absent }
 }
 
 async fn granted(backend: &impl Backend, request: LeaseRequest<'_>) -> Grant {
@@ -77,15 +67,7 @@ async fn granted(backend: &impl Backend, request: LeaseRequest<'_>) -> Grant {
 
 async fn fill(backend: &impl Backend, key: &EntryKey, grant: &Grant) -> Result<Fill, cache_core::Error> {
     let frame = FrameBytes::from(vec![1]);
-    backend
-        .fill(FillRequest {
-            key,
-            grant,
-            frame: &frame,
-            life: LIFE,
-            tags: Tags::NONE,
-        })
-        .await
+    backend.fill(FillRequest { key, grant, frame: &frame, life: LIFE, tags: Tags::NONE }).await
 }
 
 #[tokio::test]
@@ -227,8 +209,6 @@ async fn a_deaf_subscription_loses_messages_silently() {
     faults.set_deaf(false);
     backend.heartbeat(2).await.unwrap();
 
-    let Some(Heard::Message(message)) = subscription.hear().await else {
-        panic!("nothing was heard")
-    };
+    let Some(Heard::Message(message)) = subscription.hear().await else { panic!("nothing was heard") };
     assert_eq!(message.change, Change::Heartbeat { nonce: 2 });
 }

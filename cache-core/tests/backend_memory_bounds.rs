@@ -1,10 +1,6 @@
 //! `Memory` forgets what has ended, to the tick, and stays within its bounds.
 #![cfg(feature = "testing")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 use std::time::Duration;
 
@@ -19,13 +15,7 @@ const MILLI: Duration = Duration::from_millis(1);
 const MICRO: Duration = Duration::from_micros(1);
 
 fn request(key: &EntryKey, life: Duration) -> LeaseRequest<'_> {
-    LeaseRequest {
-        key,
-        token: LeaseToken::random(),
-        life,
-        tags: Tags::NONE,
-        claim: Claim::Absent,
-    }
+    LeaseRequest { key, token: LeaseToken::random(), life, tags: Tags::NONE, claim: Claim::Absent }
 }
 
 async fn grant(backend: &Memory, key: &EntryKey, life: Duration) -> Option<Grant> {
@@ -38,13 +28,7 @@ async fn grant(backend: &Memory, key: &EntryKey, life: Duration) -> Option<Grant
 async fn store(backend: &Memory, key: &EntryKey, bytes: usize, life: Duration) {
     let grant = grant(backend, key, MILLI).await.expect("the key is free");
     let frame = FrameBytes::from(vec![0; bytes]);
-    let fill = FillRequest {
-        key,
-        grant: &grant,
-        frame: &frame,
-        life,
-        tags: Tags::NONE,
-    };
+    let fill = FillRequest { key, grant: &grant, frame: &frame, life, tags: Tags::NONE };
     assert_eq!(backend.fill(fill).await.unwrap(), Fill::Stored);
 }
 
@@ -57,11 +41,7 @@ fn holdings(backend: &Memory) -> [usize; 4] {
     let shown = format!("{backend:?}");
     ["entries: ", "leases: ", "epochs: ", "bytes: "].map(|field| {
         let (_, rest) = shown.split_once(field).unwrap();
-        rest.split(|c: char| !c.is_ascii_digit())
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap()
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
     })
 }
 
@@ -72,13 +52,7 @@ async fn lives_end_at_the_tick() {
     let (backend, entry, lease, tags) = (stage.memory(), "e".into(), "l".into(), [TagKey::Everything]);
     store(backend, &entry, 1, MILLI * 10).await;
     assert!(grant(backend, &lease, MILLI * 10).await.is_some());
-    backend
-        .epochs(Tags {
-            keys: &tags,
-            life: MILLI * 10,
-        })
-        .await
-        .unwrap();
+    backend.epochs(Tags { keys: &tags, life: MILLI * 10 }).await.unwrap();
 
     // when one tick is missing, then they are there
     stage.pass(MILLI * 10 - MICRO);
@@ -116,13 +90,7 @@ async fn the_longest_life_does_not_overflow() {
     // when an entry lives for it
     store(backend, &key, 1, Duration::MAX).await;
     backend.expire(&key, Duration::MAX).await.unwrap();
-    backend
-        .epochs(Tags {
-            keys: &[TagKey::Everything],
-            life: Duration::MAX,
-        })
-        .await
-        .unwrap();
+    backend.epochs(Tags { keys: &[TagKey::Everything], life: Duration::MAX }).await.unwrap();
 
     // then it is there a century later
     stage.pass(Duration::from_secs(100 * 365 * 86_400));
@@ -139,13 +107,7 @@ async fn what_has_ended_takes_no_memory() {
             store(backend, &format!("entry {wave} {n}").into(), 100, MILLI * 10).await;
             grant(backend, &format!("lease {wave} {n}").into(), MILLI * 10).await;
             let tag = [Tag::from(format!("{wave} {n}").as_str()).into()];
-            backend
-                .epochs(Tags {
-                    keys: &tag,
-                    life: MILLI * 10,
-                })
-                .await
-                .unwrap();
+            backend.epochs(Tags { keys: &tag, life: MILLI * 10 }).await.unwrap();
         }
         stage.pass(MILLI * 10);
     }
@@ -172,13 +134,7 @@ async fn rewriting_one_key_takes_no_memory() {
         store(backend, &key, 100, hour).await;
         backend.expire(&key, hour).await.unwrap();
         backend.invalidate(&key).await.unwrap();
-        backend
-            .invalidate_tags(Tags {
-                keys: &tags,
-                life: hour,
-            })
-            .await
-            .unwrap();
+        backend.invalidate_tags(Tags { keys: &tags, life: hour }).await.unwrap();
         store(backend, &key, 100, hour).await;
         backend.expire(&key, hour / 2).await.unwrap();
     }
@@ -202,13 +158,7 @@ async fn the_store_is_bounded_in_bytes() {
     for n in 0..1000_u32 {
         store(&backend, &n.to_string().into(), 1000, second * (n + 1)).await;
         let tag = [Tag::from(n.to_string().as_str()).into()];
-        backend
-            .epochs(Tags {
-                keys: &tag,
-                life: second,
-            })
-            .await
-            .unwrap();
+        backend.epochs(Tags { keys: &tag, life: second }).await.unwrap();
     }
 
     // then it is full but for one entry, and what would have ended first had to go
@@ -228,29 +178,14 @@ async fn a_frame_larger_than_the_store_is_refused_and_voids_nothing() {
 
     // when a frame of 1001 bytes is to be stored
     let frame = FrameBytes::from(vec![0; 1001]);
-    let fill = FillRequest {
-        key: &key,
-        grant: &grant,
-        frame: &frame,
-        life: MILLI,
-        tags: Tags::NONE,
-    };
+    let fill = FillRequest { key: &key, grant: &grant, frame: &frame, life: MILLI, tags: Tags::NONE };
     let error = backend.fill(fill).await.unwrap_err();
 
     // then the error says what to do, and a smaller one fits
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().ends_with("raise with_max_bytes(..)"), "{error}");
     let frame = FrameBytes::from(vec![0; 100]);
-    assert_eq!(
-        backend
-            .fill(FillRequest {
-                frame: &frame,
-                ..fill
-            })
-            .await
-            .unwrap(),
-        Fill::Stored
-    );
+    assert_eq!(backend.fill(FillRequest { frame: &frame, ..fill }).await.unwrap(), Fill::Stored);
 }
 
 #[tokio::test]
@@ -268,13 +203,8 @@ async fn a_subscriber_that_lags_is_told_of_a_gap_and_hears_what_follows() {
 
     // then it hears of the gap first, and of what followed
     assert_eq!(subscription.hear().await, Some(Heard::Gap));
-    let Some(Heard::Message(message)) = subscription.hear().await else {
-        panic!("nothing followed")
-    };
-    assert_eq!(
-        message.change,
-        cache_core::backend::Change::Heartbeat { nonce: u64::MAX }
-    );
+    let Some(Heard::Message(message)) = subscription.hear().await else { panic!("nothing followed") };
+    assert_eq!(message.change, cache_core::backend::Change::Heartbeat { nonce: u64::MAX });
 }
 
 #[tokio::test]
@@ -285,10 +215,7 @@ async fn an_epoch_grows_although_the_clock_goes_back() {
     let time = Arc::new(AtomicU64::new(1_000_000));
     let clock = Arc::clone(&time);
     let backend = Memory::with_clock(move || clock.load(Ordering::SeqCst));
-    let tags = Tags {
-        keys: &[TagKey::Everything],
-        life: MILLI * 10_000,
-    };
+    let tags = Tags { keys: &[TagKey::Everything], life: MILLI * 10_000 };
     let before = backend.epochs(tags).await.unwrap()[0];
 
     // when the clock is set back, and the tag invalidated

@@ -1,5 +1,7 @@
 //! Stored frames: what is written is read, and nothing else is.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 #[path = "golden/check.rs"]
 mod golden;
 
@@ -28,84 +30,23 @@ const PLAIN: Frame<'_> = Frame {
     payload: b"menu",
 };
 
-const EPOCHS: [Epoch; 2] = [
-    Epoch::new(1_699_999_999_000_000, 7),
-    Epoch::new(1_600_000_000_123_456, u64::MAX),
-];
+const EPOCHS: [Epoch; 2] =
+    [Epoch::new(1_699_999_999_000_000, 7), Epoch::new(1_600_000_000_123_456, u64::MAX)];
 
 #[test]
 fn frames_have_the_bytes_that_the_golden_file_pins() {
     let named = [(Tag::from("cuisine:thai"), EPOCHS[0]), (Tag::from(""), EPOCHS[1])];
     let frames = [
         ("plain", PLAIN),
-        (
-            "empty payload",
-            Frame {
-                payload: b"",
-                ..PLAIN
-            },
-        ),
-        (
-            "two declared tags",
-            Frame {
-                declared: &EPOCHS,
-                ..PLAIN
-            },
-        ),
-        (
-            "two named tags",
-            Frame {
-                named: &named,
-                ..PLAIN
-            },
-        ),
-        (
-            "all of it",
-            Frame {
-                declared: &EPOCHS,
-                named: &named,
-                grace: Duration::from_secs(600),
-                ..PLAIN
-            },
-        ),
-        (
-            "milliseconds",
-            Frame {
-                fresh_for: Duration::from_millis(1_500),
-                ..PLAIN
-            },
-        ),
-        (
-            "rounded down",
-            Frame {
-                fresh_for: Duration::from_micros(1_999),
-                ..PLAIN
-            },
-        ),
-        (
-            "for ever",
-            Frame {
-                fresh_for: Duration::MAX,
-                grace: Duration::MAX,
-                cost: Duration::MAX,
-                ..PLAIN
-            },
-        ),
-        (
-            "for no time",
-            Frame {
-                fresh_for: Duration::ZERO,
-                cost: Duration::ZERO,
-                ..PLAIN
-            },
-        ),
-        (
-            "payload of 200",
-            Frame {
-                payload: &[0xAB; 200],
-                ..PLAIN
-            },
-        ),
+        ("empty payload", Frame { payload: b"", ..PLAIN }),
+        ("two declared tags", Frame { declared: &EPOCHS, ..PLAIN }),
+        ("two named tags", Frame { named: &named, ..PLAIN }),
+        ("all of it", Frame { declared: &EPOCHS, named: &named, grace: Duration::from_secs(600), ..PLAIN }),
+        ("milliseconds", Frame { fresh_for: Duration::from_millis(1_500), ..PLAIN }),
+        ("rounded down", Frame { fresh_for: Duration::from_micros(1_999), ..PLAIN }),
+        ("for ever", Frame { fresh_for: Duration::MAX, grace: Duration::MAX, cost: Duration::MAX, ..PLAIN }),
+        ("for no time", Frame { fresh_for: Duration::ZERO, cost: Duration::ZERO, ..PLAIN }),
+        ("payload of 200", Frame { payload: &[0xAB; 200], ..PLAIN }),
     ];
 
     let lines: String = frames
@@ -137,20 +78,12 @@ fn two_declared_tags_cost_60_bytes_at_most() {
 #[test]
 fn every_shortened_frame_is_refused() {
     let named = [(Tag::from("cuisine:thai"), EPOCHS[0])];
-    let bytes = encoded(&Frame {
-        declared: &EPOCHS,
-        named: &named,
-        ..PLAIN
-    });
+    let bytes = encoded(&Frame { declared: &EPOCHS, named: &named, ..PLAIN });
 
     for length in 0..bytes.len() {
         let error = FrameView::parse(&bytes[..length]).unwrap_err();
 
-        let expected = if length < 2 {
-            FrameError::NotAFrame
-        } else {
-            FrameError::Truncated
-        };
+        let expected = if length < 2 { FrameError::NotAFrame } else { FrameError::Truncated };
         assert_eq!(error, expected, "{length} bytes");
     }
 }
@@ -166,14 +99,7 @@ fn a_lengthened_frame_is_refused() {
 
 #[test]
 fn what_other_programs_store_is_no_frame() {
-    for bytes in [
-        &b""[..],
-        b"42",
-        b"{\"a\":1}",
-        b"Lorem ipsum",
-        b"\x80\x04\x95",
-        b"\xAC\xED\x00\x05",
-    ] {
+    for bytes in [&b""[..], b"42", b"{\"a\":1}", b"Lorem ipsum", b"\x80\x04\x95", b"\xAC\xED\x00\x05"] {
         assert_eq!(FrameView::parse(bytes).unwrap_err(), FrameError::NotAFrame);
     }
 }
@@ -190,10 +116,7 @@ fn a_frame_of_another_format_is_refused_by_its_version() {
 #[test]
 fn lengths_that_lie_are_refused_at_once() {
     // given: where the number of tags stands, all bits of a length
-    let head = encoded(&Frame {
-        payload: b"",
-        ..PLAIN
-    });
+    let head = encoded(&Frame { payload: b"", ..PLAIN });
     let tags_at = head.len() - 2;
     let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
 
@@ -203,20 +126,13 @@ fn lengths_that_lie_are_refused_at_once() {
         bytes.extend(huge);
         bytes.extend([0; 64]);
 
-        assert_eq!(
-            FrameView::parse(&bytes).unwrap_err(),
-            FrameError::Truncated,
-            "{behind:?}"
-        );
+        assert_eq!(FrameView::parse(&bytes).unwrap_err(), FrameError::Truncated, "{behind:?}");
     }
 }
 
 #[test]
 fn numbers_in_a_longer_form_than_needed_are_refused() {
-    let bytes = encoded(&Frame {
-        payload: b"",
-        ..PLAIN
-    });
+    let bytes = encoded(&Frame { payload: b"", ..PLAIN });
     let mut longer = bytes[..bytes.len() - 1].to_vec();
 
     longer.extend([0x80, 0x00]);
@@ -225,12 +141,30 @@ fn numbers_in_a_longer_form_than_needed_are_refused() {
 }
 
 #[test]
+fn spans_longer_than_the_longest_are_refused() {
+    // given: where the ttl stands, one second more than fits, and one millisecond more
+    let bytes = encoded(&PLAIN);
+    let (before, after) = (&bytes[..17], &bytes[19..]);
+    let longest = u64::MAX >> 2;
+
+    for number in [(longest / 1000 + 1) << 1, (longest + 1) << 1 | 1] {
+        let mut changed = before.to_vec();
+        let mut rest = number;
+        while rest >= 0x80 {
+            changed.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        changed.push(rest as u8);
+        changed.extend(after);
+
+        assert_eq!(FrameView::parse(&changed).unwrap_err(), FrameError::BadNumber, "{number}");
+    }
+}
+
+#[test]
 fn a_tag_that_is_not_text_is_refused() {
     let named = [(Tag::from("thai"), EPOCHS[0])];
-    let mut bytes = encoded(&Frame {
-        named: &named,
-        ..PLAIN
-    });
+    let mut bytes = encoded(&Frame { named: &named, ..PLAIN });
     let at = bytes.windows(4).position(|window| window == b"thai").unwrap();
 
     bytes[at] = 0xFF;
@@ -243,7 +177,7 @@ prop_compose! {
         codec: u8,
         fingerprint: u64,
         created in 0..1_u64 << 48,
-        spans in (any::<u32>(), any::<u32>(), 0..1_u64 << 42),
+        spans in (0..1_u64 << 52, 0..1_u64 << 52, 0..1_u64 << 42),
         seconds: bool,
         declared in proptest::collection::vec(any::<(u64, u64)>(), 0..5),
         named in proptest::collection::vec((any::<String>(), any::<(u64, u64)>()), 0..4),
@@ -254,8 +188,8 @@ prop_compose! {
             codec: CodecId(codec),
             fingerprint,
             created,
-            fresh_for: Duration::from_millis(u64::from(spans.0) * unit),
-            grace: Duration::from_millis(u64::from(spans.1) * unit),
+            fresh_for: Duration::from_millis(spans.0 * unit),
+            grace: Duration::from_millis(spans.1 * unit),
             cost: Duration::from_micros(spans.2),
             declared: declared.into_iter().map(|(micros, random)| Epoch::new(micros, random)).collect(),
             named: named

@@ -1,5 +1,7 @@
 //! Keys, as those who call cached functions see them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
@@ -22,10 +24,7 @@ fn secret<T: Serialize + ?Sized>(secret: [u8; 32], value: &T) -> Key {
 
 #[test]
 fn texts_divided_elsewhere_are_other_keys() {
-    assert_ne!(
-        Key::of("f", ("a", "bc")).unwrap(),
-        Key::of("f", ("ab", "c")).unwrap()
-    );
+    assert_ne!(Key::of("f", ("a", "bc")).unwrap(), Key::of("f", ("ab", "c")).unwrap());
     assert_ne!(Key::of("f", ("a", "")).unwrap(), Key::of("f", ("", "a")).unwrap());
     assert_ne!(key("a\",\"b"), Key::of("f", ("a", "b")).unwrap());
 }
@@ -69,9 +68,7 @@ fn minus_zero_is_zero_and_every_nan_is_one() {
 
 #[test]
 fn a_map_is_one_key_in_whatever_order_it_is_written() {
-    let pairs: Vec<(u32, String)> = (0..100)
-        .map(|number| (number * 7919, format!("{number}")))
-        .collect();
+    let pairs: Vec<(u32, String)> = (0..100).map(|number| (number * 7919, format!("{number}"))).collect();
     let sorted: BTreeMap<_, _> = pairs.iter().cloned().collect();
     let expected = key(&sorted);
 
@@ -104,16 +101,7 @@ fn fields_that_skip_in_turn_are_other_keys() {
         to: Option<u8>,
     }
 
-    assert_ne!(
-        key(&Range {
-            from: Some(1),
-            to: None
-        }),
-        key(&Range {
-            from: None,
-            to: Some(1)
-        })
-    );
+    assert_ne!(key(&Range { from: Some(1), to: None }), key(&Range { from: None, to: Some(1) }));
 }
 
 #[test]
@@ -168,10 +156,7 @@ fn equal_keys_have_equal_hashes_at_every_length() {
 
         assert_eq!(one, other);
         assert_eq!(hasher.hash_one(&one), hasher.hash_one(&other));
-        assert_ne!(
-            hasher.hash_one(&one),
-            hasher.hash_one(key(&"x".repeat(length + 1)))
-        );
+        assert_ne!(hasher.hash_one(&one), hasher.hash_one(key(&"x".repeat(length + 1))));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Pins the bytes and the text of keys.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 #[path = "golden/check.rs"]
 mod golden;
 
@@ -42,11 +44,7 @@ struct Lines(String);
 
 impl Lines {
     fn key(&mut self, what: &str, key: Key) {
-        let hex = if key.arguments().is_empty() {
-            "-".into()
-        } else {
-            golden::hex(key.arguments())
-        };
+        let hex = if key.arguments().is_empty() { "-".into() } else { golden::hex(&key.arguments()) };
         self.0 += &format!("{what}\n    {hex}\n    {key}\n");
     }
 
@@ -60,10 +58,7 @@ impl Lines {
         let identity = Identity::intern(name, types, version);
         let mut writer = KeyWriter::new(identity);
         writer.part(&1);
-        self.key(
-            &format!("{what}, id {:016x}", identity.id()),
-            writer.finish().unwrap(),
-        );
+        self.key(&format!("{what}, id {:016x}", identity.id()), writer.finish().unwrap());
     }
 }
 
@@ -130,33 +125,13 @@ fn keys_have_the_bytes_and_the_text_that_the_golden_file_pins() {
     lines.part("map", &BTreeMap::from([("b", 2), ("a", 1)]));
     lines.part("map of a hash", &HashMap::from([(300, "x"), (1, "y"), (2, "z")]));
     lines.part("map empty", &BTreeMap::<u8, u8>::new());
-    lines.part(
-        "struct",
-        &Filter {
-            place: "Paris",
-            decade: Some(1900),
-            language: Some("fr"),
-        },
-    );
-    lines.part(
-        "struct with a field skipped",
-        &Filter {
-            place: "Paris",
-            decade: None,
-            language: None,
-        },
-    );
+    lines.part("struct", &Filter { place: "Paris", decade: Some(1900), language: Some("fr") });
+    lines.part("struct with a field skipped", &Filter { place: "Paris", decade: None, language: None });
     lines.part("struct without fields", &Empty {});
     lines.part("unit variant", &Order::Newest);
     lines.part("newtype variant", &Order::By("name"));
     lines.part("tuple variant", &Order::Between(1, 2));
-    lines.part(
-        "struct variant",
-        &Order::Near {
-            latitude: 0.5,
-            longitude: -1.0,
-        },
-    );
+    lines.part("struct variant", &Order::Near { latitude: 0.5, longitude: -1.0 });
     lines.part("variant with an odd name", &Order::Odd);
     lines.part("duration", &Duration::from_millis(1500));
     lines.part("address", &IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -164,18 +139,10 @@ fn keys_have_the_bytes_and_the_text_that_the_golden_file_pins() {
     lines.key("no parts", Key::of("menu", ()).unwrap());
     lines.key("one part", Key::of("menu", 42).unwrap());
     lines.key("two parts", Key::of("menu", (42, "en")).unwrap());
-    lines.key(
-        "two parts, one a tuple",
-        Key::of("menu", (42, ("en", 1))).unwrap(),
-    );
+    lines.key("two parts, one a tuple", Key::of("menu", (42, ("en", 1))).unwrap());
     lines.key("secret", secret("correct horse"));
     lines.function("a path", "menu::Repo::find", &[], 0);
-    lines.function(
-        "a generic function",
-        "menu::find",
-        &["u64", "alloc::string::String"],
-        3,
-    );
+    lines.function("a generic function", "menu::find", &["u64", "alloc::string::String"], 3);
     lines.function("a generic type", "menu::Repo<alloc::vec::Vec<u8>>::find", &[], 0);
     lines.function("an odd name", "a b:c::d{e}%f(g)", &["(u8, [&str; 2])"], 0);
 

@@ -42,26 +42,11 @@ const NOT_YET: [(&str, &str); 7] = [
         "refresh",
         "remove it; the first call after the ttl computes anew, and `f_refresh(..)` does so when you say",
     ),
-    (
-        "grace",
-        "remove it; a value is served until its ttl ends: write a longer `ttl`",
-    ),
-    (
-        "timeout",
-        "remove it, and put the time limit into the function's body",
-    ),
-    (
-        "tags_from",
-        "remove it; write tags over the arguments: `tags = [\"menu:{id}\"]`",
-    ),
-    (
-        "lease",
-        "remove it; the computation of another process is not waited for",
-    ),
-    (
-        "policy",
-        "remove it, and write its options one by one: `ttl = 3600, stagger`",
-    ),
+    ("grace", "remove it; a value is served until its ttl ends: write a longer `ttl`"),
+    ("timeout", "remove it, and put the time limit into the function's body"),
+    ("tags_from", "remove it; write tags over the arguments: `tags = [\"menu:{id}\"]`"),
+    ("lease", "remove it; the computation of another process is not waited for"),
+    ("policy", "remove it, and write its options one by one: `ttl = 3600, stagger`"),
     ("each", "remove it; the answer is cached as one value"),
 ];
 
@@ -147,41 +132,36 @@ impl Options {
             return skip_value(input);
         }
         match word.as_str() {
-            "ttl" => self.ttl = keep(option, value::time(&word, input)?),
-            "local_ttl" => self.local_ttl = keep(option, value::constant_time(&word, input)?),
-            "none_ttl" => self.none_ttl = keep(option, value::constant_time(&word, input)?),
-            "err_ttl" => self.err_ttl = keep(option, value::constant_time(&word, input)?),
-            "tags" => self.tags = keep(option, value::tags(input, diagnostics)?),
-            "stagger" => self.stagger = keep(option, value::share(input)?),
+            "ttl" => self.ttl = keep(option.clone(), value::time(&option, input)?),
+            "local_ttl" => self.local_ttl = keep(option.clone(), value::time(&option, input)?),
+            "none_ttl" => self.none_ttl = keep(option.clone(), value::time(&option, input)?),
+            "err_ttl" => self.err_ttl = keep(option.clone(), value::time(&option, input)?),
+            "tags" => self.tags = keep(option.clone(), value::tags(&option, input, diagnostics)?),
+            "stagger" => self.stagger = keep(option.clone(), value::share(&option, input)?),
             "skip" => self.skip = keep(option.clone(), value::names(&option, input, "db")?),
             "secret" => self.secret = keep(option.clone(), value::names(&option, input, "token")?),
-            "key" => self.key = keep(option, value::key(input)?),
-            "name" => self.name = keep(option, value::name(input)?),
-            "version" => self.version = keep(option, value::version(input)?),
-            "when" => self.when = keep(option, value::expr(input, "when = id != 0")?),
+            "key" => self.key = keep(option.clone(), value::key(&option, input)?),
+            "name" => self.name = keep(option.clone(), value::name(&option, input)?),
+            "version" => self.version = keep(option.clone(), value::version(&option, input)?),
+            "when" => self.when = keep(option.clone(), value::expr(&option, input, "when = id != 0")?),
             "store_if" => {
-                self.store_if = keep(
-                    option,
-                    value::expr(input, "store_if = |value| !value.is_empty()")?,
-                )
+                self.store_if =
+                    keep(option.clone(), value::expr(&option, input, "store_if = |value| !value.is_empty()")?)
             }
-            "cache" => self.cache = keep(option, value::expr(input, "cache = self.cache")?),
+            "cache" => self.cache = keep(option.clone(), value::expr(&option, input, "cache = self.cache")?),
             "tier" => {
-                value::tier(input)?;
+                value::tier(&option, input)?;
                 self.tier_local = keep(option, ());
             }
             "in_trait" => self.in_trait = keep(option, ()),
-            "crate" => self.krate = keep(option, value::path(input)?),
+            "crate" => self.krate = keep(option.clone(), value::path(&option, input)?),
             _ => {
                 let known = OPTIONS.into_iter().chain(NOT_YET.map(|(name, _)| name));
                 let fix = match nearest(&word, known) {
                     Some(near) => format!("write `{near}`"),
                     None => format!("write one of {}", listed(OPTIONS)),
                 };
-                diagnostics.report(
-                    &option,
-                    format!("`{word}` is not an option of `#[cached]`: {fix}"),
-                );
+                diagnostics.report(&option, format!("`{word}` is not an option of `#[cached]`: {fix}"));
                 return skip_value(input);
             }
         }
@@ -228,13 +208,9 @@ fn at_next_option(input: ParseStream<'_>) -> bool {
         return false;
     }
     let ahead = input.fork();
-    let behind = ahead.parse::<Token![,]>().and_then(|_| {
-        if ahead.is_empty() {
-            Ok(None)
-        } else {
-            ahead.call(Ident::parse_any).map(Some)
-        }
-    });
+    let behind = ahead
+        .parse::<Token![,]>()
+        .and_then(|_| if ahead.is_empty() { Ok(None) } else { ahead.call(Ident::parse_any).map(Some) });
     match behind {
         Ok(None) => true,
         Ok(Some(_)) => {
@@ -283,13 +259,7 @@ mod tests {
 
         assert_eq!(mistakes, [""; 0]);
         assert!(OPTIONS.iter().all(|option| options.mentions(option)));
-        assert_eq!(
-            options
-                .ttl
-                .and_then(|ttl| ttl.value.constant())
-                .map(|ttl| ttl.as_secs()),
-            Some(5_400)
-        );
+        assert_eq!(options.ttl.and_then(|ttl| ttl.value.constant()).map(|ttl| ttl.as_secs()), Some(5_400));
         assert_eq!(options.tags.map(|tags| tags.value.len()), Some(3));
         assert_eq!(options.key.map(|key| key.value.len()), Some(2));
         assert_eq!(options.stagger.map(|stagger| stagger.value), Some(0.1));
@@ -311,10 +281,7 @@ mod tests {
         ));
 
         assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
-        assert!(
-            options.key.is_some(),
-            "the last option is read in spite of all before it"
-        );
+        assert!(options.key.is_some(), "the last option is read in spite of all before it");
     }
 
     #[test]

@@ -57,11 +57,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// Names in a sentence: `` `a`, `b` ``.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names
-        .into_iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Levenshtein's distance.
@@ -88,11 +84,7 @@ mod tests {
     fn a_slip_of_the_pen_finds_its_option_and_nonsense_finds_none() {
         let options = ["ttl", "tags", "stagger"];
 
-        let found = [
-            nearest("tll", options),
-            nearest("tag", options),
-            nearest("frobnicate", options),
-        ];
+        let found = [nearest("tll", options), nearest("tag", options), nearest("frobnicate", options)];
 
         assert_eq!(found, [Some("ttl"), Some("tags"), None]);
     }

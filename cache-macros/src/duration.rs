@@ -33,9 +33,7 @@ impl Time {
                     parse(&text.value()).map_err(|message| syn::Error::new(text.span(), message))?
                 }
                 Lit::Float(_) => {
-                    return fail(format!(
-                        "a bare number is whole seconds: write `{option} = \"1500ms\"`"
-                    ));
+                    return fail(format!("a bare number is whole seconds: write `{option} = \"1500ms\"`"));
                 }
                 _ => {
                     return fail(format!(
@@ -102,9 +100,7 @@ fn parse(text: &str) -> Result<Duration, String> {
         let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         let (number, unit) = part.split_at(digits);
         if number.is_empty() {
-            return Err(format!(
-                "`{part}` does not begin with a whole number: write \"1h 30m\""
-            ));
+            return Err(format!("`{part}` does not begin with a whole number: write \"1h 30m\""));
         }
         let number: u64 = number.parse().map_err(|_| too_long())?;
         let seconds = match unit {

@@ -55,14 +55,18 @@ fn cached(model: &Model) -> TokenStream {
         }
         None => quote_spanned!(output=> call.run(storage, sharing, #body)),
     };
+    // In a block that ends before the wait: what is alive across it makes the future of every call larger.
     let steps = quote_spanned! {output=>
-        #call
-        if let ::core::option::Option::Some(found) = call.find() {
-            return found;
-        }
-        #tags
-        let sharing = #sharing;
-        #run.await
+        let pending = {
+            #call
+            if let ::core::option::Option::Some(found) = call.find() {
+                return found;
+            }
+            #tags
+            let sharing = #sharing;
+            #run
+        };
+        pending.await
     };
     // `#[instrument]` looks for this very shape in what `#[async_trait]` made.
     let block = match function.place {

@@ -60,13 +60,7 @@ impl Function {
                 "`#[cached]` caches the result of an async function: write it on an `async fn`, on each function of an `impl`",
             ),
         })?;
-        let ItemFn {
-            mut attrs,
-            vis,
-            sig,
-            block,
-            ..
-        } = function;
+        let ItemFn { mut attrs, vis, sig, block, .. } = function;
         attrs.iter_mut().for_each(|attr| attr.style = AttrStyle::Outer);
         let future = match sig.asyncness {
             Some(_) => None,
@@ -81,10 +75,8 @@ impl Function {
             FnArg::Receiver(_) => None,
             FnArg::Typed(argument) => Some((&argument.pat, &argument.ty)),
         });
-        let arguments = arguments
-            .enumerate()
-            .map(|(index, (pattern, ty))| Argument::new(index, pattern, ty))
-            .collect();
+        let arguments =
+            arguments.enumerate().map(|(index, (pattern, ty))| Argument::new(index, pattern, ty)).collect();
         Ok(Self {
             attrs,
             vis,
@@ -110,22 +102,13 @@ impl Function {
 
     /// The identifier that `word` names in options: an argument, or a name bound by one.
     pub(crate) fn binding(&self, word: &str) -> Option<&Ident> {
-        self.arguments
-            .iter()
-            .flat_map(|argument| &argument.bound)
-            .find(|bound| plain(bound) == word)
+        self.arguments.iter().flat_map(|argument| &argument.bound).find(|bound| plain(bound) == word)
     }
 
     /// The names that options can refer to.
     pub(crate) fn words(&self) -> Vec<String> {
         let receiver = self.receiver.iter().map(|_| "self".to_owned());
-        receiver
-            .chain(
-                self.arguments
-                    .iter()
-                    .flat_map(|argument| argument.bound.iter().map(plain)),
-            )
-            .collect()
+        receiver.chain(self.arguments.iter().flat_map(|argument| argument.bound.iter().map(plain))).collect()
     }
 }
 
@@ -141,13 +124,7 @@ impl Argument {
                 (format_ident!("__argument{index}", span = span), true)
             }
         };
-        Self {
-            pattern: pattern.clone(),
-            ty: ty.clone(),
-            name,
-            is_pattern,
-            bound,
-        }
+        Self { pattern: pattern.clone(), ty: ty.clone(), name, is_pattern, bound }
     }
 
     /// Whether `word` names this argument or something in it; `_` names every argument that binds nothing.
@@ -166,10 +143,6 @@ fn starts_like_a_function(item: &TokenStream) -> bool {
         _ => None,
     };
     let mut words = item.clone().into_iter().filter_map(word);
-    words.find(|word| {
-        !matches!(
-            word.as_str(),
-            "pub" | "async" | "unsafe" | "const" | "extern" | "default"
-        )
-    }) == Some("fn".to_owned())
+    words.find(|word| !matches!(word.as_str(), "pub" | "async" | "unsafe" | "const" | "extern" | "default"))
+        == Some("fn".to_owned())
 }

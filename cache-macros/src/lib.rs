@@ -19,6 +19,278 @@ use crate::item::Function;
 use crate::model::Model;
 
 /// Caches what an async function returns.
+///
+/// The call site does not change, neither does the signature:
+///
+/// ```
+/// use larder::cached;
+///
+/// #[cached(ttl = 3600, tags = ["menu", "restaurant:{restaurant_id}"], stagger)]
+/// async fn menu_of(restaurant_id: u64) -> Result<Vec<String>, std::io::Error> {
+///     Ok(vec![format!("soup of {restaurant_id}")])
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), std::io::Error> {
+/// let menu = menu_of(42).await?;
+/// assert_eq!(menu, menu_of(42).await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Every argument, `self` included, is part of the key unless it is skipped or `key` is given. What cannot be
+/// a key part (a pool, a client) is an error at that argument that says `skip(..)`. Of a `Result` the `Ok`
+/// value is stored, of an `Option` the `Some`; aliases (`QueryResult<T>`) are seen through.
+///
+/// # What is emitted beside the function
+///
+/// For a function `f`, with its visibility, generics and conditions:
+///
+/// - `f_uncached(..)`, the body as written;
+/// - `f_refresh(..)`, which computes now and stores;
+/// - `f_entry(key arguments ..)`, a typed handle to one entry: `.invalidate()`, `.expire()`, `.peek()`,
+///   `.put(value)`, `.key()`. It takes the arguments that are part of the key, and those that the options
+///   `tags`, `ttl` and `cache` refer to, since a value that is put needs its tags and its ttl.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "1h", skip(db))]
+/// async fn user_name(db: &mut Vec<String>, id: usize) -> Option<String> {
+///     db.get(id).cloned()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let mut db = vec!["Ann".to_owned()];
+/// user_name(&mut db, 0).await;
+/// let _ = user_name_entry(0).invalidate().await;
+/// # }
+/// ```
+///
+/// # Options
+///
+/// Durations are seconds (`3600`), a text of numbers with the units `ms`, `s`, `m`, `h`, `d`, `w`
+/// (`"1h 30m"`), or an expression of type `Duration`.
+///
+/// ## `ttl = ..`
+///
+/// How long a value is fresh. Required. An expression is evaluated for each call and may use the arguments;
+/// zero bypasses the cache for that call.
+///
+/// ```
+/// # use larder::cached;
+/// use std::time::Duration;
+///
+/// #[cached(ttl = if draft { Duration::from_secs(1) } else { Duration::from_secs(600) })]
+/// async fn page(id: u64, draft: bool) -> String {
+///     format!("{id} {draft}")
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = 0)] // caches nothing
+/// async fn page(id: u64) -> u64 { id }
+/// ```
+///
+/// ## `tags = [..]`
+///
+/// Labels to invalidate many entries by. Placeholders name arguments and fields, with the format
+/// specifications of `format!` (no width from an argument); other expressions convert into a `Tag`. Tags are made on a miss alone.
+///
+/// ```
+/// # use larder::cached;
+/// # struct User { id: u64, team: (u64, u64) }
+/// const USERS: &str = "users";
+///
+/// #[cached(ttl = 60, key = user.id, tags = [USERS, "user:{user.id}", "team:{user.team.0:>4}"])]
+/// async fn rights(user: &User) -> Vec<u64> {
+///     vec![user.id]
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = 60, tags = ["user:{nobody}"])] // no such argument
+/// async fn rights(user: u64) -> u64 { user }
+/// ```
+///
+/// ## `stagger`, `stagger = 0.2`
+///
+/// Shortens the ttl by a random share of up to a tenth (or as given, above 0 and up to 1) at each fill, so
+/// that entries that were filled together do not end together. Default: none.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "10m", stagger = 0.2)]
+/// async fn price(article: u64) -> u64 { article }
+/// ```
+///
+/// ## `skip(..)`
+///
+/// Arguments that are not part of the key. They need neither `Serialize` nor `Clone`, `Sync` or `'static`.
+/// `self` and names bound by patterns (which skip their whole argument) can be skipped; `skip(_)` skips
+/// the arguments that are bound to nothing.
+///
+/// ```
+/// # use larder::cached;
+/// struct Connection;
+/// struct Users;
+///
+/// impl Users {
+///     #[cached(ttl = 60, skip(self, connection))]
+///     async fn name(&self, connection: &mut Connection, id: u64) -> String {
+///         id.to_string()
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// # struct Connection;
+/// #[cached(ttl = 60)] // a connection cannot be a key part
+/// async fn name(connection: &mut Connection, id: u64) -> u64 { id }
+/// ```
+///
+/// ## `secret(..)`
+///
+/// Arguments that enter the key as a keyed digest only. A tag cannot use them. With `key = ..`, the parts
+/// that use such an argument are digested, and at least one must.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "5m", secret(token))]
+/// async fn session(token: &str) -> Option<u64> {
+///     token.parse().ok()
+/// }
+/// ```
+///
+/// ## `key = (EXPR, ..)`
+///
+/// The key parts, instead of the arguments. May use `self`. Excludes `skip`.
+///
+/// ```
+/// # use larder::cached;
+/// struct Shop { tenant: u64 }
+///
+/// impl Shop {
+///     #[cached(ttl = 60, key = (self.tenant, name.to_lowercase()))]
+///     async fn find(&self, name: &str) -> Vec<String> {
+///         vec![name.to_owned()]
+///     }
+/// }
+/// ```
+///
+/// ## `name = ".."`, `version = 2`
+///
+/// Who the function is in the key. Default: its module path and name; version 0. A new version reads what an
+/// older one stored as a miss.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = 60, name = "menus", version = 2)]
+/// async fn menus(id: u64) -> u64 { id }
+/// ```
+///
+/// ## `when = EXPR`, `store_if = |value| EXPR`
+///
+/// `when` is evaluated for each call; `false` bypasses the cache. `store_if` sees the computed value (what is
+/// inside of `Ok`); `false` returns it without storing. It may use arguments that are `Copy`.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = 60, when = page < 10, store_if = |found| !found.is_empty())]
+/// async fn search(text: &str, page: u32) -> Vec<String> {
+///     vec![format!("{text} {page}")]
+/// }
+/// ```
+///
+/// ## `none_ttl = ..`, `err_ttl = ..`
+///
+/// Remember `None` or `Err` for that time; without them neither is stored. Constants: they cannot use
+/// the arguments. With `err_ttl` the error must be storable too.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = 3600, none_ttl = "30s", err_ttl = "5s")]
+/// async fn find(id: u64) -> Result<Option<u64>, String> { Ok(Some(id)) }
+/// ```
+///
+/// ## `tier = local`, `local_ttl = ..`
+///
+/// `tier = local` keeps the value in this process only: it need not be `Serialize`. `local_ttl` is a shorter
+/// life in the local tier than in the shared one, a constant.
+///
+/// ```
+/// # use larder::cached;
+/// # use std::sync::Arc;
+/// struct Template;
+///
+/// #[cached(ttl = "1h", tier = local)]
+/// async fn template(name: &str) -> Arc<Template> { Arc::new(Template) }
+/// ```
+///
+/// ## `cache = EXPR`
+///
+/// The cache to use, a `Cache` or what dereferences to one. Default: the cache of the scope, the
+/// installed one, or a local tier of 64 MiB.
+///
+/// ```
+/// # use larder::{Cache, cached};
+/// struct App { cache: Cache }
+///
+/// impl App {
+///     #[cached(ttl = 60, cache = self.cache, skip(self))]
+///     async fn count(&self, id: u64) -> u64 { id }
+/// }
+/// ```
+///
+/// ## `in_trait`
+///
+/// For an `async fn` in a trait's `impl`, where no function can be added: the siblings are left out. The
+/// macro sees one function and cannot know; without the option the compiler says "method `f_uncached` is
+/// not a member of trait" (E0407). Functions under `#[async_trait]`, and others that return a boxed future,
+/// are recognized and have no siblings either.
+///
+/// ```
+/// # use larder::cached;
+/// trait Menus {
+///     async fn menu(&self, id: u64) -> u64;
+/// }
+///
+/// struct Db;
+///
+/// impl Menus for Db {
+///     #[cached(ttl = 60, skip(self), in_trait)]
+///     async fn menu(&self, id: u64) -> u64 { id }
+/// }
+/// ```
+///
+/// ## `crate = path`
+///
+/// Where the facade lives, when it has another name. Default: `::larder`.
+///
+/// ```
+/// mod vendored {
+///     pub use larder;
+/// }
+///
+/// #[larder::cached(ttl = 60, crate = crate::vendored::larder)]
+/// async fn menu(id: u64) -> u64 { id }
+/// # fn main() {}
+/// ```
+///
+/// # Fine print
+///
+/// - Expressions in options are evaluated before the function and must not move an argument; names bound by a
+///   pattern are references there. `.await`, `?` and `return` are refused.
+/// - A type parameter of the function is part of the key, unless it occurs in the type of a skipped argument
+///   and in no other: an executor `E: Executor` that is skipped does not divide the cache.
+/// - A function that neither takes `self` nor says `Self` may stand anywhere, so no path to `f_uncached` is right
+///   in every case. Its body is repeated in `f`, `f_uncached` and `f_refresh`: a `static` in it exists three
+///   times, and so does a cached function in it. Put it beside the function instead.
+/// - Other attributes (`#[instrument]`) stay on `f` alone; `#[cfg]` and lint levels go to all that is emitted.
+/// - Under `#[async_trait]`, names bound by a pattern are not visible to options.
 #[proc_macro_attribute]
 pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expanded(options.into(), item.into()).into()

@@ -52,30 +52,18 @@ impl Model {
         let types = types(&function, &options, &counted);
         let parts = parts(&function, &options, &counted);
         let entry = EntryShape::of(&function, &options, &counted);
-        Self {
-            function,
-            options,
-            parts,
-            types,
-            entry,
-        }
+        Self { function, options, parts, types, entry }
     }
 }
 
 impl Options {
     /// Whether an option names this argument, or `self`.
     fn skips(&self, is_named: impl Fn(&str) -> bool) -> bool {
-        self.skip
-            .iter()
-            .flat_map(|skip| &skip.value)
-            .any(|name| is_named(&name.word))
+        self.skip.iter().flat_map(|skip| &skip.value).any(|name| is_named(&name.word))
     }
 
     fn is_secret(&self, is_named: impl Fn(&str) -> bool) -> bool {
-        self.secret
-            .iter()
-            .flat_map(|secret| &secret.value)
-            .any(|name| is_named(&name.word))
+        self.secret.iter().flat_map(|secret| &secret.value).any(|name| is_named(&name.word))
     }
 
     /// The names that the key parts of `key = ..` use.
@@ -95,10 +83,9 @@ impl Options {
         }
         for tag in self.tags.iter().flat_map(|tags| &tags.value) {
             match tag {
-                TagOption::Template(template) => template
-                    .places
-                    .iter()
-                    .for_each(|place| names.add_word(&place.name)),
+                TagOption::Template(template) => {
+                    template.places.iter().for_each(|place| names.add_word(&place.name))
+                }
                 TagOption::Expr(expr) => names.add(expr),
             }
         }
@@ -128,16 +115,9 @@ impl Function {
 }
 
 fn parts(function: &Function, options: &Options, counted: &Names) -> Vec<Part> {
-    let constants = function
-        .sig
-        .generics
-        .const_params()
-        .filter(|param| counted.has(&plain(&param.ident)));
+    let constants = function.sig.generics.const_params().filter(|param| counted.has(&plain(&param.ident)));
     let mut parts: Vec<Part> = constants
-        .map(|param| Part {
-            source: PartSource::Const(param.ident.clone()),
-            is_secret: false,
-        })
+        .map(|param| Part { source: PartSource::Const(param.ident.clone()), is_secret: false })
         .collect();
     if let Some(key) = &options.key {
         parts.extend(key.value.iter().map(|expr| {
@@ -150,44 +130,25 @@ fn parts(function: &Function, options: &Options, counted: &Names) -> Vec<Part> {
         return parts;
     }
     if function.has_key_receiver(options) {
-        parts.push(Part {
-            source: PartSource::Receiver,
-            is_secret: options.is_secret(|word| word == "self"),
-        });
+        parts
+            .push(Part { source: PartSource::Receiver, is_secret: options.is_secret(|word| word == "self") });
     }
-    let arguments = function
-        .arguments
-        .iter()
-        .zip(function.key_arguments(options))
-        .enumerate();
-    parts.extend(
-        arguments
-            .filter(|(_, (_, counts))| *counts)
-            .map(|(index, (argument, _))| Part {
-                source: PartSource::Argument(index),
-                is_secret: options.is_secret(|word| argument.is_named(word)),
-            }),
-    );
+    let arguments = function.arguments.iter().zip(function.key_arguments(options)).enumerate();
+    parts.extend(arguments.filter(|(_, (_, counts))| *counts).map(|(index, (argument, _))| Part {
+        source: PartSource::Argument(index),
+        is_secret: options.is_secret(|word| argument.is_named(word)),
+    }));
     parts
 }
 
 fn types(function: &Function, options: &Options, counted: &Names) -> Vec<CountedType> {
-    let parameters = function
-        .sig
-        .generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(param) if counted.has(&plain(&param.ident)) => {
-                Some(CountedType::Parameter(param.ident.clone()))
-            }
-            _ => None,
-        });
-    let opaque = function
-        .arguments
-        .iter()
-        .zip(function.key_arguments(options))
-        .enumerate();
+    let parameters = function.sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) if counted.has(&plain(&param.ident)) => {
+            Some(CountedType::Parameter(param.ident.clone()))
+        }
+        _ => None,
+    });
+    let opaque = function.arguments.iter().zip(function.key_arguments(options)).enumerate();
     let opaque = opaque
         .filter(|(_, (argument, counts))| *counts && is_opaque(&argument.ty))
         .map(|(index, _)| CountedType::Opaque(index));

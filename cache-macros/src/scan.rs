@@ -82,11 +82,8 @@ impl Names {
             return;
         }
         for after in literal.split('{').skip(1) {
-            let word: String = after
-                .trim_start()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
+            let word: String =
+                after.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if !word.is_empty() {
                 self.words.insert(word);
             }
@@ -119,35 +116,21 @@ mod tests {
     fn fields_methods_and_path_ends_are_not_names() {
         let names = Names::of(quote!(user.id.len() + Self::limit + a::b(&x[..end]) as T));
 
-        assert!(
-            ["user", "Self", "a", "x", "end", "T"]
-                .iter()
-                .all(|name| names.has(name)),
-            "{names:?}"
-        );
-        assert!(
-            !["id", "len", "limit", "b"].iter().any(|name| names.has(name)),
-            "{names:?}"
-        );
+        assert!(["user", "Self", "a", "x", "end", "T"].iter().all(|name| names.has(name)), "{names:?}");
+        assert!(!["id", "len", "limit", "b"].iter().any(|name| names.has(name)), "{names:?}");
     }
 
     #[test]
     fn names_hide_in_macros_format_strings_and_raw_identifiers() {
         let names = Names::of(quote!(format!("{user_id}-{}", r#type) + stringify!(inner)));
 
-        assert!(
-            ["user_id", "type", "inner"].iter().all(|name| names.has(name)),
-            "{names:?}"
-        );
+        assert!(["user_id", "type", "inner"].iter().all(|name| names.has(name)), "{names:?}");
     }
 
     #[test]
     fn a_lifetime_is_not_a_word() {
         let names = Names::of(quote!(&'a Foo<'b, T>));
 
-        assert!(
-            names.has_lifetime("a") && names.has_lifetime("b") && !names.has("a"),
-            "{names:?}"
-        );
+        assert!(names.has_lifetime("a") && names.has_lifetime("b") && !names.has("a"), "{names:?}");
     }
 }

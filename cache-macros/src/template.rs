@@ -27,12 +27,8 @@ impl Template {
     /// Takes a literal apart, or says everything that is wrong with it.
     pub(crate) fn parse(literal: &LitStr) -> Result<Self, Vec<String>> {
         let text = literal.value();
-        let mut reader = Reader {
-            rest: &text,
-            format: String::new(),
-            places: Vec::new(),
-            mistakes: Vec::new(),
-        };
+        let mut reader =
+            Reader { rest: &text, format: String::new(), places: Vec::new(), mistakes: Vec::new() };
         while reader.step() {}
         if !reader.mistakes.is_empty() {
             return Err(reader.mistakes);
@@ -41,11 +37,7 @@ impl Template {
             true => reader.format.replace("{{", "{").replace("}}", "}"),
             false => reader.format,
         };
-        Ok(Self {
-            span: literal.span(),
-            format,
-            places: reader.places,
-        })
+        Ok(Self { span: literal.span(), format, places: reader.places })
     }
 }
 
@@ -74,14 +66,12 @@ impl Reader<'_> {
         }
         let inner = &from_brace[1..];
         if from_brace.starts_with('}') {
-            self.mistakes
-                .push("a `}` without its `{`: write `}}` for the character".to_owned());
+            self.mistakes.push("a `}` without its `{`: write `}}` for the character".to_owned());
             self.rest = inner;
             return true;
         }
         let Some(end) = inner.find('}') else {
-            self.mistakes
-                .push("a `{` without its `}`: write `{{` for the character".to_owned());
+            self.mistakes.push("a `{` without its `}`: write `{{` for the character".to_owned());
             return false;
         };
         self.place(&inner[..end]);
@@ -95,10 +85,7 @@ impl Reader<'_> {
             Some((path, spec)) => (path, Some(spec)),
             None => (inner, None),
         };
-        let mut steps = path
-            .trim()
-            .split('.')
-            .map(|step| step.trim().trim_start_matches("r#").to_owned());
+        let mut steps = path.trim().split('.').map(|step| step.trim().trim_start_matches("r#").to_owned());
         let name = steps.next().unwrap_or_default();
         let fields: Vec<String> = steps.collect();
         if !is_identifier(&name) {
@@ -107,10 +94,7 @@ impl Reader<'_> {
             ));
             return;
         }
-        if let Some(field) = fields
-            .iter()
-            .find(|field| !is_identifier(field) && !is_index(field))
-        {
+        if let Some(field) = fields.iter().find(|field| !is_identifier(field) && !is_index(field)) {
             self.mistakes.push(format!(
                 "`{field}` in `{{{inner}}}` is not a field: write `{{name.field}}`, or put the expression beside the text: \
                  `tags = [format!(..)]`"
@@ -154,10 +138,7 @@ mod tests {
     }
 
     fn place(name: &str, fields: &[&str]) -> Place {
-        Place {
-            name: name.to_owned(),
-            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
-        }
+        Place { name: name.to_owned(), fields: fields.iter().map(|field| (*field).to_owned()).collect() }
     }
 
     #[test]
@@ -176,11 +157,7 @@ mod tests {
         assert_eq!(read.format, "{}:{:>3}:{:?}{{x}}");
         assert_eq!(
             read.places,
-            [
-                place("id", &[]),
-                place("user", &["address", "0"]),
-                place("self", &["name"])
-            ]
+            [place("id", &[]), place("user", &["address", "0"]), place("self", &["name"])]
         );
     }
 
@@ -196,10 +173,7 @@ mod tests {
         let mistakes = template("{} {0} {a.b()} {x:>w$} }").expect_err("five mistakes");
 
         assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
-        assert!(
-            mistakes.iter().all(|mistake| mistake.contains("write")),
-            "{mistakes:#?}"
-        );
+        assert!(mistakes.iter().all(|mistake| mistake.contains("write")), "{mistakes:#?}");
         assert_eq!(template("open {a").expect_err("an open brace").len(), 1);
     }
 }

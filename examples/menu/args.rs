@@ -82,9 +82,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Wish, Arg
         };
         let mut value = |example: &str| {
             inline.clone().or_else(|| words.next()).ok_or_else(|| {
-                ArgsError(format!(
-                    "option `{name}` lacks its value; write `{name} {example}`"
-                ))
+                ArgsError(format!("option `{name}` lacks its value; write `{name} {example}`"))
             })
         };
         match name {
@@ -118,15 +116,12 @@ fn within<T>(
 where
     T: FromStr + PartialOrd + fmt::Display,
 {
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            let (from, to) = (range.start(), range.end());
-            ArgsError(format!(
-                "option `{name}` takes a number from {from} to {to}, not `{text}`; write `{name} {example}`"
-            ))
-        })
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (from, to) = (range.start(), range.end());
+        ArgsError(format!(
+            "option `{name}` takes a number from {from} to {to}, not `{text}`; write `{name} {example}`"
+        ))
+    })
 }
 
 #[cfg(test)]

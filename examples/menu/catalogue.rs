@@ -66,13 +66,7 @@ impl Catalogue {
                 let decade = menu.date.map_or(ANY_DECADE, |date| date.decade());
                 searches.insert((place, decade));
                 let home = AtomicUsize::new(restaurants.number(&menu.restaurant));
-                Card {
-                    id: menu.id,
-                    place,
-                    decade,
-                    home,
-                    lock: Mutex::new(()),
-                }
+                Card { id: menu.id, place, decade, home, lock: Mutex::new(()) }
             })
             .collect();
         Self {
@@ -100,11 +94,7 @@ impl Catalogue {
             locks.push(self.restaurants[restaurant].lock.lock().await);
         }
         locks.push(self.places[card.place].lock.lock().await);
-        Claim {
-            card,
-            home,
-            _locks: locks,
-        }
+        Claim { card, home, _locks: locks }
     }
 }
 
@@ -122,10 +112,7 @@ impl Index {
         }
         let number = self.names.len();
         self.numbers.insert(text.to_owned(), number);
-        self.names.push(Name {
-            text: text.to_owned(),
-            lock: Mutex::new(()),
-        });
+        self.names.push(Name { text: text.to_owned(), lock: Mutex::new(()) });
         number
     }
 }

@@ -79,9 +79,7 @@ impl Zipf {
         let total = self.sums.last().copied().unwrap_or(0.0);
         let point = chance.share() * total;
         // Rounding may bring the point up to the total itself.
-        self.sums
-            .partition_point(|&sum| sum <= point)
-            .min(self.sums.len() - 1)
+        self.sums.partition_point(|&sum| sum <= point).min(self.sums.len() - 1)
     }
 }
 
@@ -97,11 +95,7 @@ mod tests {
 
         assert_eq!(
             numbers,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
         );
     }
 
@@ -125,10 +119,7 @@ mod tests {
         for (rank, &count) in (1..).zip(&counts) {
             let expected = f64::from(samples) / f64::from(rank) / total;
             // Five standard deviations of a count.
-            assert!(
-                (f64::from(count) - expected).abs() < 5.0 * expected.sqrt(),
-                "rank {rank}: {count}"
-            );
+            assert!((f64::from(count) - expected).abs() < 5.0 * expected.sqrt(), "rank {rank}: {count}");
         }
     }
 

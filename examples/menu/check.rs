@@ -89,46 +89,51 @@ impl Findings {
         self.dated += 1;
         self.outdated += u64::from(revision < acknowledged);
     }
-
-    fn compare<T: PartialEq>(&mut self, cached: &T, direct: &T) {
-        self.compared += 1;
-        self.different += u64::from(cached != direct);
-    }
 }
 
-/// What a write touched; the caller holds the claim on it.
-#[derive(Debug)]
+/// What a write touched, by index in the catalogue; the caller holds the claim on it.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Touched {
     pub(crate) menu: usize,
-    /// Its restaurant, and the one it left.
-    pub(crate) restaurants: Vec<usize>,
+    pub(crate) restaurant: usize,
+    /// Where a menu that moved is now.
+    pub(crate) target: Option<usize>,
 }
 
-/// Compares the cached functions with the database.
+/// Compares the cached functions with the database, all at once: the claim is held meanwhile.
 pub(crate) async fn compare(
     db: &Database,
     catalogue: &Catalogue,
-    touched: &Touched,
+    touched: Touched,
 ) -> Result<Findings, DbError> {
-    let mut findings = Findings::default();
     let card = &catalogue.cards[touched.menu];
-    findings.compare(
-        &menus::menu(db, card.id).await?,
-        &menus::menu_uncached(db, card.id).await?,
-    );
-    for &restaurant in &touched.restaurants {
-        let name = &catalogue.restaurants[restaurant].text;
-        findings.compare(
-            &menus::menus_of(db, name).await?,
-            &menus::menus_of_uncached(db, name).await?,
-        );
-    }
     let place = &catalogue.places[card.place].text;
-    findings.compare(
-        &menus::search(db, place, card.decade).await?,
-        &menus::search_uncached(db, place, card.decade).await?,
-    );
+    let name = |restaurant: usize| catalogue.restaurants[restaurant].text.as_str();
+    let (menu, search, list, target) = tokio::try_join!(
+        differ(menus::menu(db, card.id), menus::menu_uncached(db, card.id)),
+        differ(menus::search(db, place, card.decade), menus::search_uncached(db, place, card.decade)),
+        list_differs(db, Some(name(touched.restaurant))),
+        list_differs(db, touched.target.map(name)),
+    )?;
+    let mut findings = Findings::default();
+    for is_different in [Some(menu), Some(search), list, target].into_iter().flatten() {
+        findings.compared += 1;
+        findings.different += u64::from(is_different);
+    }
     Ok(findings)
+}
+
+async fn list_differs(db: &Database, restaurant: Option<&str>) -> Result<Option<bool>, DbError> {
+    let Some(name) = restaurant else { return Ok(None) };
+    differ(menus::menus_of(db, name), menus::menus_of_uncached(db, name)).await.map(Some)
+}
+
+async fn differ<T: PartialEq>(
+    cached: impl Future<Output = Result<T, DbError>>,
+    direct: impl Future<Output = Result<T, DbError>>,
+) -> Result<bool, DbError> {
+    let (cached, direct) = tokio::try_join!(cached, direct)?;
+    Ok(cached != direct)
 }
 
 #[cfg(test)]

@@ -9,15 +9,7 @@ use csv::StringRecord;
 
 use crate::model::{Date, Menu};
 
-const COLUMNS: [&str; 7] = [
-    "id",
-    "name",
-    "place",
-    "date",
-    "location",
-    "page_count",
-    "dish_count",
-];
+const COLUMNS: [&str; 7] = ["id", "name", "place", "date", "location", "page_count", "dish_count"];
 
 /// How many rejected rows are shown; the rest are only counted.
 const SHOWN: usize = 3;
@@ -60,9 +52,7 @@ pub(crate) fn load(path: &Path) -> Result<Collection, DataError> {
 
 fn read(source: impl io::Read) -> Result<Collection, DataError> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
-    let header = reader
-        .byte_headers()
-        .map_err(|error| DataError(error.to_string()))?;
+    let header = reader.byte_headers().map_err(|error| DataError(error.to_string()))?;
     let layout = Layout::find(header.iter())?;
 
     let mut collection = Collection::default();
@@ -92,14 +82,8 @@ fn read(source: impl io::Read) -> Result<Collection, DataError> {
         }
     }
     if collection.menus.is_empty() {
-        let why = collection
-            .reasons
-            .first()
-            .map_or_else(String::new, |reason| format!(" ({reason})"));
-        return Err(DataError(format!(
-            "no row of it is a menu{why}; give at least one with {}",
-            columns()
-        )));
+        let why = collection.reasons.first().map_or_else(String::new, |reason| format!(" ({reason})"));
+        return Err(DataError(format!("no row of it is a menu{why}; give at least one with {}", columns())));
     }
     Ok(collection)
 }
@@ -157,10 +141,7 @@ impl Layout {
 
 /// Reads a number that the database can hold: its integers are signed.
 fn number<T: TryFrom<i64>>(record: &StringRecord, column: &str, text: &str) -> Result<T, String> {
-    let number = text
-        .parse::<i64>()
-        .ok()
-        .and_then(|number| T::try_from(number).ok());
+    let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| reject(record, format_args!("`{column}` is `{text}`, not a number")))
 }
 
@@ -211,11 +192,7 @@ mod tests {
             name: "Easter, \"late\"".to_owned(),
             restaurant: "Hotel Eastman".to_owned(),
             place: "HOT SPRINGS, AR".to_owned(),
-            date: Some(Date {
-                year: 1900,
-                month: 4,
-                day: 15,
-            }),
+            date: Some(Date { year: 1900, month: 4, day: 15 }),
             page_count: 2,
             dish_count: 67,
             revision: 0,
@@ -231,15 +208,7 @@ mod tests {
         let collection = read(text.as_bytes()).unwrap();
 
         let menu = &collection.menus[0];
-        assert_eq!(
-            (
-                menu.id,
-                menu.restaurant.as_str(),
-                menu.dish_count,
-                menu.page_count
-            ),
-            (7, "Ritz", 3, 1)
-        );
+        assert_eq!((menu.id, menu.restaurant.as_str(), menu.dish_count, menu.page_count), (7, "Ritz", 3, 1));
     }
 
     #[test]
@@ -247,10 +216,7 @@ mod tests {
         let collection = read_rows("1,,,,,Ritz,2,67\n").unwrap();
 
         let menu = &collection.menus[0];
-        assert_eq!(
-            (menu.name.as_str(), menu.place.as_str(), menu.date),
-            ("", "", None)
-        );
+        assert_eq!((menu.name.as_str(), menu.place.as_str(), menu.date), ("", "", None));
         assert_eq!(collection.undated, 0);
     }
 
@@ -298,35 +264,14 @@ mod tests {
     fn wrong_columns_get_an_error_that_says_what_is_expected() {
         let error = read("id,title\n1,Easter\n".as_bytes()).unwrap_err().to_string();
 
-        assert!(
-            error.starts_with("its first line lacks `name`, `place`"),
-            "{error}"
-        );
-        assert!(
-            error.ends_with("id, name, place, date, location, page_count, dish_count"),
-            "{error}"
-        );
+        assert!(error.starts_with("its first line lacks `name`, `place`"), "{error}");
+        assert!(error.ends_with("id, name, place, date, location, page_count, dish_count"), "{error}");
     }
 
     #[test]
     fn nothing_to_read_is_an_error() {
-        assert!(
-            read("".as_bytes())
-                .unwrap_err()
-                .to_string()
-                .contains("expected a header")
-        );
-        assert!(
-            read_rows("")
-                .unwrap_err()
-                .to_string()
-                .starts_with("no row of it is a menu; ")
-        );
-        assert!(
-            read_rows("x,,,,,Ritz,2,67\n")
-                .unwrap_err()
-                .to_string()
-                .contains("(line 2: `id` is `x`")
-        );
+        assert!(read("".as_bytes()).unwrap_err().to_string().contains("expected a header"));
+        assert!(read_rows("").unwrap_err().to_string().starts_with("no row of it is a menu; "));
+        assert!(read_rows("x,,,,,Ritz,2,67\n").unwrap_err().to_string().contains("(line 2: `id` is `x`"));
     }
 }

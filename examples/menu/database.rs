@@ -62,10 +62,8 @@ pub(crate) struct Database {
 impl Database {
     /// Creates an empty database. Blocks: call it outside the runtime.
     pub(crate) fn create(schema: &str) -> Result<Self, DbError> {
-        let directory = tempfile::Builder::new()
-            .prefix("larder-menu-")
-            .tempdir()
-            .map_err(DbError::Directory)?;
+        let directory =
+            tempfile::Builder::new().prefix("larder-menu-").tempdir().map_err(DbError::Directory)?;
         let connect = || {
             let connection = Connection::open(directory.path().join("menus.sqlite"))?;
             connection.busy_timeout(Duration::from_secs(10))?;
@@ -77,14 +75,8 @@ impl Database {
         writer.execute_batch(schema)?;
         let threads = std::thread::available_parallelism().map_or(4, usize::from);
         // More than threads, since one often waits to be handed over: the fewest that serve the uncached load best.
-        let readers = (0..(4 * threads).min(32))
-            .map(|_| connect())
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            readers: Pool::new(readers),
-            writer: Pool::new(vec![writer]),
-            _directory: directory,
-        })
+        let readers = (0..(4 * threads).min(32)).map(|_| connect()).collect::<Result<_, _>>()?;
+        Ok(Self { readers: Pool::new(readers), writer: Pool::new(vec![writer]), _directory: directory })
     }
 
     /// Runs `query` on one snapshot of the database.
@@ -132,20 +124,13 @@ struct Pool {
 impl Pool {
     fn new(connections: Vec<Connection>) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(connections.len()));
-        Arc::new(Self {
-            idle: Mutex::new(connections),
-            permits,
-        })
+        Arc::new(Self { idle: Mutex::new(connections), permits })
     }
 
     async fn lend(self: &Arc<Self>) -> Lent {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Lent {
-            connection,
-            pool: Arc::clone(self),
-            _permit: permit,
-        }
+        Lent { connection, pool: Arc::clone(self), _permit: permit }
     }
 }
 
@@ -160,11 +145,7 @@ struct Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.pool
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(self.connection.take());
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());
     }
 }
 
@@ -173,9 +154,7 @@ impl Deref for Lent {
     fn deref(&self) -> &Connection {
         // There are as many permits as connections, the semaphore is never closed, and only `drop` takes it out.
         #[expect(clippy::expect_used, reason = "see above")]
-        self.connection
-            .as_ref()
-            .expect("a permit stands for a connection")
+        self.connection.as_ref().expect("a permit stands for a connection")
     }
 }
 
@@ -183,8 +162,6 @@ impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut Connection {
         // As above.
         #[expect(clippy::expect_used, reason = "see above")]
-        self.connection
-            .as_mut()
-            .expect("a permit stands for a connection")
+        self.connection.as_mut().expect("a permit stands for a connection")
     }
 }

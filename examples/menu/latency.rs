@@ -15,10 +15,7 @@ pub(crate) struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self {
-            counts: vec![0; 64 * STEPS as usize],
-            total: 0,
-        }
+        Self { counts: vec![0; 64 * STEPS as usize], total: 0 }
     }
 }
 
@@ -94,10 +91,7 @@ impl fmt::Display for Readable {
 }
 
 /// The time now, for a load generator: it measures what a user would wait.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a load is measured in real time, not in the cache's"
-)]
+#[expect(clippy::disallowed_methods, reason = "a load is measured in real time, not in the cache's")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -121,10 +115,7 @@ mod tests {
 
     #[test]
     fn every_duration_has_a_step_that_holds_it() {
-        for nanoseconds in (0..10_000)
-            .chain((14..64).map(|power| 1 << power))
-            .chain([u64::MAX])
-        {
+        for nanoseconds in (0..10_000).chain((14..64).map(|power| 1 << power)).chain([u64::MAX]) {
             let step = step(nanoseconds);
             assert!(step < 64 * STEPS as usize);
             assert!(step == 0 || upper_end(step - 1) < nanoseconds, "{nanoseconds}");
@@ -141,13 +132,9 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        for (nanoseconds, text) in [
-            (7, "7 ns"),
-            (350, "350 ns"),
-            (1_250, "1.25 µs"),
-            (12_500, "12.5 µs"),
-            (3_000_000_000, "3.00 s"),
-        ] {
+        for (nanoseconds, text) in
+            [(7, "7 ns"), (350, "350 ns"), (1_250, "1.25 µs"), (12_500, "12.5 µs"), (3_000_000_000, "3.00 s")]
+        {
             assert_eq!(Readable(Duration::from_nanos(nanoseconds)).to_string(), text);
         }
     }

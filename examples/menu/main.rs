@@ -5,11 +5,7 @@
 //! `menus.rs` is what an application writes to use Larder; the rest makes the service, the load, and the check that
 //! no answer is stale.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to the person who runs it"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to the person who runs it")]
 
 mod args;
 mod catalogue;
@@ -67,14 +63,7 @@ fn run(args: Args) -> Result<Freshness, Box<dyn Error>> {
         None => sample::collection(),
     };
     let catalogue = Catalogue::of(&collection.menus);
-    println!(
-        "{}",
-        Opening {
-            args: &args,
-            collection: &collection,
-            catalogue: &catalogue
-        }
-    );
+    println!("{}", Opening { args: &args, collection: &collection, catalogue: &catalogue });
 
     let db = Arc::new(queries::create()?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -83,29 +72,16 @@ fn run(args: Args) -> Result<Freshness, Box<dyn Error>> {
 
     let without = runtime.block_on(load.run("without cache", Some(&Cache::disabled())))?;
 
-    let cache = Cache::builder()
-        .prefix("menu")
-        .local(Local::bytes(64 << 20))
-        .build()?;
+    let cache = Cache::builder().prefix("menu").local(Local::bytes(64 << 20)).build()?;
     cache.install()?;
     let with = runtime.block_on(load.run("with cache", None))?;
 
-    println!(
-        "{}",
-        Comparison {
-            without: &without,
-            with: &with
-        }
-    );
+    println!("{}", Comparison { without: &without, with: &with });
     println!("{}", cache.stats());
     let mut findings = without.findings;
     findings.add(with.findings);
     print!("{}", Verdict(findings));
-    Ok(if findings.stale() == 0 {
-        Freshness::Kept
-    } else {
-        Freshness::Broken
-    })
+    Ok(if findings.stale() == 0 { Freshness::Kept } else { Freshness::Broken })
 }
 
 fn trouble(error: &dyn Error) -> ExitCode {

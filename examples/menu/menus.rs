@@ -43,10 +43,7 @@ pub(crate) async fn invalidate(change: &Change) -> Result<(), WriteError> {
         format!("restaurant:{}", change.restaurant),
     ];
     tags.extend(change.left.as_ref().map(|left| format!("restaurant:{left}")));
-    Cache::current()
-        .invalidate_tags(tags)
-        .await
-        .map_err(WriteError::Cache)
+    Cache::current().invalidate_tags(tags).await.map_err(WriteError::Cache)
 }
 
 /// Why a write failed.

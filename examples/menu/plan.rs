@@ -84,10 +84,7 @@ struct Popularity<T> {
 impl<T: Copy> Popularity<T> {
     fn new(mut items: Vec<T>, chance: &mut Chance) -> Self {
         chance.shuffle(&mut items);
-        Self {
-            ranks: Zipf::new(items.len(), EXPONENT),
-            items,
-        }
+        Self { ranks: Zipf::new(items.len(), EXPONENT), items }
     }
 
     fn draw(&self, chance: &mut Chance) -> T {
@@ -113,12 +110,7 @@ mod tests {
 
     #[test]
     fn the_share_of_writes_is_kept() {
-        let writes = |share| {
-            draw_many(share, 1)
-                .iter()
-                .filter(|call| matches!(call, Call::Write(_)))
-                .count()
-        };
+        let writes = |share| draw_many(share, 1).iter().filter(|call| matches!(call, Call::Write(_))).count();
 
         assert_eq!(writes(0.0), 0);
         assert!((1_700..2_300).contains(&writes(0.1)), "{}", writes(0.1));

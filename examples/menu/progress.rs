@@ -33,10 +33,7 @@ pub(crate) async fn show(phase: &str, length: Duration, meter: Meter) -> Infalli
         ticks.tick().await;
         let share = (start.elapsed().as_secs_f64() / length.as_secs_f64()).min(1.0);
         let (bar, calls) = (bar(share), meter.0.load(Ordering::Relaxed));
-        say(format_args!(
-            "\r{phase:<14} [{bar}] {:>3.0} %  {calls} calls",
-            share * 100.0
-        ));
+        say(format_args!("\r{phase:<14} [{bar}] {:>3.0} %  {calls} calls", share * 100.0));
     }
 }
 

@@ -54,16 +54,7 @@ impl Database {
             let mut insert =
                 transaction.prepare("INSERT INTO menu VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
             for menu in menus {
-                let Menu {
-                    id,
-                    name,
-                    restaurant,
-                    place,
-                    date,
-                    page_count,
-                    dish_count,
-                    revision,
-                } = menu;
+                let Menu { id, name, restaurant, place, date, page_count, dish_count, revision } = menu;
                 let (year, month, day) = (date.map(|d| d.year), date.map(|d| d.month), date.map(|d| d.day));
                 insert.execute(params![
                     id, name, restaurant, place, year, month, day, page_count, dish_count, revision
@@ -81,10 +72,7 @@ impl Database {
     /// The menu with this id.
     pub(crate) async fn menu(&self, id: u64) -> Result<Option<Menu>, DbError> {
         self.read(move |snapshot| {
-            snapshot
-                .prepare_cached(&format!("{MENU} WHERE id = ?1"))?
-                .query_row([id], menu)
-                .optional()
+            snapshot.prepare_cached(&format!("{MENU} WHERE id = ?1"))?.query_row([id], menu).optional()
         })
         .await
     }
@@ -98,11 +86,8 @@ impl Database {
                 .prepare_cached(&query)?
                 .query_map([&restaurant], menu)?
                 .collect::<rusqlite::Result<_>>()?;
-            let revision = revision(
-                snapshot,
-                "SELECT revision FROM restaurant WHERE name = ?1",
-                &restaurant,
-            )?;
+            let revision =
+                revision(snapshot, "SELECT revision FROM restaurant WHERE name = ?1", &restaurant)?;
             Ok(MenuList { menus, revision })
         })
         .await
@@ -151,12 +136,7 @@ impl Database {
                 .query_row([], |row| row.get(0))?;
             save(transaction, &after)?;
             let left = (before.restaurant != after.restaurant).then_some(before.restaurant);
-            let Menu {
-                restaurant,
-                place,
-                revision,
-                ..
-            } = after;
+            let Menu { restaurant, place, revision, .. } = after;
             for name in [Some(&restaurant), left.as_ref()].into_iter().flatten() {
                 transaction
                     .prepare_cached(
@@ -167,13 +147,7 @@ impl Database {
             transaction
                 .prepare_cached("UPDATE place SET revision = ?2 WHERE name = ?1")?
                 .execute(params![place, revision])?;
-            Ok(Some(Change {
-                menu: id,
-                place,
-                restaurant,
-                left,
-                revision,
-            }))
+            Ok(Some(Change { menu: id, place, restaurant, left, revision }))
         })
         .await
     }
@@ -184,20 +158,11 @@ fn save(transaction: &Transaction<'_>, menu: &Menu) -> rusqlite::Result<usize> {
         .prepare_cached(
             "UPDATE menu SET name = ?2, restaurant = ?3, dish_count = ?4, revision = ?5 WHERE id = ?1",
         )?
-        .execute(params![
-            menu.id,
-            menu.name,
-            menu.restaurant,
-            menu.dish_count,
-            menu.revision
-        ])
+        .execute(params![menu.id, menu.name, menu.restaurant, menu.dish_count, menu.revision])
 }
 
 fn revision(snapshot: &Transaction<'_>, query: &str, name: &str) -> rusqlite::Result<u64> {
-    let revision = snapshot
-        .prepare_cached(query)?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
+    let revision = snapshot.prepare_cached(query)?.query_row([name], |row| row.get(0)).optional()?;
     Ok(revision.unwrap_or(0))
 }
 
@@ -243,11 +208,8 @@ mod tests {
         let database = filled().await;
         let before = database.menu(12_463).await.unwrap().unwrap();
 
-        let change = database
-            .edit(before.id, Edit::MoveTo("Hotel Nowhere".to_owned()))
-            .await
-            .unwrap()
-            .unwrap();
+        let change =
+            database.edit(before.id, Edit::MoveTo("Hotel Nowhere".to_owned())).await.unwrap().unwrap();
 
         assert_eq!(change.left.as_deref(), Some(before.restaurant.as_str()));
         let (old, new) = (
@@ -255,14 +217,8 @@ mod tests {
             database.menus_of("Hotel Nowhere").await.unwrap(),
         );
         assert!(old.menus.iter().all(|menu| menu.id != before.id));
-        assert_eq!(
-            new.menus.iter().map(|menu| menu.id).collect::<Vec<_>>(),
-            [before.id]
-        );
-        assert_eq!(
-            [old.revision, new.revision, new.menus[0].revision],
-            [change.revision; 3]
-        );
+        assert_eq!(new.menus.iter().map(|menu| menu.id).collect::<Vec<_>>(), [before.id]);
+        assert_eq!([old.revision, new.revision, new.menus[0].revision], [change.revision; 3]);
     }
 
     #[tokio::test]
@@ -277,10 +233,7 @@ mod tests {
         let result = database.search("London", 1910).await.unwrap();
 
         assert_eq!(result.menus, found.len() as u64);
-        assert_eq!(
-            result.dishes,
-            found.iter().map(|menu| u64::from(menu.dish_count)).sum::<u64>()
-        );
+        assert_eq!(result.dishes, found.iter().map(|menu| u64::from(menu.dish_count)).sum::<u64>());
         assert!(result.menus > 0 && !result.leaders.is_empty());
     }
 
@@ -288,16 +241,8 @@ mod tests {
     async fn revisions_grow_with_every_write() {
         let database = filled().await;
 
-        let first = database
-            .edit(12_463, Edit::CountDishes(1))
-            .await
-            .unwrap()
-            .unwrap();
-        let second = database
-            .edit(12_464, Edit::Rename("Tiffin".to_owned()))
-            .await
-            .unwrap()
-            .unwrap();
+        let first = database.edit(12_463, Edit::CountDishes(1)).await.unwrap().unwrap();
+        let second = database.edit(12_464, Edit::Rename("Tiffin".to_owned())).await.unwrap().unwrap();
 
         assert_eq!((first.revision, second.revision), (1, 2));
         assert_eq!(database.edit(1, Edit::CountDishes(1)).await.unwrap(), None);

@@ -19,11 +19,7 @@ pub(crate) struct Opening<'a> {
 
 impl fmt::Display for Opening<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            args,
-            collection,
-            catalogue,
-        } = self;
+        let Self { args, collection, catalogue } = self;
         let source = match &args.data {
             Some(path) => path.display().to_string(),
             None => "built in".to_owned(),
@@ -36,24 +32,12 @@ impl fmt::Display for Opening<'_> {
             counted(catalogue.places.len() as u64, "place"),
         )?;
         if collection.rejected > 0 {
-            let more = if collection.rejected > collection.reasons.len() as u64 {
-                ", .."
-            } else {
-                ""
-            };
+            let more = if collection.rejected > collection.reasons.len() as u64 { ", .." } else { "" };
             let reasons = collection.reasons.join(", ");
-            writeln!(
-                f,
-                "        {} left out: {reasons}{more}",
-                counted(collection.rejected, "row")
-            )?;
+            writeln!(f, "        {} left out: {reasons}{more}", counted(collection.rejected, "row"))?;
         }
         if collection.undated > 0 {
-            writeln!(
-                f,
-                "        {} left out: no such day",
-                counted(collection.undated, "date")
-            )?;
+            writeln!(f, "        {} left out: no such day", counted(collection.undated, "date"))?;
         }
         writeln!(
             f,
@@ -76,11 +60,7 @@ pub(crate) struct Comparison<'a> {
 
 impl fmt::Display for Comparison<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:16}{:>14}{:>12}{:>12}{:>12}",
-            "", "calls/s", "read p50", "read p99", "writes"
-        )?;
+        writeln!(f, "{:16}{:>14}{:>12}{:>12}{:>12}", "", "calls/s", "read p50", "read p99", "writes")?;
         for (name, outcome) in [("without cache", self.without), ("with cache", self.with)] {
             writeln!(
                 f,
@@ -92,7 +72,15 @@ impl fmt::Display for Comparison<'_> {
             )?;
         }
         let ratio = self.with.throughput() / self.without.throughput();
-        writeln!(f, "{:16}{:>14}", "ratio", format!("{ratio:.1} x"))
+        writeln!(f, "{:16}{:>14}", "ratio", format!("{ratio:.1} x"))?;
+        if self.with.writes > 0 {
+            writeln!(
+                f,
+                "\nEach write is followed by some eight queries that look for stale answers, in both phases; they \
+                 take time\nand are not counted as calls. `--writes 0` shows reads alone."
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -102,12 +90,7 @@ pub(crate) struct Verdict(pub(crate) Findings);
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Findings {
-            compared,
-            different,
-            dated,
-            outdated,
-        } = self.0;
+        let Findings { compared, different, dated, outdated } = self.0;
         writeln!(f, "stale answers: {}", grouped(self.0.stale()))?;
         writeln!(
             f,

@@ -125,11 +125,7 @@ pub(crate) fn collection() -> Collection {
     let menus = (0..MENUS)
         .map(|number| {
             // Each house once, so that none is without a menu.
-            let house = if number < houses.len() {
-                number
-            } else {
-                sizes.sample(&mut chance)
-            };
+            let house = if number < houses.len() { number } else { sizes.sample(&mut chance) };
             let (restaurant, place) = &houses[house];
             let date = Date {
                 year: 1850 + chance.below(141) as u16,
@@ -148,10 +144,7 @@ pub(crate) fn collection() -> Collection {
             }
         })
         .collect();
-    Collection {
-        menus,
-        ..Collection::default()
-    }
+    Collection { menus, ..Collection::default() }
 }
 
 #[cfg(test)]
@@ -172,9 +165,6 @@ mod tests {
         let restaurants: HashSet<_> = menus.iter().map(|menu| &menu.restaurant).collect();
         let ids: HashSet<_> = menus.iter().map(|menu| menu.id).collect();
 
-        assert_eq!(
-            (menus.len(), restaurants.len(), ids.len()),
-            (MENUS, KINDS.len() * NAMES.len(), MENUS)
-        );
+        assert_eq!((menus.len(), restaurants.len(), ids.len()), (MENUS, KINDS.len() * NAMES.len(), MENUS));
     }
 }

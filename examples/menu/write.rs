@@ -8,14 +8,7 @@ use crate::database::Database;
 use crate::menus::{self, WriteError};
 use crate::queries::Edit;
 
-const NAMES: [&str; 6] = [
-    "Dinner",
-    "Luncheon",
-    "Supper",
-    "Annual Banquet",
-    "Farewell Dinner",
-    "Wine List",
-];
+const NAMES: [&str; 6] = ["Dinner", "Luncheon", "Supper", "Annual Banquet", "Farewell Dinner", "Wine List"];
 
 /// Writes menus, and looks whether the cached functions know.
 #[derive(Debug)]
@@ -29,12 +22,7 @@ pub(crate) struct Writer<'a> {
 impl Writer<'_> {
     /// Changes a menu: a third each are a new name, a new count of dishes, and a move.
     pub(crate) async fn write(&self, card: usize, chance: &mut Chance) -> Result<Findings, WriteError> {
-        let Self {
-            db,
-            catalogue,
-            ledger,
-            invalidation,
-        } = self;
+        let Self { db, catalogue, ledger, invalidation } = self;
         let (edit, target) = self.draw(chance);
         let claim = catalogue.claim(card, target).await;
 
@@ -43,25 +31,15 @@ impl Writer<'_> {
             menus::invalidate(&change).await?;
         }
 
-        let mut restaurants = vec![claim.home];
-        if let Some(target) = target {
-            claim.move_to(target);
-            restaurants.push(target);
-        }
+        let touched = Touched { menu: card, restaurant: claim.home, target };
         ledger.acknowledge(Subject::Menu(card), change.revision);
         ledger.acknowledge(Subject::Place(catalogue.cards[card].place), change.revision);
-        for &restaurant in &restaurants {
-            ledger.acknowledge(Subject::Restaurant(restaurant), change.revision);
+        ledger.acknowledge(Subject::Restaurant(touched.restaurant), change.revision);
+        if let Some(target) = target {
+            claim.move_to(target);
+            ledger.acknowledge(Subject::Restaurant(target), change.revision);
         }
-        Ok(check::compare(
-            db,
-            catalogue,
-            &Touched {
-                menu: card,
-                restaurants,
-            },
-        )
-        .await?)
+        Ok(check::compare(db, catalogue, touched).await?)
     }
 
     /// The edit, and the restaurant that a move goes to.
@@ -71,10 +49,7 @@ impl Writer<'_> {
             1 => (Edit::CountDishes(10 + chance.below(150) as u32), None),
             _ => {
                 let target = chance.below(self.catalogue.restaurants.len());
-                (
-                    Edit::MoveTo(self.catalogue.restaurants[target].text.clone()),
-                    Some(target),
-                )
+                (Edit::MoveTo(self.catalogue.restaurants[target].text.clone()), Some(target))
             }
         }
     }

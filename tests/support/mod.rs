@@ -2,11 +2,7 @@
 //! are polled by hand, so that a hang is a failure and not a wait.
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a helper of tests fails the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -54,11 +50,7 @@ impl Stage {
 
     /// The statistics of the function `name`.
     pub fn stats(&self, name: &str) -> FunctionStats {
-        self.cache
-            .stats()
-            .function(name)
-            .unwrap_or_else(|| panic!("{name} was not called"))
-            .clone()
+        self.cache.stats().function(name).unwrap_or_else(|| panic!("{name} was not called")).clone()
     }
 
     /// Moves the clock by a lease, in steps as small as those of whoever watches a leader.
@@ -83,19 +75,12 @@ pub struct Db {
 impl Db {
     /// One that answers at once.
     pub fn open() -> Self {
-        Self {
-            row: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            gate: Semaphore::new(MANY),
-        }
+        Self { row: AtomicU64::new(0), asked: AtomicU64::new(0), gate: Semaphore::new(MANY) }
     }
 
     /// One that holds its answers back until [`release`](Self::release).
     pub fn held() -> Self {
-        Self {
-            gate: Semaphore::new(0),
-            ..Self::open()
-        }
+        Self { gate: Semaphore::new(0), ..Self::open() }
     }
 
     /// Lets all answers go, those to come too.
@@ -147,10 +132,7 @@ impl Wake for Woken {
 
 impl<'t, T> Task<'t, T> {
     pub fn new(future: impl Future<Output = T> + 't) -> Self {
-        Self {
-            future: Box::pin(future),
-            woken: Arc::new(Woken(AtomicBool::new(true))),
-        }
+        Self { future: Box::pin(future), woken: Arc::new(Woken(AtomicBool::new(true))) }
     }
 
     /// Polls once, and finds that it has to wait.

@@ -108,11 +108,8 @@ pub enum Heard {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn subscription(capacity: usize) -> (Feed, Subscription) {
-    let queue = Arc::new(Queue {
-        inner: Mutex::default(),
-        arrival: Notify::new(),
-        capacity: capacity.max(1),
-    });
+    let queue =
+        Arc::new(Queue { inner: Mutex::default(), arrival: Notify::new(), capacity: capacity.max(1) });
     (Feed(Arc::clone(&queue)), Subscription { queue, filter: None })
 }
 
@@ -158,11 +155,7 @@ pub enum Listening {
 impl Feed {
     /// Whether anybody still listens, without sending anything.
     pub fn listening(&self) -> Listening {
-        if self.0.lock().is_closed {
-            Listening::No
-        } else {
-            Listening::Yes
-        }
+        if self.0.lock().is_closed { Listening::No } else { Listening::Yes }
     }
 
     /// Hands over what was heard, without waiting.
@@ -195,9 +188,7 @@ impl Drop for Feed {
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed")
-            .field("waiting", &self.0.lock().waiting.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Feed").field("waiting", &self.0.lock().waiting.len()).finish_non_exhaustive()
     }
 }
 

@@ -42,10 +42,7 @@ impl Deref for FrameBytes {
 
 impl From<Vec<u8>> for FrameBytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self {
-            whole: Arc::new(bytes),
-            start: 0,
-        }
+        Self { whole: Arc::new(bytes), start: 0 }
     }
 }
 
@@ -101,10 +98,7 @@ pub struct Tags<'a> {
 
 impl Tags<'_> {
     /// No tags.
-    pub const NONE: Self = Self {
-        keys: &[],
-        life: Duration::ZERO,
-    };
+    pub const NONE: Self = Self { keys: &[], life: Duration::ZERO };
 }
 
 /// A computed value on its way to the store.

@@ -54,10 +54,7 @@ impl Epoch {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         let bits = u128::from_be_bytes(bytes);
-        Self {
-            micros: (bits >> 64) as u64,
-            random: bits as u64,
-        }
+        Self { micros: (bits >> 64) as u64, random: bits as u64 }
     }
 
     /// Whether the tag may have been invalidated after `moment`.

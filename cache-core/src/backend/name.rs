@@ -100,18 +100,10 @@ impl Prefix {
             return refuse("the prefix is empty: write a name for this application, like \"app\"".into());
         }
         if text.len() > Self::MAX_BYTES {
-            return refuse(format!(
-                "the prefix has {} bytes: shorten it to 64 at most",
-                text.len()
-            ));
+            return refuse(format!("the prefix has {} bytes: shorten it to 64 at most", text.len()));
         }
-        match text
-            .chars()
-            .find(|c| matches!(c, '{' | '}') || c.is_whitespace() || c.is_control())
-        {
-            Some(bad) => refuse(format!(
-                "the prefix {text:?} contains {bad:?}: remove that character"
-            )),
+        match text.chars().find(|c| matches!(c, '{' | '}') || c.is_whitespace() || c.is_control()) {
+            Some(bad) => refuse(format!("the prefix {text:?} contains {bad:?}: remove that character")),
             None => Ok(Self(text.into())),
         }
     }

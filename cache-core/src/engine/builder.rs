@@ -147,9 +147,10 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::new(ErrorKind::Configuration, format!("read {name}: it is no UTF-8; write plain text")))
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::new(
+            ErrorKind::Configuration,
+            format!("read {name}: it is no UTF-8; write plain text"),
+        )),
     }
 }
 
@@ -225,7 +226,10 @@ mod tests {
 
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().contains(says), "{url}: {error}");
-            assert!(error.to_string().contains("; write `memory:") || error.to_string().contains("; write a whole"));
+            assert!(
+                error.to_string().contains("; write `memory:")
+                    || error.to_string().contains("; write a whole")
+            );
             assert!(!error.to_string().contains("hunter2"));
         }
     }

@@ -1,5 +1,7 @@
 //! One call of a cached function, from the macro's side.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::fetch::{self, Plan};
@@ -8,8 +10,8 @@ use super::{Cache, CacheRef};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::MissReason;
-use crate::event::stats::{Happening, sample};
-use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag};
+use crate::event::stats::Happening;
+use crate::key::{Key, KeyWriter, SecretKey, Tag};
 use crate::storage::{Sharing, Storage};
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find), and
@@ -18,8 +20,7 @@ use crate::storage::{Sharing, Storage};
 pub struct Call<A: Answer> {
     site: &'static CallSite,
     cache: CacheRef,
-    identity: Identity,
-    key: KeyState,
+    key: KeyWriter,
     ttl: Option<Duration>,
     is_bypassed: bool,
     reason: MissReason,
@@ -27,18 +28,24 @@ pub struct Call<A: Answer> {
     answer: A,
 }
 
+/// What is left of a call that did not hit: on the heap and out of line, so that the future of a call that hits
+/// is no larger, and its code no longer, than it must be.
 #[derive(Debug)]
-enum KeyState {
-    Growing(KeyWriter),
-    Complete(Key),
-    /// An argument's `Serialize` failed.
-    Failed(crate::Error),
+pub struct Pending<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Pending<F> {
+    type Output = F::Output;
+
+    #[inline(never)]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 impl<A: Answer> Call<A> {
     /// Begins a call. `path` is the type name of a closure inside the emitted function; `types` are the type
     /// arguments that count.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         site: &'static CallSite,
         cache: CacheRef,
@@ -46,11 +53,9 @@ impl<A: Answer> Call<A> {
         types: &[&'static str],
         answer: A,
     ) -> Self {
-        let identity = site.identity(path, types);
         Self {
             site,
-            identity,
-            key: KeyState::Growing(KeyWriter::new(identity)),
+            key: KeyWriter::new(site.identity(path, types)),
             ttl: None,
             is_bypassed: cache.0.is_disabled,
             reason: MissReason::Absent,
@@ -61,19 +66,14 @@ impl<A: Answer> Call<A> {
     }
 
     /// Where key parts go.
-    #[inline]
+    #[inline(always)]
     pub fn key(&mut self) -> &mut KeyWriter {
-        self.secret().0
+        &mut self.key
     }
 
     /// Where secret key parts go, and the key of their digests.
-    #[inline]
     pub fn secret(&mut self) -> (&mut KeyWriter, &SecretKey) {
-        match &mut self.key {
-            KeyState::Growing(writer) => (writer, &self.cache.0.secret_key),
-            // The generated code writes no part after it has looked.
-            KeyState::Complete(_) | KeyState::Failed(_) => unreachable!("a key part after the key was complete"),
-        }
+        (&mut self.key, &self.cache.0.secret_key)
     }
 
     /// `when = EXPR`: false bypasses the cache for this call.
@@ -89,8 +89,9 @@ impl<A: Answer> Call<A> {
         self.is_bypassed |= ttl.is_zero();
     }
 
-    /// Completes the key and looks in the local tier.
-    #[inline]
+    /// Looks in the local tier; the key must be complete.
+    // Out of line: the shorter the code of the future, the likelier it is inlined where it is awaited.
+    #[inline(never)]
     pub fn find(&mut self) -> Option<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
@@ -98,36 +99,29 @@ impl<A: Answer> Call<A> {
         if self.is_bypassed {
             return None;
         }
-        let timer = sample(&self.cache.0.clock);
-        let key = self.complete()?;
-        match self.cache.look_up(&key, timer) {
+        let found = match self.key.view() {
+            Some(key) => self.cache.look_up(&key),
+            None => self.find_long(),
+        };
+        match found {
             Ok(value) => Some(self.answer.restore(value)),
             Err(reason) => {
                 self.reason = reason;
-                self.key = KeyState::Complete(key);
                 None
             }
         }
     }
 
-    /// Takes the key out, complete. A failure is kept for [`Entry`], and bypasses the cache for a call: a
-    /// broken key never breaks the function.
-    #[inline]
-    fn complete(&mut self) -> Option<Key> {
-        let unfinished = KeyState::Growing(KeyWriter::new(self.identity));
-        match std::mem::replace(&mut self.key, unfinished) {
-            KeyState::Growing(writer) => match writer.finish() {
-                Ok(key) => Some(key),
-                Err(error) => {
-                    self.key = KeyState::Failed(error);
-                    None
-                }
-            },
-            KeyState::Complete(key) => Some(key),
-            failed @ KeyState::Failed(_) => {
-                self.key = failed;
-                None
-            }
+    /// Looks for a key that is assembled on the heap.
+    #[cold]
+    fn find_long(&self) -> Result<A::Value, MissReason>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+    {
+        match self.key.clone().finish() {
+            Ok(key) => self.cache.look_up(&key.view()),
+            // `run` finds the failure again.
+            Err(_) => Err(MissReason::Absent),
         }
     }
 
@@ -141,24 +135,31 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation, if this call leads; a follower takes over.
-    pub async fn run<S, B, F>(self, storage: S, sharing: Sharing<A::Error>, body: B) -> A::Output
+    pub fn run<S, B, F>(
+        self,
+        storage: S,
+        sharing: Sharing<A::Error>,
+        body: B,
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.run_if(storage, sharing, |_: &A::Value| true, body).await
+        self.run_if(storage, sharing, |_: &A::Value| true, body)
     }
 
     /// The same, storing only what `store_if` accepts.
-    pub async fn run_if<S, P, B, F>(
-        mut self,
+    #[cold]
+    #[inline(never)]
+    pub fn run_if<S, P, B, F>(
+        self,
         storage: S,
         sharing: Sharing<A::Error>,
         store_if: P,
         body: B,
-    ) -> A::Output
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -166,21 +167,15 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let Some(key) = self.key_unless_bypassed() else {
-            return self.bypass(body).await;
-        };
-        let (cache, reason) = (&*self.cache, self.reason);
-        let plan = Plan {
-            key,
-            remember: self.site.policy.remember(self.ttl),
-            tags: self.tags,
-            answer: self.answer,
-            storage,
-            sharing,
-            store_if,
-        };
-        // On the heap, so that the future of a call that hits is no larger than it must be.
-        Box::pin(fetch::fetch(cache, reason, plan, body)).await
+        Pending(Box::pin(async move {
+            let Some(key) = self.key_unless_bypassed() else {
+                return self.bypass(body).await;
+            };
+            let Self { site, cache, ttl, reason, tags, answer, .. } = self;
+            let remember = site.policy.remember(ttl);
+            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
+            fetch::fetch(&cache, reason, plan, body).await
+        }))
     }
 
     /// `f_refresh`: computes now, whatever is stored, and stores.
@@ -188,24 +183,29 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation; what was stored stays.
-    pub async fn refresh<S, B, F>(self, storage: S, sharing: Sharing<A::Error>, body: B) -> A::Output
+    pub fn refresh<S, B, F>(
+        self,
+        storage: S,
+        sharing: Sharing<A::Error>,
+        body: B,
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.refresh_if(storage, sharing, |_: &A::Value| true, body).await
+        self.refresh_if(storage, sharing, |_: &A::Value| true, body)
     }
 
     /// The same, storing only what `store_if` accepts.
-    pub async fn refresh_if<S, P, B, F>(
-        mut self,
+    pub fn refresh_if<S, P, B, F>(
+        self,
         storage: S,
         sharing: Sharing<A::Error>,
         store_if: P,
         body: B,
-    ) -> A::Output
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -213,17 +213,24 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let Some(key) = self.key_unless_bypassed() else {
-            return self.bypass(body).await;
-        };
-        let remember = self.site.policy.remember(self.ttl);
-        let (cache, tags, answer) = (&*self.cache, self.tags, self.answer);
-        let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
-        Box::pin(fetch::refresh(cache, plan, body)).await
+        Pending(Box::pin(async move {
+            let Some(key) = self.key_unless_bypassed() else {
+                return self.bypass(body).await;
+            };
+            let Self { site, cache, ttl, tags, answer, .. } = self;
+            let remember = site.policy.remember(ttl);
+            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
+            fetch::refresh(&cache, plan, body).await
+        }))
     }
 
-    fn key_unless_bypassed(&mut self) -> Option<Key> {
-        if self.is_bypassed { None } else { self.complete() }
+    /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
+    /// breaks the function.
+    fn key_unless_bypassed(&self) -> Option<Key> {
+        if self.is_bypassed {
+            return None;
+        }
+        self.key.clone().finish().ok()
     }
 
     async fn bypass<B, F>(&self, body: B) -> A::Output
@@ -231,24 +238,17 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.cache.0.functions.of(self.identity).counters.count(Happening::Bypassed);
+        self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
         body().await
     }
 
     /// `f_entry`: the typed handle.
-    pub fn entry<S>(mut self, storage: S) -> Entry<A::Output>
+    pub fn entry<S>(self, storage: S) -> Entry<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let key = match self.complete() {
-            Some(key) => Ok(key),
-            None => match self.key {
-                KeyState::Failed(error) => Err(error),
-                KeyState::Growing(_) | KeyState::Complete(_) => unreachable!("a key is complete or failed"),
-            },
-        };
         let remember = self.site.policy.remember(self.ttl);
-        Entry::new(Cache::clone(&self.cache), key, remember, self.tags, self.answer, storage)
+        Entry::new(Cache::clone(&self.cache), self.key.finish(), remember, self.tags, self.answer, storage)
     }
 }

@@ -9,9 +9,8 @@ use super::Cache;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use crate::answer::{Answer, Fallible, Plain};
-use crate::clock::Stopwatch;
 use crate::entry::{MissReason, Remember};
-use crate::event::stats::{Happening, sample};
+use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::storage::{Encoded, Sharing};
 
@@ -102,7 +101,12 @@ impl Cache {
     /// # Cancel safety
     ///
     /// As [`get_or_compute`](Self::get_or_compute).
-    pub async fn try_get_or_compute<V, E, B, F>(&self, key: &Key, options: &Options, compute: B) -> Result<V, E>
+    pub async fn try_get_or_compute<V, E, B, F>(
+        &self,
+        key: &Key,
+        options: &Options,
+        compute: B,
+    ) -> Result<V, E>
     where
         V: Value,
         B: FnOnce() -> F,
@@ -129,7 +133,7 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return compute().await;
         }
-        let reason = match self.look_up(key, sample(&self.0.clock)) {
+        let reason = match self.look_up(&key.view()) {
             Ok(value) => return answer.restore(value),
             Err(reason) => reason,
         };
@@ -155,8 +159,7 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
-        let timer: Option<Stopwatch> = sample(&self.0.clock);
-        match self.look_up(key, timer) {
+        match self.look_up(&key.view()) {
             Ok(value) => Ok(Some(value)),
             Err(reason) => {
                 let reason: MissReason = reason;

@@ -6,12 +6,12 @@ use super::computing;
 use super::fill::{self, Fill};
 use super::flight::{Joined, Lead};
 use super::liveness::{self, Waited};
-use super::{Cache, Function, Landing};
+use super::{Cache, Function, Inner, Landing};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
 use crate::entry::{Freshness, MissReason, Remember, StoredEntry};
-use crate::event::stats::Happening;
-use crate::key::{Key, Tag};
+use crate::event::stats::{Happening, TIMED};
+use crate::key::{Key, KeyView, Tag};
 use crate::local::epochs::{Stamp, Stamps};
 use crate::storage::{Sharing, Storage};
 
@@ -33,50 +33,71 @@ const CLONED_UNDER_LOCK: u64 = 4 << 10;
 
 impl Cache {
     /// Looks in the local tier; counts a hit.
-    #[inline]
-    pub(super) fn look_up<V>(&self, key: &Key, timer: Option<Stopwatch>) -> Result<V, MissReason>
+    #[inline(always)]
+    pub(super) fn look_up<V>(&self, key: &KeyView<'_>) -> Result<V, MissReason>
     where
         V: Clone + Send + Sync + 'static,
     {
         let cache = &*self.0;
-        let found = cache.tier.find(key, |entry| {
-            match entry.freshness(cache.clock.now()) {
-                Freshness::Fresh => {}
-                Freshness::Expired => return Err(MissReason::Expired),
-                Freshness::Invalidated => return Err(MissReason::Invalidated),
-            }
-            let value = entry.value::<V>().ok_or(MissReason::Undecodable)?;
-            let counters = &entry.function.counters;
-            counters.hits.increment();
-            let found = if entry.weight <= CLONED_UNDER_LOCK {
-                Found::Value(value.clone())
+        // Out through what the closure captures: a value that is handed from place to place costs a hit more
+        // than the search does.
+        let (mut value, mut large, mut hits) = (None, None, 0);
+        let looked = cache.tier.find(key, |entry| {
+            let found: &V = cache.judge(entry)?;
+            hits = entry.function.counters.hits.increment();
+            if entry.weight <= CLONED_UNDER_LOCK {
+                value = Some(found.clone());
             } else {
-                Found::Entry(entry.clone())
-            };
-            if let Some(timer) = &timer {
-                counters.time_lookup(timer.elapsed());
+                large = Some(entry.clone());
             }
-            Ok(found)
+            Ok(())
         });
-        match found {
-            Some(Ok(Found::Value(value))) => Ok(value),
-            Some(Ok(Found::Entry(entry))) => entry.value().cloned().ok_or(MissReason::Undecodable),
-            Some(Err(reason)) => Err(reason),
-            None => Err(MissReason::Absent),
+        match looked {
+            None => return Err(MissReason::Absent),
+            Some(Err(reason)) => return Err(reason),
+            Some(Ok(())) => {}
+        }
+        if hits.is_multiple_of(TIMED) {
+            self.time_lookup::<V>(key);
+        }
+        match (value, large) {
+            (Some(value), _) => Ok(value),
+            (None, large) => large.and_then(|entry| entry.value().cloned()).ok_or(MissReason::Undecodable),
+        }
+    }
+
+    /// Looks up again, by the clock.
+    #[cold]
+    fn time_lookup<V: Clone + 'static>(&self, key: &KeyView<'_>) {
+        let cache = &*self.0;
+        let stopwatch = cache.clock.stopwatch();
+        let found = cache
+            .tier
+            .find(key, |entry| Some((cache.judge::<V>(entry).ok()?.clone(), entry.function.clone())));
+        if let Some(Some((_, function))) = found {
+            function.counters.time_lookup(stopwatch.elapsed());
         }
     }
 
     /// Looks once more, without counting.
     pub(super) fn peek_entry(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let now = self.0.clock.now();
-        let fresh = |entry: &Arc<StoredEntry>| (entry.freshness(now) == Freshness::Fresh).then(|| entry.clone());
-        self.0.tier.find(key, fresh).flatten()
+        let fresh =
+            |entry: &Arc<StoredEntry>| (entry.freshness(now) == Freshness::Fresh).then(|| entry.clone());
+        self.0.tier.find(&key.view(), fresh).flatten()
     }
 }
 
-enum Found<V> {
-    Value(V),
-    Entry(Arc<StoredEntry>),
+impl Inner {
+    /// The value of an entry, if it may be used now.
+    #[inline(always)]
+    fn judge<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Result<&'e V, MissReason> {
+        match entry.freshness(self.clock.now()) {
+            Freshness::Fresh => entry.value().ok_or(MissReason::Undecodable),
+            Freshness::Expired => Err(MissReason::Expired),
+            Freshness::Invalidated => Err(MissReason::Invalidated),
+        }
+    }
 }
 
 /// Answers a call that the local tier did not: `reason` says why not.

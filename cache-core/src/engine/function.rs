@@ -42,7 +42,9 @@ impl Functions {
         let functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = functions.values().cloned().collect();
         drop(functions);
-        all.sort_by(|a, b| (a.identity.name(), a.identity.version()).cmp(&(b.identity.name(), b.identity.version())));
+        all.sort_by(|a, b| {
+            (a.identity.name(), a.identity.version()).cmp(&(b.identity.name(), b.identity.version()))
+        });
         all
     }
 }

@@ -128,7 +128,7 @@ impl<R> Entry<R> {
     /// As [`key`](Self::key).
     pub async fn peek(&self) -> Result<Option<Peek<R>>, Error> {
         let now = self.cache.0.clock.now();
-        let found = self.cache.0.tier.find(self.key()?, |entry| {
+        let found = self.cache.0.tier.find(&self.key()?.view(), |entry| {
             let freshness = entry.freshness(now);
             (freshness != Freshness::Invalidated).then(|| (entry.clone(), freshness == Freshness::Fresh))
         });
@@ -155,7 +155,12 @@ impl<R> Entry<R> {
         }
         let function = cache.functions.of(key.identity());
         let stamps = Stamps::new(Stamp::now(function.epoch.clone()), cache.epochs.stamp(&self.tags));
-        (self.put)(&self.cache, key, &Terms { remember: &self.remember, stamps, function: &function }, &value);
+        (self.put)(
+            &self.cache,
+            key,
+            &Terms { remember: &self.remember, stamps, function: &function },
+            &value,
+        );
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ impl Cache {
     ///
     /// None in process.
     pub async fn expire(&self, key: &Key) -> Result<(), Error> {
-        self.0.flights.detach(key, || self.0.tier.find(key, |entry| entry.expire()));
+        self.0.flights.detach(key, || self.0.tier.find(&key.view(), |entry| entry.expire()));
         Ok(())
     }
 
@@ -57,7 +57,10 @@ impl Cache {
     /// # Cancel safety
     ///
     /// Takes effect when first polled.
-    pub async fn invalidate_tags<T: Into<Tag>>(&self, tags: impl IntoIterator<Item = T>) -> Result<(), Error> {
+    pub async fn invalidate_tags<T: Into<Tag>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<(), Error> {
         self.move_tags(tags, Severity::Hard);
         Ok(())
     }

@@ -43,11 +43,6 @@ impl Epoch {
 
 impl fmt::Debug for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Epoch({}us, {:016x})",
-            self.micros(),
-            u128::from_be_bytes(self.0) as u64
-        )
+        write!(f, "Epoch({}us, {:016x})", self.micros(), u128::from_be_bytes(self.0) as u64)
     }
 }

@@ -1,6 +1,7 @@
 //! What is stored, and whether it may still be used.
 
 pub mod epoch;
+pub mod fingerprint;
 pub mod frame;
 mod freshness;
 

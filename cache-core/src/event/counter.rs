@@ -27,16 +27,18 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// Adds one.
+    /// Adds one; tells how many this thread has added, for whoever does something every so often.
     #[inline]
-    pub(crate) fn increment(&self) {
+    pub(crate) fn increment(&self) -> u64 {
         match self.own.get(lane()) {
             // Only this thread writes here until it ends, and the next owner of the lane starts after
             // that (the free list's mutex orders them): a plain load and store lose nothing.
-            Some(Line(cell)) => cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed),
-            None => {
-                self.shared.fetch_add(1, Ordering::Relaxed);
+            Some(Line(cell)) => {
+                let added = cell.load(Ordering::Relaxed) + 1;
+                cell.store(added, Ordering::Relaxed);
+                added
             }
+            None => self.shared.fetch_add(1, Ordering::Relaxed) + 1,
         }
     }
 
@@ -110,7 +112,7 @@ mod tests {
         for _ in 0..3 {
             std::thread::scope(|scope| {
                 for _ in 0..CELLS + 9 {
-                    scope.spawn(|| (0..1_000).for_each(|_| counter.increment()));
+                    scope.spawn(|| (0..1_000).for_each(|_| _ = counter.increment()));
                 }
             });
         }

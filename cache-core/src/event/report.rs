@@ -270,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_duration_is_told_in_its_own_unit() {
-        let told = [40, 1_500, 2_500_000, 90_000_000_000, 300_000_000_000].map(Duration::from_nanos).map(short);
+        let told =
+            [40, 1_500, 2_500_000, 90_000_000_000, 300_000_000_000].map(Duration::from_nanos).map(short);
 
         assert_eq!(told, ["40 ns", "1.5 µs", "2.5 ms", "90.0 s", "5.0 min"]);
     }

@@ -1,17 +1,15 @@
 //! What is counted while calls go by.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::counter::Counter;
 use super::histogram::Histogram;
 use super::report::{FunctionStats, Misses, Timing};
-use crate::clock::{Clock, Stopwatch};
 use crate::entry::MissReason;
 
-/// One lookup in this many is timed: asking the precise clock twice costs more than a hit.
-const SAMPLE: u32 = 256;
+/// One hit in this many is looked up again and timed: asking the precise clock twice costs more than a hit.
+pub(crate) const TIMED: u64 = 256;
 
 /// The counters of one function in one cache.
 ///
@@ -107,16 +105,4 @@ impl Counters {
             compute: Timing { mean: self.computes.mean(), p99: self.computes.quantile(0.99) },
         }
     }
-}
-
-thread_local! {
-    static LOOKUPS: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Starts timing this lookup, if it is one of the sample.
-#[inline]
-pub(crate) fn sample(clock: &Clock) -> Option<Stopwatch> {
-    let seen = LOOKUPS.get();
-    LOOKUPS.set(seen.wrapping_add(1));
-    if seen.is_multiple_of(SAMPLE) { Some(clock.stopwatch()) } else { None }
 }

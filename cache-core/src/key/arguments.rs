@@ -1,21 +1,62 @@
 //! Where the canonical bytes of a key lie: inline, or shared on the heap.
 
-use std::hash::Hasher;
+use std::borrow::Cow;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::buffer::Buffer;
 use super::canonical;
+use super::view::ArgumentsView;
 
-/// The longest arguments that need no heap: what is left of 48 bytes beside pointer, length and kind.
+/// The longest arguments that need no heap: what is left of 48 bytes beside the identity and the length.
 pub(super) const INLINE: usize = 38;
 
 /// Canonical bytes. The length decides the variant, so equal bytes are equal values.
 #[derive(Clone)]
 pub(super) enum Arguments {
-    /// Up to [`INLINE`] bytes; those past the end are zero, so that comparing and hashing take whole words.
-    Inline { length: u8, bytes: [u8; INLINE] },
+    Inline(Inline),
     /// More than [`INLINE`] bytes.
     Shared(Arc<[u8]>),
+}
+
+/// Up to [`INLINE`] bytes, in words, lowest byte first; those past the end are zero.
+///
+/// Words and not bytes, as 38 bytes are copied in pieces that overlap, and reading across two stores stalls the
+/// processor for longer than all the rest takes. The upper byte of `last` is the length plus one: never
+/// zero, and that is what tells the variants apart.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Inline {
+    words: [u64; 4],
+    last: NonZeroU64,
+}
+
+impl Inline {
+    /// `length` is at most [`INLINE`], and bytes of `words` past it are zero.
+    #[inline]
+    pub(super) fn new(words: [u64; 5], length: usize) -> Self {
+        let [one, two, three, four, last] = words;
+        // Never zero, as the length plus one is not.
+        let last = NonZeroU64::new(last_word(last, length)).unwrap_or(NonZeroU64::MIN);
+        Self { words: [one, two, three, four], last }
+    }
+
+    #[inline]
+    fn length(&self) -> usize {
+        ((self.last.get() >> 56) as usize).saturating_sub(1)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let words = self.words.into_iter().chain([self.last.get()]);
+        let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        bytes.truncate(self.length());
+        bytes
+    }
+}
+
+/// The last word of a key, with the length in it.
+#[inline(always)]
+pub(super) fn last_word(word: u64, length: usize) -> u64 {
+    (length as u64 + 1) << 56 | word
 }
 
 impl Arguments {
@@ -23,7 +64,7 @@ impl Arguments {
     #[inline]
     pub(super) fn from_buffer(buffer: Buffer) -> Self {
         match buffer.into_inline() {
-            Ok((length, bytes)) => Self::Inline { length, bytes },
+            Ok(inline) => Self::Inline(inline),
             Err(bytes) => Self::from_long(&bytes),
         }
     }
@@ -33,79 +74,32 @@ impl Arguments {
         if bytes.len() <= canonical::LIMIT {
             return Self::Shared(bytes.into());
         }
-        let mut digest = [0; INLINE];
-        digest[0] = canonical::DIGEST;
-        digest[1..=canonical::DIGEST_LENGTH].copy_from_slice(blake3::hash(bytes).as_bytes());
-        Self::Inline {
-            length: 1 + canonical::DIGEST_LENGTH as u8,
-            bytes: digest,
-        }
+        let mut digest = Buffer::new();
+        digest.push(canonical::DIGEST);
+        digest.extend(blake3::hash(bytes).as_bytes());
+        Self::from_buffer(digest)
     }
 
-    #[inline]
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Inline { length, bytes } => &bytes[..usize::from(*length).min(INLINE)],
-            Self::Shared(bytes) => bytes,
+            Self::Inline(inline) => inline.bytes().into(),
+            Self::Shared(bytes) => (&**bytes).into(),
         }
     }
 
     pub(super) fn heap_size(&self) -> usize {
         match self {
-            Self::Inline { .. } => 0,
+            Self::Inline(_) => 0,
             // The two counters of the `Arc` lie before the bytes.
             Self::Shared(bytes) => bytes.len() + 2 * size_of::<usize>(),
         }
     }
 
-    /// Feeds `address` and the bytes to a hasher, in as few writes as their length allows.
-    #[inline]
-    pub(super) fn hash_with<H: Hasher>(&self, address: usize, state: &mut H) {
+    #[inline(always)]
+    pub(super) fn view(&self) -> ArgumentsView<'_> {
         match self {
-            Self::Inline { length, bytes } => {
-                // The length tells trailing zeros from padding; a pointer's upper bits are free for it.
-                state.write_u64(address as u64 ^ (u64::from(*length) << 56));
-                state.write_u64(word(bytes, 0));
-                if *length > 8 {
-                    state.write_u64(word(bytes, 8));
-                }
-                if *length > 16 {
-                    state.write_u64(word(bytes, 16));
-                    state.write_u64(word(bytes, 24));
-                    // Overlaps the word before; what counts is that no byte is left out.
-                    state.write_u64(word(bytes, INLINE - 8));
-                }
-            }
-            Self::Shared(bytes) => {
-                state.write_u64(address as u64);
-                state.write(bytes);
-            }
+            Self::Inline(Inline { words, last }) => ArgumentsView::Inline { words, last: last.get() },
+            Self::Shared(bytes) => ArgumentsView::Shared(bytes),
         }
     }
-}
-
-impl PartialEq for Arguments {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Inline { length, bytes },
-                Self::Inline {
-                    length: other_length,
-                    bytes: other_bytes,
-                },
-            ) => length == other_length && bytes == other_bytes,
-            (Self::Shared(bytes), Self::Shared(other)) => bytes == other,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Arguments {}
-
-#[inline]
-fn word(bytes: &[u8; INLINE], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }

@@ -1,16 +1,17 @@
 //! Where canonical bytes are collected: on the stack while they are few.
 
-use super::arguments::INLINE;
+use super::arguments::{INLINE, Inline, last_word};
+use super::view::ArgumentsView;
 
-/// Room behind [`INLINE`], so that a whole word can be stored at any place within.
-const ROOM: usize = INLINE + 10;
+/// Words for [`INLINE`] bytes, and one that takes what is shifted out of the last.
+const WORDS: usize = INLINE.div_ceil(8) + 1;
 
 /// Bytes on the stack that move to the heap when they outgrow [`INLINE`].
 #[derive(Clone)]
 pub(super) struct Buffer {
-    /// Beyond `length` all zero, so that a finished key can be compared by words.
-    bytes: [u8; ROOM],
-    /// At most [`INLINE`] while `spilled` is `None`; unused afterwards.
+    /// Lowest byte first; beyond `length` all zero, so that a finished key can be compared by words.
+    words: [u64; WORDS],
+    /// At most [`INLINE`]; stays where it was once `spilled`.
     length: usize,
     /// Boxed to keep the buffer small: it is moved about on the hot path.
     #[expect(clippy::box_collection, reason = "one word instead of three on the hot path")]
@@ -20,11 +21,7 @@ pub(super) struct Buffer {
 impl Buffer {
     #[inline]
     pub(super) fn new() -> Self {
-        Self {
-            bytes: [0; ROOM],
-            length: 0,
-            spilled: None,
-        }
+        Self { words: [0; WORDS], length: 0, spilled: None }
     }
 
     #[inline]
@@ -35,13 +32,14 @@ impl Buffer {
     /// Appends the lowest `count` bytes of `word`, lowest first; the others must be zero, `count` at most 8.
     #[inline]
     pub(super) fn push_word(&mut self, word: u64, count: usize) {
-        let end = self.length + count;
-        if self.spilled.is_none()
-            && end <= INLINE
-            && let Some(room) = self.bytes.get_mut(self.length..self.length + 8)
-        {
-            room.copy_from_slice(&word.to_le_bytes());
-            self.length = end;
+        let (at, shift) = (self.length / 8, self.length % 8 * 8);
+        if self.spilled.is_none() && self.length + count <= INLINE && at + 1 < WORDS {
+            self.words[at] |= word << shift;
+            // Nothing is shifted out of a word that begins here, and shifting by all 64 bits is not defined.
+            if shift > 0 {
+                self.words[at + 1] |= word >> (64 - shift);
+            }
+            self.length += count;
         } else {
             self.spill(&word.to_le_bytes()[..count.min(8)]);
         }
@@ -49,57 +47,72 @@ impl Buffer {
 
     #[inline]
     pub(super) fn extend(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if self.spilled.is_none()
-            && end <= INLINE
-            && let Some(room) = self.bytes.get_mut(self.length..end)
-        {
-            room.copy_from_slice(bytes);
-            self.length = end;
-        } else {
-            self.spill(bytes);
+        if self.spilled.is_some() || self.length + bytes.len() > INLINE {
+            return self.spill(bytes);
         }
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.push_word(u64::from_le_bytes(*word), 8);
+        }
+        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        self.push_word(last, rest.len());
     }
 
     #[cold]
     fn spill(&mut self, bytes: &[u8]) {
-        let head = &self.bytes[..self.length];
-        let all = self.spilled.get_or_insert_with(|| {
-            let mut all = Vec::with_capacity((head.len() + bytes.len()).max(128));
-            all.extend_from_slice(head);
-            Box::new(all)
-        });
-        all.extend_from_slice(bytes);
+        if self.spilled.is_none() {
+            let mut all = Vec::with_capacity((self.length + bytes.len()).max(128));
+            all.extend(self.to_bytes());
+            self.spilled = Some(Box::new(all));
+        }
+        if let Some(all) = &mut self.spilled {
+            all.extend_from_slice(bytes);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.spilled.as_ref().map_or(self.length, |all| all.len())
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        match &self.spilled {
-            Some(all) => all,
-            None => &self.bytes[..self.length],
+    /// A copy of the bytes.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        if let Some(all) = &self.spilled {
+            return all.to_vec();
         }
+        let mut bytes: Vec<u8> = self.words.into_iter().flat_map(u64::to_le_bytes).collect();
+        bytes.truncate(self.length);
+        bytes
     }
 
     /// Replaces what was appended since `start` with `bytes`, which must be as many.
     pub(super) fn replace_from(&mut self, start: usize, bytes: &[u8]) {
-        match &mut self.spilled {
-            Some(all) => all[start..].copy_from_slice(bytes),
-            None => self.bytes[start..self.length].copy_from_slice(bytes),
+        if let Some(all) = &mut self.spilled {
+            return all[start..].copy_from_slice(bytes);
         }
+        let before = self.to_bytes();
+        *self = Self::new();
+        self.extend(&before[..start]);
+        self.extend(bytes);
     }
 
-    /// The bytes with their number if they fit inline, else all of them.
+    /// The bytes where they lie, if they fit inline.
+    #[inline(always)]
+    pub(super) fn view(&self) -> Option<ArgumentsView<'_>> {
+        if self.spilled.is_some() {
+            return None;
+        }
+        let last = last_word(self.words[4], self.length);
+        Some(ArgumentsView::Inline { words: self.words.first_chunk()?, last })
+    }
+
+    /// The bytes if they fit inline, else all of them on the heap.
     #[inline]
     #[expect(clippy::box_collection, reason = "it is boxed already")]
-    pub(super) fn into_inline(self) -> Result<(u8, [u8; INLINE]), Box<Vec<u8>>> {
+    pub(super) fn into_inline(self) -> Result<Inline, Box<Vec<u8>>> {
         if let Some(all) = self.spilled {
             return Err(all);
         }
-        let mut bytes = [0; INLINE];
-        bytes.copy_from_slice(&self.bytes[..INLINE]);
-        Ok((self.length as u8, bytes))
+        let [one, two, three, four, five, _] = self.words;
+        Ok(Inline::new([one, two, three, four, five], self.length))
     }
 }

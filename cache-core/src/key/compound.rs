@@ -23,19 +23,11 @@ pub(super) struct ValuesWriter<'a> {
 
 impl<'a> ValuesWriter<'a> {
     pub(super) fn new(out: &'a mut Buffer, depth: usize) -> Self {
-        Self {
-            out,
-            depth,
-            of_parts: false,
-        }
+        Self { out, depth, of_parts: false }
     }
 
     pub(super) fn of_parts(out: &'a mut Buffer) -> Self {
-        Self {
-            out,
-            depth: 0,
-            of_parts: true,
-        }
+        Self { out, depth: 0, of_parts: true }
     }
 
     #[inline]
@@ -126,13 +118,7 @@ struct Pair {
 impl<'a> MapWriter<'a> {
     pub(super) fn new(out: &'a mut Buffer, depth: usize) -> Self {
         let start = out.len();
-        Self {
-            out,
-            depth,
-            start,
-            key: None,
-            pairs: Vec::new(),
-        }
+        Self { out, depth, start, key: None, pairs: Vec::new() }
     }
 
     fn position(&self) -> usize {
@@ -141,22 +127,12 @@ impl<'a> MapWriter<'a> {
 
     /// Sorts by key. Stable, as the order of equal keys is all that tells `{a: 1, a: 2}` from `{a: 2, a: 1}`.
     fn sort(&mut self) {
-        let bytes = &self.out.as_bytes()[self.start..];
-        if self
-            .pairs
-            .is_sorted_by(|one, other| bytes[one.key.clone()] <= bytes[other.key.clone()])
-        {
+        let bytes = &self.out.to_bytes()[self.start..];
+        if self.pairs.is_sorted_by(|one, other| bytes[one.key.clone()] <= bytes[other.key.clone()]) {
             return;
         }
-        let bytes = bytes.to_vec();
-        self.pairs
-            .sort_by(|one, other| bytes[one.key.clone()].cmp(&bytes[other.key.clone()]));
-        let sorted: Vec<u8> = self
-            .pairs
-            .iter()
-            .flat_map(|pair| &bytes[pair.all.clone()])
-            .copied()
-            .collect();
+        self.pairs.sort_by(|one, other| bytes[one.key.clone()].cmp(&bytes[other.key.clone()]));
+        let sorted: Vec<u8> = self.pairs.iter().flat_map(|pair| &bytes[pair.all.clone()]).copied().collect();
         self.out.replace_from(self.start, &sorted);
     }
 }
@@ -180,10 +156,7 @@ impl SerializeMap for MapWriter<'_> {
             return Err(Failure::key_without_value());
         };
         value.serialize(Canonical::at_depth(self.out, self.depth)?)?;
-        self.pairs.push(Pair {
-            all: key.start..self.position(),
-            key,
-        });
+        self.pairs.push(Pair { all: key.start..self.position(), key });
         Ok(())
     }
 

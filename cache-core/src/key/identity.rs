@@ -49,13 +49,9 @@ impl Identity {
         let (hasher, table) = &*TABLE;
         let hash = hasher.hash_one((name, types, version));
         // A panic cannot leave the table half changed: records are made before they are put in.
-        if let Some(known) = find(
-            &table.read().unwrap_or_else(PoisonError::into_inner),
-            hash,
-            name,
-            types,
-            version,
-        ) {
+        if let Some(known) =
+            find(&table.read().unwrap_or_else(PoisonError::into_inner), hash, name, types, version)
+        {
             return known;
         }
         let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
@@ -103,11 +99,7 @@ impl Identity {
 }
 
 fn find(table: &Table, hash: u64, name: &str, types: &[&str], version: u32) -> Option<Identity> {
-    table
-        .get(&hash)?
-        .iter()
-        .copied()
-        .find(|known| known.is(name, types, version))
+    table.get(&hash)?.iter().copied().find(|known| known.is(name, types, version))
 }
 
 impl IdentityRecord {
@@ -115,11 +107,7 @@ impl IdentityRecord {
         Self {
             function: name.into(),
             types: types.iter().map(|&name| name.into()).collect(),
-            name: if types.is_empty() {
-                name.into()
-            } else {
-                format!("{name}<{}>", types.join(", "))
-            },
+            name: if types.is_empty() { name.into() } else { format!("{name}<{}>", types.join(", ")) },
             text: text(name, types, version),
             version,
             id: id(name, types, version),

@@ -1,8 +1,8 @@
 //! The identity of one call: who the function is, and what it was asked.
 //!
 //! A key has two forms. In the process it is the function's [`Identity`] (a pointer) and the arguments in
-//! the [canonical form](canonical), inline where they are short. Outside, in Redis, logs and tools, the
-//! same bytes are [text](mod@text). Both mappings are injective: two different calls never share a key.
+//! a canonical form (`canonical.rs`), inline where they are short. Outside, in Redis, logs and tools, the
+//! same bytes are text (`text.rs`). Both mappings are injective: two different calls never share a key.
 
 mod arguments;
 mod buffer;
@@ -17,8 +17,10 @@ mod secret;
 mod serializer;
 mod tag;
 pub(crate) mod text;
+mod view;
 mod writer;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -33,6 +35,7 @@ pub use reader::Malformed;
 pub use secret::SecretKey;
 pub use tag::Tag;
 pub use text::render;
+pub(crate) use view::KeyView;
 pub use writer::KeyWriter;
 
 /// The identity of one call: a function and its arguments.
@@ -52,7 +55,7 @@ pub use writer::KeyWriter;
 /// assert_eq!(key, Key::of("menu", (42_u64, String::from("en")))?);
 /// # Ok::<(), cache_core::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Key {
     identity: Identity,
     arguments: Arguments,
@@ -87,9 +90,13 @@ impl Key {
     }
 
     /// The arguments in canonical form, or their digest.
+    pub fn arguments(&self) -> Cow<'_, [u8]> {
+        self.arguments.bytes()
+    }
+
     #[inline]
-    pub fn arguments(&self) -> &[u8] {
-        self.arguments.as_bytes()
+    pub(crate) fn view(&self) -> KeyView<'_> {
+        KeyView { identity: self.identity, arguments: self.arguments.view() }
     }
 
     /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.
@@ -98,17 +105,25 @@ impl Key {
     }
 }
 
+impl PartialEq for Key {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.view() == other.view()
+    }
+}
+
+impl Eq for Key {}
+
 impl Hash for Key {
-    /// Feeds whole words, so that a fast hasher stays fast. Differs between processes: a pointer is in it.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.arguments.hash_with(self.identity.address(), state);
+        self.view().hash(state);
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_key(self.identity, self.arguments(), f)
+        text::write_key(self.identity, &self.arguments(), f)
     }
 }
 

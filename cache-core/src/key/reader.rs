@@ -154,38 +154,22 @@ impl<'a> Reader<'a> {
         if bytes.last() == Some(&0) {
             return Err(Malformed::NotCanonical);
         }
-        Ok(bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u128::from(byte)))
+        Ok(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u128::from(byte)))
     }
 
     fn char(&mut self) -> Result<char, Malformed> {
         let bytes = self.take(3)?;
-        let number = bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u32::from(byte));
+        let number = bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
         char::from_u32(number).ok_or(Malformed::NotText)
     }
 
     fn float(&mut self) -> Result<f64, Malformed> {
         let bytes = self.take(8)?;
-        let bits = bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte));
+        let bits = bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte));
         let value = f64::from_bits(bits);
-        let is_canonical = if value.is_nan() {
-            bits == f64::NAN.to_bits()
-        } else {
-            bits != (-0.0_f64).to_bits()
-        };
-        if is_canonical {
-            Ok(value)
-        } else {
-            Err(Malformed::NotCanonical)
-        }
+        let is_canonical =
+            if value.is_nan() { bits == f64::NAN.to_bits() } else { bits != (-0.0_f64).to_bits() };
+        if is_canonical { Ok(value) } else { Err(Malformed::NotCanonical) }
     }
 
     /// LEB128 in its shortest form.
@@ -205,11 +189,8 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, tag: u8) -> Result<&'a str, Malformed> {
-        let length = if tag == canonical::TEXT {
-            self.length()?
-        } else {
-            usize::from(tag - canonical::SHORT_TEXT)
-        };
+        let length =
+            if tag == canonical::TEXT { self.length()? } else { usize::from(tag - canonical::SHORT_TEXT) };
         if tag == canonical::TEXT && length < canonical::SHORT_TEXT_END {
             return Err(Malformed::NotCanonical);
         }
@@ -223,6 +204,5 @@ fn is_text(tag: u8) -> bool {
 }
 
 fn is_integer(tag: u8, zero: u8) -> bool {
-    tag.checked_sub(zero)
-        .is_some_and(|length| length <= canonical::INTEGER_LENGTH)
+    tag.checked_sub(zero).is_some_and(|length| length <= canonical::INTEGER_LENGTH)
 }

@@ -19,20 +19,12 @@ pub(super) struct Canonical<'a> {
 impl<'a> Canonical<'a> {
     #[inline]
     pub(super) fn new(out: &'a mut Buffer) -> Self {
-        Self {
-            out,
-            depth: 0,
-            of_parts: false,
-        }
+        Self { out, depth: 0, of_parts: false }
     }
 
     #[inline]
     pub(super) fn of_parts(out: &'a mut Buffer) -> Self {
-        Self {
-            out,
-            depth: 0,
-            of_parts: true,
-        }
+        Self { out, depth: 0, of_parts: true }
     }
 
     /// The serializer of a value `depth` levels down.
@@ -41,11 +33,7 @@ impl<'a> Canonical<'a> {
         if depth > canonical::DEPTH {
             return Err(Failure::too_deep());
         }
-        Ok(Self {
-            out,
-            depth,
-            of_parts: false,
-        })
+        Ok(Self { out, depth, of_parts: false })
     }
 
     #[inline]
@@ -57,12 +45,12 @@ impl<'a> Canonical<'a> {
     fn word(self, tag: u8, value: u64) -> Result<(), Failure> {
         let count = (71 - (value.leading_zeros() as usize)) / 8;
         let tag = u64::from(tag) + count as u64;
+        // Whole words, and no length that both branches share: then the compiler knows where each store goes.
         if count < 8 {
-            // One store instead of two: reading back across two stores stalls.
             self.out.push_word(tag | value << 8, count + 1);
         } else {
-            self.out.push_word(tag, 1);
-            self.out.push_word(value, count);
+            self.out.push_word(tag | value << 8, 8);
+            self.out.push_word(value >> 56, 1);
         }
         Ok(())
     }
@@ -114,8 +102,7 @@ impl<'a> Serializer for Canonical<'a> {
 
     #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), Failure> {
-        self.out
-            .push(if value { canonical::TRUE } else { canonical::FALSE });
+        self.out.push(if value { canonical::TRUE } else { canonical::FALSE });
         Ok(())
     }
 
@@ -197,8 +184,7 @@ impl<'a> Serializer for Canonical<'a> {
 
     #[inline]
     fn serialize_char(self, value: char) -> Result<(), Failure> {
-        self.out
-            .push_word(u64::from(canonical::CHAR) | u64::from(u32::from(value)) << 8, 4);
+        self.out.push_word(u64::from(canonical::CHAR) | u64::from(u32::from(value)) << 8, 4);
         Ok(())
     }
 

@@ -49,7 +49,7 @@ pub(super) fn write_key(identity: Identity, arguments: &[u8], f: &mut fmt::Forma
 /// ```
 /// use cache_core::key::{Key, render};
 /// let key = Key::of("menu", (42, "a b"))?;
-/// assert_eq!(render(key.arguments())?, r#"42:"a%20b""#);
+/// assert_eq!(render(&key.arguments())?, r#"42:"a%20b""#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -59,19 +59,12 @@ pub(super) fn write_key(identity: Identity, arguments: &[u8], f: &mut fmt::Forma
 pub fn render(arguments: &[u8]) -> Result<String, Malformed> {
     if let Some(digest) = arguments.strip_prefix(&[canonical::DIGEST]) {
         let is_whole = digest.len() == canonical::DIGEST_LENGTH;
-        return if is_whole {
-            Ok(digest_text(digest))
-        } else {
-            Err(Malformed::NotCanonical)
-        };
+        return if is_whole { Ok(digest_text(digest)) } else { Err(Malformed::NotCanonical) };
     }
     if arguments.len() > canonical::LIMIT {
         return Err(Malformed::NotCanonical);
     }
-    let mut renderer = Renderer {
-        reader: Reader::new(arguments),
-        text: Short::default(),
-    };
+    let mut renderer = Renderer { reader: Reader::new(arguments), text: Short::default() };
     renderer.arguments()?;
     Ok(match renderer.text.into_text() {
         Some(text) => text,

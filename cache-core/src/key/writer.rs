@@ -9,6 +9,7 @@ use super::buffer::Buffer;
 use super::canonical;
 use super::failure::Failure;
 use super::serializer::Canonical;
+use super::view::KeyView;
 use super::{Identity, Key, SecretKey};
 use crate::{Error, ErrorKind};
 
@@ -34,11 +35,12 @@ impl KeyWriter {
     /// Starts a key of the function `identity`.
     #[inline]
     pub fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            buffer: Buffer::new(),
-            failure: None,
-        }
+        Self { identity, buffer: Buffer::new(), failure: None }
+    }
+
+    /// The function of this key.
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// Appends one argument in canonical form. A failing `Serialize` is remembered and answered by [`finish`](Self::finish).
@@ -62,12 +64,19 @@ impl KeyWriter {
         match value.serialize(Canonical::new(&mut secret)) {
             Ok(()) => {
                 self.buffer.push(canonical::SECRET);
-                self.buffer.extend(&key.digest(secret.as_bytes()));
+                self.buffer.extend(&key.digest(&secret.to_bytes()));
             }
             // The message of a user's `Serialize` may quote the value.
-            Err(_) => self.fail::<T>(serde::ser::Error::custom(
-                "the reason is not shown, as it is secret",
-            )),
+            Err(_) => self.fail::<T>(serde::ser::Error::custom("the reason is not shown, as it is secret")),
+        }
+    }
+
+    /// The key as it stands, if it is short and nothing failed.
+    #[inline]
+    pub(crate) fn view(&self) -> Option<KeyView<'_>> {
+        match self.failure {
+            None => Some(KeyView { identity: self.identity, arguments: self.buffer.view()? }),
+            Some(_) => None,
         }
     }
 
@@ -92,16 +101,13 @@ impl KeyWriter {
             "could not make a key part of `{function}` from a `{part}`: {failure}; \
              leave it out with `skip(..)`, or say what of it counts with `key = (..)`"
         );
-        self.failure
-            .get_or_insert_with(|| Error::new(ErrorKind::Key, message).with_source(failure));
+        self.failure.get_or_insert_with(|| Error::new(ErrorKind::Key, message).with_source(failure));
     }
 }
 
 impl fmt::Debug for KeyWriter {
     /// Names the function alone: the parts may be half written.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyWriter")
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyWriter").field("identity", &self.identity).finish_non_exhaustive()
     }
 }

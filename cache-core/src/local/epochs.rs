@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn an_invalidated_tag_outdates_what_bears_it_and_nothing_else() {
         let (table, function) = (EpochTable::default(), Arc::<Cell>::default());
-        let (menu, place) = (stamps(&table, &function, &["menu", "a"]), stamps(&table, &function, &["place"]));
+        let (menu, place) =
+            (stamps(&table, &function, &["menu", "a"]), stamps(&table, &function, &["place"]));
 
         table.invalidate(&Tag::from("menu"), Severity::Hard);
 

@@ -112,10 +112,7 @@ impl Default for Local {
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Local")
-            .field("bound", &self.bound)
-            .field("weighers", &self.weighers.len())
-            .finish()
+        f.debug_struct("Local").field("bound", &self.bound).field("weighers", &self.weighers.len()).finish()
     }
 }
 

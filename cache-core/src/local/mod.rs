@@ -18,7 +18,7 @@ pub use limit::Local;
 
 use crate::clock::Tick;
 use crate::entry::{Freshness, StoredEntry};
-use crate::key::Key;
+use crate::key::{Key, KeyView};
 
 /// The store of the local tier.
 pub(crate) struct LocalTier {
@@ -61,8 +61,8 @@ impl LocalTier {
         Self { shards, hash: Default::default(), heaviest, weigher, evictions: AtomicU64::new(0) }
     }
 
-    #[inline]
-    fn place<'k>(&self, key: &'k Key) -> (&Shard, Lookup<'k>) {
+    #[inline(always)]
+    fn place<'k>(&self, key: &'k KeyView<'k>) -> (&Shard, Lookup<'k>) {
         let hash = self.hash.hash_one(key);
         // Bits that the map inside does not use.
         let index = hash.rotate_right(32) as usize & (self.shards.len() - 1);
@@ -70,15 +70,15 @@ impl LocalTier {
     }
 
     /// Shows the entry of `key` to `read`, under the shard's lock: keep it short.
-    #[inline]
-    pub(crate) fn find<R>(&self, key: &Key, read: impl FnOnce(&Arc<StoredEntry>) -> R) -> Option<R> {
+    #[inline(always)]
+    pub(crate) fn find<R>(&self, key: &KeyView<'_>, read: impl FnOnce(&Arc<StoredEntry>) -> R) -> Option<R> {
         let (shard, lookup) = self.place(key);
         shard.read().get(&lookup).map(read)
     }
 
     /// Stores; false if it is heavier than a shard takes, and then nothing is there under `key`.
     pub(crate) fn install(&self, key: &Key, entry: Arc<StoredEntry>) -> bool {
-        let (shard, Lookup { hash, .. }) = self.place(key);
+        let (shard, Lookup { hash, .. }) = self.place(&key.view());
         let mut evicted = Vec::new();
         let fits = self.weigher.weigh(&entry) <= self.heaviest;
         if fits {
@@ -96,7 +96,8 @@ impl LocalTier {
 
     /// Removes.
     pub(crate) fn remove(&self, key: &Key) -> bool {
-        let (shard, lookup) = self.place(key);
+        let key = key.view();
+        let (shard, lookup) = self.place(&key);
         let removed = shard.write().remove(&lookup);
         removed.is_some()
     }
@@ -174,7 +175,8 @@ struct HashedKey {
 
 struct Lookup<'k> {
     hash: u64,
-    key: &'k Key,
+    /// By reference: a copy would be loaded in wider pieces than it was just stored in, and wait.
+    key: &'k KeyView<'k>,
 }
 
 impl Hash for HashedKey {
@@ -203,7 +205,7 @@ impl Hash for Lookup<'_> {
 impl Equivalent<HashedKey> for Lookup<'_> {
     #[inline]
     fn equivalent(&self, other: &HashedKey) -> bool {
-        *self.key == other.key
+        *self.key == other.key.view()
     }
 }
 
@@ -263,6 +265,7 @@ struct Evictions;
 impl Lifecycle<HashedKey, Arc<StoredEntry>> for Evictions {
     type RequestState = Vec<(HashedKey, Arc<StoredEntry>)>;
 
+    /// Called under the lock; for what an insertion replaces, too.
     fn on_evict(&self, evicted: &mut Self::RequestState, key: HashedKey, entry: Arc<StoredEntry>) {
         evicted.push((key, entry));
     }

@@ -94,10 +94,7 @@ impl Faults {
 
     /// The call answers an error of kind `Unreachable`, as a timeout would, and runs when the test says so.
     pub fn run_late(&self, operation: Operation) -> Late {
-        let shelf = Arc::new(Shelf {
-            call: Mutex::default(),
-            arrivals: Semaphore::new(0),
-        });
+        let shelf = Arc::new(Shelf { call: Mutex::default(), arrivals: Semaphore::new(0) });
         self.plan(operation, Plan::RunLate(Arc::clone(&shelf)));
         Late(shelf)
     }
@@ -156,10 +153,7 @@ pub(super) struct Door {
 
 impl Door {
     fn new() -> Self {
-        Self {
-            arrivals: Semaphore::new(0),
-            opening: Semaphore::new(0),
-        }
+        Self { arrivals: Semaphore::new(0), opening: Semaphore::new(0) }
     }
 
     pub(super) async fn pass(&self) {

@@ -45,13 +45,7 @@ impl<B: Backend> Faulty<B> {
     /// Wraps `inner`; the faults are planned through the second half.
     pub fn new(inner: B) -> (Self, Faults) {
         let faults = Faults::default();
-        (
-            Self {
-                inner: Arc::new(inner),
-                faults: faults.clone(),
-            },
-            faults,
-        )
+        (Self { inner: Arc::new(inner), faults: faults.clone() }, faults)
     }
 
     /// Runs a call as planned. It owns what it needs, so that it can outlive its caller.
@@ -94,19 +88,13 @@ struct OwnTags {
 
 impl From<Tags<'_>> for OwnTags {
     fn from(tags: Tags<'_>) -> Self {
-        Self {
-            keys: tags.keys.to_vec(),
-            life: tags.life,
-        }
+        Self { keys: tags.keys.to_vec(), life: tags.life }
     }
 }
 
 impl OwnTags {
     fn lend(&self) -> Tags<'_> {
-        Tags {
-            keys: &self.keys,
-            life: self.life,
-        }
+        Tags { keys: &self.keys, life: self.life }
     }
 }
 
@@ -139,10 +127,7 @@ impl OwnClaim {
 
 impl<B: Backend> Backend for Faulty<B> {
     fn view(&self, prefix: &Prefix) -> Self {
-        Self {
-            inner: Arc::new(self.inner.view(prefix)),
-            faults: self.faults.clone(),
-        }
+        Self { inner: Arc::new(self.inner.view(prefix)), faults: self.faults.clone() }
     }
 
     fn origin(&self) -> Origin {
@@ -151,11 +136,7 @@ impl<B: Backend> Backend for Faulty<B> {
 
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         let (key, tags) = (key.clone(), tags.to_vec());
-        self.call(
-            Operation::Read,
-            |inner| async move { inner.read(&key, &tags).await },
-        )
-        .await
+        self.call(Operation::Read, |inner| async move { inner.read(&key, &tags).await }).await
     }
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {
@@ -163,33 +144,19 @@ impl<B: Backend> Backend for Faulty<B> {
         let (tags, claim) = (OwnTags::from(request.tags), OwnClaim::from(request.claim));
         self.call(Operation::Lease, |inner| async move {
             let (tags, claim) = (tags.lend(), claim.lend());
-            inner
-                .lease(LeaseRequest {
-                    key: &key,
-                    token,
-                    life,
-                    tags,
-                    claim,
-                })
-                .await
+            inner.lease(LeaseRequest { key: &key, token, life, tags, claim }).await
         })
         .await
     }
 
     async fn renew(&self, key: &EntryKey, grant: &Grant, life: Duration) -> Result<Renewal, Error> {
         let (key, grant) = (key.clone(), *grant);
-        self.call(Operation::Renew, |inner| async move {
-            inner.renew(&key, &grant, life).await
-        })
-        .await
+        self.call(Operation::Renew, |inner| async move { inner.renew(&key, &grant, life).await }).await
     }
 
     async fn release(&self, key: &EntryKey, token: LeaseToken) -> Result<(), Error> {
         let key = key.clone();
-        self.call(Operation::Release, |inner| async move {
-            inner.release(&key, token).await
-        })
-        .await
+        self.call(Operation::Release, |inner| async move { inner.release(&key, token).await }).await
     }
 
     async fn fill(&self, request: FillRequest<'_>) -> Result<Fill, Error> {
@@ -197,71 +164,43 @@ impl<B: Backend> Backend for Faulty<B> {
         let (life, tags) = (request.life, OwnTags::from(request.tags));
         self.call(Operation::Fill, |inner| async move {
             let tags = tags.lend();
-            inner
-                .fill(FillRequest {
-                    key: &key,
-                    grant: &grant,
-                    frame: &frame,
-                    life,
-                    tags,
-                })
-                .await
+            inner.fill(FillRequest { key: &key, grant: &grant, frame: &frame, life, tags }).await
         })
         .await
     }
 
     async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
         let key = key.clone();
-        self.call(Operation::Invalidate, |inner| async move {
-            inner.invalidate(&key).await
-        })
-        .await
+        self.call(Operation::Invalidate, |inner| async move { inner.invalidate(&key).await }).await
     }
 
     async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
         let key = key.clone();
-        self.call(Operation::Expire, |inner| async move {
-            inner.expire(&key, keep).await
-        })
-        .await
+        self.call(Operation::Expire, |inner| async move { inner.expire(&key, keep).await }).await
     }
 
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         let tags = OwnTags::from(tags);
-        self.call(Operation::Epochs, |inner| async move {
-            inner.epochs(tags.lend()).await
-        })
-        .await
+        self.call(Operation::Epochs, |inner| async move { inner.epochs(tags.lend()).await }).await
     }
 
     async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         let tags = OwnTags::from(tags);
-        self.call(Operation::InvalidateTags, |inner| async move {
-            inner.invalidate_tags(tags.lend()).await
-        })
-        .await
+        self.call(Operation::InvalidateTags, |inner| async move { inner.invalidate_tags(tags.lend()).await })
+            .await
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
-        self.call(Operation::Heartbeat, |inner| async move {
-            inner.heartbeat(nonce).await
-        })
-        .await
+        self.call(Operation::Heartbeat, |inner| async move { inner.heartbeat(nonce).await }).await
     }
 
     async fn subscribe(&self) -> Result<Subscription, Error> {
-        let heard = self
-            .call(
-                Operation::Subscribe,
-                |inner| async move { inner.subscribe().await },
-            )
-            .await?;
+        let heard = self.call(Operation::Subscribe, |inner| async move { inner.subscribe().await }).await?;
         let faults = self.faults.clone();
         Ok(heard.filtered(move |heard: Heard| (!faults.is_deaf()).then_some(heard)))
     }
 
     async fn health(&self) -> Result<ServerTime, Error> {
-        self.call(Operation::Health, |inner| async move { inner.health().await })
-            .await
+        self.call(Operation::Health, |inner| async move { inner.health().await }).await
     }
 }

@@ -23,11 +23,7 @@ impl MemoryStage {
         #[expect(clippy::expect_used, reason = "the text is ours, and allowed")]
         let prefix = Prefix::new("conformance").expect("a prefix of letters");
         let memory = Memory::with_clock(move || clock.load(Ordering::SeqCst)).view(&prefix);
-        Self {
-            memory,
-            prefix,
-            micros,
-        }
+        Self { memory, prefix, micros }
     }
 
     /// Lets time pass at once.

@@ -1,9 +1,6 @@
 //! Any value that serde can describe, and a parser of the text of keys that gives it back.
 
-#![allow(
-    dead_code,
-    reason = "not every test that includes this module needs all of it"
-)]
+#![allow(dead_code, reason = "not every test that includes this module needs all of it")]
 
 use proptest::prelude::*;
 use serde::ser::{
@@ -73,31 +70,23 @@ impl Serialize for Value {
             Self::Bytes(value) => serializer.serialize_bytes(value),
             Self::List(values) => {
                 let mut list = serializer.serialize_seq(None)?;
-                values
-                    .iter()
-                    .try_for_each(|value| list.serialize_element(value))?;
+                values.iter().try_for_each(|value| list.serialize_element(value))?;
                 list.end()
             }
             Self::Tuple(values) => {
                 let mut tuple = serializer.serialize_tuple(values.len())?;
-                values
-                    .iter()
-                    .try_for_each(|value| tuple.serialize_element(value))?;
+                values.iter().try_for_each(|value| tuple.serialize_element(value))?;
                 tuple.end()
             }
             Self::Newtype(value) => serializer.serialize_newtype_struct("Newtype", value),
             Self::Map(pairs) => {
                 let mut map = serializer.serialize_map(None)?;
-                pairs
-                    .iter()
-                    .try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+                pairs.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
                 map.end()
             }
             Self::Struct(fields) => {
                 let mut structure = serializer.serialize_struct("Struct", fields.len())?;
-                fields
-                    .iter()
-                    .try_for_each(|(name, value)| structure.serialize_field(name, value))?;
+                fields.iter().try_for_each(|(name, value)| structure.serialize_field(name, value))?;
                 structure.end()
             }
             Self::UnitVariant(name) => serializer.serialize_unit_variant("Enum", 0, name),
@@ -109,9 +98,7 @@ impl Serialize for Value {
             }
             Self::StructVariant(name, fields) => {
                 let mut structure = serializer.serialize_struct_variant("Enum", 0, name, fields.len())?;
-                fields
-                    .iter()
-                    .try_for_each(|(name, value)| structure.serialize_field(name, value))?;
+                fields.iter().try_for_each(|(name, value)| structure.serialize_field(name, value))?;
                 structure.end()
             }
         }
@@ -123,10 +110,7 @@ impl Value {
     pub(crate) fn normal(&self) -> Value {
         let all = |values: &[Value]| values.iter().map(Value::normal).collect::<Vec<_>>();
         let fields = |fields: &[(&'static str, Value)]| {
-            fields
-                .iter()
-                .map(|(name, value)| (*name, value.normal()))
-                .collect::<Vec<_>>()
+            fields.iter().map(|(name, value)| (*name, value.normal())).collect::<Vec<_>>()
         };
         match self {
             Self::Some(value) => Self::Some(value.normal().into()),
@@ -138,10 +122,8 @@ impl Value {
             Self::List(values) | Self::Tuple(values) => Self::List(all(values)),
             Self::Newtype(value) => value.normal(),
             Self::Map(pairs) => {
-                let mut pairs: Vec<_> = pairs
-                    .iter()
-                    .map(|(key, value)| (key.normal(), value.normal()))
-                    .collect();
+                let mut pairs: Vec<_> =
+                    pairs.iter().map(|(key, value)| (key.normal(), value.normal())).collect();
                 pairs.sort_by_key(|(key, _)| format!("{key:?}"));
                 Self::Map(pairs)
             }
@@ -193,12 +175,7 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         let fields = proptest::collection::vec((name(), inner.clone()), 0..4);
         // Keys that differ: the order of equal ones counts, and `normal` cannot see which are equal.
         let map = proptest::collection::btree_map("[ab:]{0,2}", inner.clone(), 0..4).prop_map(|map| {
-            Value::Map(
-                map.into_iter()
-                    .rev()
-                    .map(|(key, value)| (Value::Text(key), value))
-                    .collect(),
-            )
+            Value::Map(map.into_iter().rev().map(|(key, value)| (Value::Text(key), value)).collect())
         });
         prop_oneof![
             inner.clone().prop_map(|value| Value::Some(value.into())),

@@ -21,20 +21,11 @@ impl Parse for ArgumentName {
             return Err(input.error("expected the name of an argument alone: write `skip(db)`"));
         }
         if let Some(underscore) = input.parse::<Option<Token![_]>>()? {
-            return Ok(Self {
-                word: "_".to_owned(),
-                span: underscore.span,
-            });
+            return Ok(Self { word: "_".to_owned(), span: underscore.span });
         }
         let ident = input.call(Ident::parse_any).map_err(|error| {
-            syn::Error::new(
-                error.span(),
-                "expected the name of an argument: write `skip(db, self)`",
-            )
+            syn::Error::new(error.span(), "expected the name of an argument: write `skip(db, self)`")
         })?;
-        Ok(Self {
-            word: plain(&ident),
-            span: ident.span(),
-        })
+        Ok(Self { word: plain(&ident), span: ident.span() })
     }
 }

@@ -8,26 +8,28 @@ use syn::{Expr, Ident, Lit, LitStr, Path, Token};
 use super::{ArgumentName, TagOption, bare};
 use crate::diag::Diagnostics;
 use crate::duration::Time;
+use crate::scan::plain;
 use crate::template::Template;
 
 /// What `stagger` alone means: up to a tenth of the ttl.
 const USUAL_SHARE: f64 = 0.1;
 
 /// `= EXPR`.
-pub(super) fn expr(input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
-    let expected = |input: ParseStream<'_>| input.error(format!("expected a value: write `{example}`"));
+pub(super) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
+    let missing = |span| syn::Error::new(span, format!("its value is missing: write `{example}`"));
     if !input.peek(Token![=]) {
-        return Err(expected(input));
+        // The option itself is a better place than the one behind it, which may be the end.
+        return Err(missing(option.span()));
     }
-    input.parse::<Token![=]>()?;
+    let equals = input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(expected(input));
+        return Err(missing(equals.span()));
     }
     input.parse()
 }
 
-pub(super) fn time(option: &str, input: ParseStream<'_>) -> syn::Result<Time> {
-    let expr = expr(input, &format!("{option} = 3600` or `{option} = \"1h 30m\""))?;
+pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
+    let expr = expr(option, input, &format!("{option} = 3600` or `{option} = \"1h 30m\""))?;
     if let Expr::Closure(_) = bare(&expr) {
         return Err(syn::Error::new_spanned(
             &expr,
@@ -36,16 +38,15 @@ pub(super) fn time(option: &str, input: ParseStream<'_>) -> syn::Result<Time> {
             ),
         ));
     }
-    Time::from_expr(option, &expr)
+    Time::from_expr(&plain(option), &expr)
 }
 
-/// A time that goes into the static record of the function.
-pub(super) fn constant_time(option: &str, input: ParseStream<'_>) -> syn::Result<Time> {
-    time(option, input)
-}
-
-pub(super) fn tags(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<Vec<TagOption>> {
-    let list = expr(input, "tags = [\"menu\", \"restaurant:{restaurant_id}\"]")?;
+pub(super) fn tags(
+    option: &Ident,
+    input: ParseStream<'_>,
+    diagnostics: &mut Diagnostics,
+) -> syn::Result<Vec<TagOption>> {
+    let list = expr(option, input, "tags = [\"menu\", \"restaurant:{restaurant_id}\"]")?;
     let elements = match bare(&list) {
         Expr::Array(array) => &array.elems,
         _ => {
@@ -61,9 +62,7 @@ pub(super) fn tags(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn
             Some(literal) => match Template::parse(literal) {
                 Ok(template) => tags.push(TagOption::Template(template)),
                 Err(mistakes) => {
-                    mistakes
-                        .iter()
-                        .for_each(|mistake| diagnostics.report(literal, mistake));
+                    mistakes.iter().for_each(|mistake| diagnostics.report(literal, mistake));
                 }
             },
             None if matches!(bare(element), Expr::Lit(_)) => {
@@ -75,11 +74,11 @@ pub(super) fn tags(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn
     Ok(tags)
 }
 
-pub(super) fn share(input: ParseStream<'_>) -> syn::Result<f64> {
+pub(super) fn share(option: &Ident, input: ParseStream<'_>) -> syn::Result<f64> {
     if !input.peek(Token![=]) {
         return Ok(USUAL_SHARE);
     }
-    let value = expr(input, "stagger = 0.2")?;
+    let value = expr(option, input, "stagger = 0.2")?;
     let share = match bare(&value) {
         Expr::Lit(lit) => match &lit.lit {
             Lit::Float(share) => share.base10_parse::<f64>().ok(),
@@ -117,21 +116,18 @@ pub(super) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> sy
 }
 
 /// The key parts: the elements of a tuple, or the one expression.
-pub(super) fn key(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
-    let value = expr(input, "key = (self.tenant, id)")?;
+pub(super) fn key(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
+    let value = expr(option, input, "key = (self.tenant, id)")?;
     Ok(match bare(&value) {
         Expr::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
         _ => vec![value],
     })
 }
 
-pub(super) fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
-    let value = expr(input, "name = \"menus\"")?;
+pub(super) fn name(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
+    let value = expr(option, input, "name = \"menus\"")?;
     let Some(name) = text(&value) else {
-        return Err(syn::Error::new_spanned(
-            &value,
-            "a name is a text: write `name = \"menus\"`",
-        ));
+        return Err(syn::Error::new_spanned(&value, "a name is a text: write `name = \"menus\"`"));
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
     match name.value() {
@@ -151,8 +147,8 @@ pub(super) fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
     }
 }
 
-pub(super) fn version(input: ParseStream<'_>) -> syn::Result<u32> {
-    let value = expr(input, "version = 2")?;
+pub(super) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+    let value = expr(option, input, "version = 2")?;
     let version = match bare(&value) {
         Expr::Lit(lit) => match &lit.lit {
             Lit::Int(version) => version.base10_parse::<u32>().ok(),
@@ -168,8 +164,8 @@ pub(super) fn version(input: ParseStream<'_>) -> syn::Result<u32> {
     })
 }
 
-pub(super) fn tier(input: ParseStream<'_>) -> syn::Result<()> {
-    let value = expr(input, "tier = local")?;
+pub(super) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    let value = expr(option, input, "tier = local")?;
     let word = match bare(&value) {
         Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
         _ => None,
@@ -187,9 +183,9 @@ pub(super) fn tier(input: ParseStream<'_>) -> syn::Result<()> {
     }
 }
 
-pub(super) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+pub(super) fn path(option: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
     if !input.peek(Token![=]) {
-        return Err(input.error("expected the path of the facade: write `crate = my_app::larder`"));
+        return Err(syn::Error::new(option.span(), "its value is missing: write `crate = my_app::larder`"));
     }
     input.parse::<Token![=]>()?;
     // A path that a `macro_rules!` hands over comes in an invisible group, which only an expression unpacks.
@@ -198,15 +194,9 @@ pub(super) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
         Err(_) => match input.parse::<Expr>() {
             Ok(expr) => match bare(&expr) {
                 Expr::Path(path) => Ok(path.path.clone()),
-                _ => Err(syn::Error::new_spanned(
-                    &expr,
-                    "not a path: write `crate = my_app::larder`",
-                )),
+                _ => Err(syn::Error::new_spanned(&expr, "not a path: write `crate = my_app::larder`")),
             },
-            Err(error) => Err(syn::Error::new(
-                error.span(),
-                "not a path: write `crate = my_app::larder`",
-            )),
+            Err(error) => Err(syn::Error::new(error.span(), "not a path: write `crate = my_app::larder`")),
         },
     }
 }

@@ -51,15 +51,11 @@ fn named(
         if seen.contains(&word) {
             diagnostics.report_at(name.span, format!("`{word}` is named twice: write it once"));
         } else if word == "self" && function.receiver.is_none() {
-            diagnostics.report_at(
-                name.span,
-                format!("this function has no `self`: remove it from `{option}(..)`"),
-            );
+            diagnostics
+                .report_at(name.span, format!("this function has no `self`: remove it from `{option}(..)`"));
         } else if word != "self" && !function.arguments.iter().any(|argument| argument.is_named(word)) {
-            diagnostics.report_at(
-                name.span,
-                format!("`{word}` is not an argument: {}", instead(word, function)),
-            );
+            diagnostics
+                .report_at(name.span, format!("`{word}` is not an argument: {}", instead(word, function)));
         }
         seen.push(word);
     }
@@ -78,12 +74,8 @@ fn instead(word: &str, function: &Function) -> String {
 }
 
 fn skipped_secrets(options: &Options, diagnostics: &mut Diagnostics) {
-    let skipped: Vec<&str> = options
-        .skip
-        .iter()
-        .flat_map(|skip| &skip.value)
-        .map(|name| name.word.as_str())
-        .collect();
+    let skipped: Vec<&str> =
+        options.skip.iter().flat_map(|skip| &skip.value).map(|name| name.word.as_str()).collect();
     for secret in secrets(options).filter(|secret| skipped.contains(&secret.word.as_str())) {
         diagnostics.report_at(
             secret.span,
@@ -125,10 +117,7 @@ fn places(template: &Template, function: &Function, options: &Options, diagnosti
         if !exists {
             diagnostics.report_at(
                 template.span,
-                format!(
-                    "`{word}` in this tag is not an argument: {}",
-                    instead(word, function)
-                ),
+                format!("`{word}` in this tag is not an argument: {}", instead(word, function)),
             );
         } else if secrets(options).any(|secret| secret.word == word) {
             diagnostics.report_at(template.span, secret_in_tag(word));

@@ -11,19 +11,12 @@ use crate::scan::Names;
 
 pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let times = options.ttl.iter().map(|ttl| &ttl.value).filter_map(expr_of);
-    let tags = options
-        .tags
-        .iter()
-        .flat_map(|tags| &tags.value)
-        .filter_map(|tag| match tag {
-            TagOption::Expr(expr) => Some(expr),
-            TagOption::Template(_) => None,
-        });
+    let tags = options.tags.iter().flat_map(|tags| &tags.value).filter_map(|tag| match tag {
+        TagOption::Expr(expr) => Some(expr),
+        TagOption::Template(_) => None,
+    });
     let keys = options.key.iter().flat_map(|key| &key.value);
-    let others = [&options.when, &options.cache]
-        .into_iter()
-        .flatten()
-        .map(|given| &given.value);
+    let others = [&options.when, &options.cache].into_iter().flatten().map(|given| &given.value);
     for expr in times.chain(tags).chain(keys).chain(others) {
         Detours(diagnostics).visit_expr(expr);
     }
@@ -40,19 +33,12 @@ fn expr_of(time: &Time) -> Option<&Expr> {
 /// `none_ttl`, `err_ttl` and `local_ttl` sit in a static, which sees neither arguments nor `Self`.
 fn constants(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let words = function.words();
-    for given in [&options.none_ttl, &options.err_ttl, &options.local_ttl]
-        .into_iter()
-        .flatten()
-    {
+    for given in [&options.none_ttl, &options.err_ttl, &options.local_ttl].into_iter().flatten() {
         let Some(expr) = expr_of(&given.value) else {
             continue;
         };
         let names = Names::of(expr);
-        let beyond = words
-            .iter()
-            .map(String::as_str)
-            .chain(["Self"])
-            .find(|word| names.has(word));
+        let beyond = words.iter().map(String::as_str).chain(["Self"]).find(|word| names.has(word));
         if let Some(word) = beyond {
             diagnostics.report(
                 expr,
@@ -87,10 +73,7 @@ impl<'ast> Visit<'ast> for Detours<'_> {
     }
 
     fn visit_expr_return(&mut self, expr: &'ast ExprReturn) {
-        self.0.report(
-            expr,
-            "an option cannot return from the function: write the value alone",
-        );
+        self.0.report(expr, "an option cannot return from the function: write the value alone");
     }
 
     // These have a body of their own, to be left or suspended at will.

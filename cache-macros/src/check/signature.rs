@@ -11,10 +11,7 @@ use crate::item::{Function, Place, borrows};
 pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let sig = &function.sig;
     if let Some(constness) = &sig.constness {
-        diagnostics.report(
-            constness,
-            "a `const fn` cannot be cached: remove `const` and write `async fn`",
-        );
+        diagnostics.report(constness, "a `const fn` cannot be cached: remove `const` and write `async fn`");
     }
     if let syn::Safety::Unsafe(token) = &sig.safety {
         diagnostics.report(
@@ -29,16 +26,11 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
         );
     }
     if let Some(variadic) = &sig.variadic {
-        diagnostics.report(
-            variadic,
-            "variable arguments cannot be cached: write a slice, `&[T]`",
-        );
+        diagnostics.report(variadic, "variable arguments cannot be cached: write a slice, `&[T]`");
     }
     if sig.asyncness.is_none() && function.place != Place::Boxed {
-        diagnostics.report(
-            sig.fn_token,
-            "`#[cached]` caches the result of an async function: write `async fn`",
-        );
+        diagnostics
+            .report(sig.fn_token, "`#[cached]` caches the result of an async function: write `async fn`");
     }
     if let (Some(in_trait), Place::Boxed) = (&options.in_trait, function.place) {
         diagnostics.report(
@@ -50,9 +42,9 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
 }
 
 fn output(ty: &Type, diagnostics: &mut Diagnostics) {
-    if let Some(span) = borrows(ty) {
-        diagnostics.report_at(
-            span,
+    if let Some(borrow) = borrows(ty) {
+        diagnostics.report(
+            borrow,
             "a cached value outlives the call, so it cannot borrow from the arguments: return an owned type \
              (`String` for `&str`, `Vec<T>` for `&[T]`, `Arc<T>` for what is costly to clone)",
         );

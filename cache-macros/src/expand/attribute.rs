@@ -6,10 +6,7 @@ use syn::{Attribute, Meta, MetaList, Token, parse_quote};
 
 /// The attributes of `f`: all of them.
 pub(super) fn own(attrs: &[Attribute]) -> Vec<Attribute> {
-    attrs
-        .iter()
-        .map(|attr| with_meta(attr, allowing(attr.meta.clone())))
-        .collect()
+    attrs.iter().map(|attr| with_meta(attr, allowing(attr.meta.clone()))).collect()
 }
 
 /// The attributes that the siblings of `f` share with it.
@@ -27,9 +24,7 @@ fn shareable(meta: &Meta) -> Option<Meta> {
         return None;
     }
     let list = meta.require_list().ok()?;
-    let inner = list
-        .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
-        .ok()?;
+    let inner = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
     let mut inner = inner.into_iter();
     let condition = inner.next()?;
     let inner: Vec<Meta> = inner.filter_map(|meta| shareable(&meta)).collect();
@@ -41,9 +36,7 @@ fn shareable(meta: &Meta) -> Option<Meta> {
 }
 
 fn is_lint_level(meta: &Meta) -> bool {
-    ["allow", "warn", "deny", "forbid", "expect"]
-        .iter()
-        .any(|level| meta.path().is_ident(level))
+    ["allow", "warn", "deny", "forbid", "expect"].iter().any(|level| meta.path().is_ident(level))
 }
 
 /// `doc(hidden)`.
@@ -73,10 +66,7 @@ mod tests {
     use super::*;
 
     fn shown(attrs: &[Attribute]) -> Vec<String> {
-        attrs
-            .iter()
-            .map(|attr| attr.meta.to_token_stream().to_string().replace(' ', ""))
-            .collect()
+        attrs.iter().map(|attr| attr.meta.to_token_stream().to_string().replace(' ', "")).collect()
     }
 
     #[test]
@@ -95,12 +85,7 @@ mod tests {
 
         assert_eq!(
             shared,
-            [
-                "cfg(unix)",
-                "allow(dead_code,reason=\"r\")",
-                "cfg_attr(unix,allow(unused))",
-                "doc(hidden)"
-            ]
+            ["cfg(unix)", "allow(dead_code,reason=\"r\")", "cfg_attr(unix,allow(unused))", "doc(hidden)"]
         );
     }
 }

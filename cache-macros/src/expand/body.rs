@@ -22,25 +22,15 @@ pub(super) fn body(model: &Model) -> TokenStream {
 fn forwarded(model: &Model) -> TokenStream {
     let function = &model.function;
     let uncached = signature::sibling_name(function, "uncached");
-    let params = function
-        .sig
-        .generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(param) => Some(&param.ident),
-            GenericParam::Const(param) => Some(&param.ident),
-            // Lifetimes that are bound late cannot be named; all are inferred.
-            GenericParam::Lifetime(_) => None,
-        });
+    let params = function.sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        // Lifetimes that are bound late cannot be named; all are inferred.
+        GenericParam::Lifetime(_) => None,
+    });
     let mut params = params.peekable();
-    let turbofish = params
-        .peek()
-        .is_some()
-        .then(|| quote_spanned!(site()=> ::<#(#params),*>));
-    let receiver = function
-        .self_at(uncached.span())
-        .map(|receiver| quote_spanned!(site()=> #receiver,));
+    let turbofish = params.peek().is_some().then(|| quote_spanned!(site()=> ::<#(#params),*>));
+    let receiver = function.self_at(uncached.span()).map(|receiver| quote_spanned!(site()=> #receiver,));
     let names = function.arguments.iter().map(|argument| &argument.name);
     quote_spanned!(site()=> move || Self::#uncached #turbofish (#receiver #(#names),*))
 }
@@ -54,13 +44,12 @@ fn inline(model: &Model) -> TokenStream {
     // The first lines tell the compiler what `return` and `?` in the body return.
     quote_spanned! {site()=>
         move || async move {
-            #[allow(unreachable_code, clippy::diverging_sub_expression)]
             if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
                 return never;
             }
             #patterns
-            #[allow(clippy::let_unit_value)]
             let output: #output = #block;
+            // The body may end in a panic or a loop. This lint alone reports into generated code.
             #[allow(unreachable_code)]
             output
         }
@@ -90,11 +79,7 @@ fn boxed(model: &Model) -> TokenStream {
 
 /// Matches the patterns that the signature of the wrapper lost.
 fn patterns(model: &Model) -> TokenStream {
-    let arguments = model
-        .function
-        .arguments
-        .iter()
-        .filter(|argument| argument.is_pattern);
+    let arguments = model.function.arguments.iter().filter(|argument| argument.is_pattern);
     arguments
         .map(|argument| {
             let (pattern, name) = (&argument.pattern, &argument.name);

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
-use crate::args::TagOption;
+use crate::args::{Given, TagOption};
 use crate::duration::Time;
 use crate::item::by_reference;
 use crate::model::{CountedType, Model, Part, PartSource};
@@ -63,18 +63,23 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
         _ => TokenStream::new(),
     };
     let bindings = bindings(model, quote!(#cache #parts #when #ttl));
+    let new = quote_spanned! {site()=>
+        let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
+        #parts
+        #when
+        #ttl
+    };
+    let call = if bindings.is_empty() {
+        new
+    } else {
+        // In a block, so that what the patterns bind does not outlive the options that name it.
+        quote_spanned!(site()=> let mut call = { #bindings #new call };)
+    };
     quote_spanned! {site()=>
-        let answer = #answer;
+        #answer
         let storage = #storage;
         let answer = #p::fitting(answer, storage);
-        let mut call = {
-            #bindings
-            let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
-            #parts
-            #when
-            #ttl
-            call
-        };
+        #call
     }
 }
 
@@ -105,7 +110,6 @@ pub(super) fn sharing(model: &Model) -> TokenStream {
     let p = private(model);
     quote_spanned! {site()=>
         {
-            #[allow(unused_imports)]
             use #p::{OwnsErrors as _, SharesErrors as _};
             (&&#p::Answer::error_probe(answer)).sharing()
         }
@@ -117,17 +121,19 @@ fn answer(model: &Model) -> TokenStream {
     let p = private(model);
     let output = &model.function.output;
     let mut answer = quote_spanned! {at(output)=>
-        {
-            #[allow(unused_imports)]
+        let answer = {
             use #p::{AnswersFallible as _, AnswersFallibleOptional as _, AnswersOptional as _, AnswersPlain as _};
             (&&&&#p::Probe::<#output>::new()).answer()
-        }
+        };
     };
-    if let Some(none_ttl) = &model.options.none_ttl {
-        answer = quote_spanned!(at(&none_ttl.option)=> #p::keep_none(#answer));
-    }
-    if let Some(err_ttl) = &model.options.err_ttl {
-        answer = quote_spanned!(at(&err_ttl.option)=> #p::keep_errors(#answer));
+    for (option, keep) in
+        [(model.options.none_ttl.as_ref(), "keep_none"), (model.options.err_ttl.as_ref(), "keep_errors")]
+    {
+        if let Some(Given { option, .. }) = option {
+            let span = at(option);
+            let keep = Ident::new(keep, span);
+            answer.extend(quote_spanned!(span=> let answer = #p::#keep(answer);));
+        }
     }
     answer
 }
@@ -136,15 +142,15 @@ fn answer(model: &Model) -> TokenStream {
 fn storage(model: &Model) -> TokenStream {
     let p = private(model);
     let span = at(&model.function.output);
-    match &model.options.tier_local {
-        Some(_) => quote_spanned!(span=> #p::local_storage(answer)),
-        None => quote_spanned! {span=>
-            {
-                #[allow(unused_imports)]
-                use #p::{StoresEncoded as _, StoresNothing as _};
-                (&&#p::Answer::value_probe(answer)).storage()
-            }
-        },
+    let traits = match &model.options.tier_local {
+        Some(_) => quote_spanned!(span=> StoresLocally as _, StoresNowhere as _),
+        None => quote_spanned!(span=> StoresEncoded as _, StoresNothing as _),
+    };
+    quote_spanned! {span=>
+        {
+            use #p::{#traits};
+            (&&#p::Answer::value_probe(answer)).storage()
+        }
     }
 }
 
@@ -172,11 +178,9 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
         let ttl = ttl.tokens();
         add(quote_spanned!(site()=> .ttl(#ttl)));
     }
-    for (time, setting) in [
-        (&options.local_ttl, "local_ttl"),
-        (&options.none_ttl, "none_ttl"),
-        (&options.err_ttl, "err_ttl"),
-    ] {
+    for (time, setting) in
+        [(&options.local_ttl, "local_ttl"), (&options.none_ttl, "none_ttl"), (&options.err_ttl, "err_ttl")]
+    {
         if let Some(time) = time {
             let (time, setting) = (time.value.tokens(), Ident::new(setting, site()));
             add(quote_spanned!(site()=> .#setting(#time)));
@@ -203,22 +207,12 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
         PartSource::Const(ident) => (ident.to_token_stream(), at(ident), "PartProbe", "RefusesPart"),
         PartSource::Argument(index) => {
             let argument = &function.arguments[*index];
-            (
-                argument.name.to_token_stream(),
-                at(&argument.pattern),
-                "PartProbe",
-                "RefusesPart",
-            )
+            (argument.name.to_token_stream(), at(&argument.pattern), "PartProbe", "RefusesPart")
         }
         PartSource::Expr(expr) => (quote!((#expr)), at(expr), "PartProbe", "RefusesPart"),
         PartSource::Receiver => {
             let token = function.receiver.as_ref().map(|receiver| receiver.self_token);
-            (
-                token.to_token_stream(),
-                at(token),
-                "ReceiverProbe",
-                "RefusesReceiver",
-            )
+            (token.to_token_stream(), at(token), "ReceiverProbe", "RefusesReceiver")
         }
     };
     let (probe, refusal) = (Ident::new(probe, span), Ident::new(refusal, span));
@@ -231,7 +225,6 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
     };
     quote_spanned! {span=>
         {
-            #[allow(unused_imports)]
             use #p::{#refusal as _, WritesPart as _};
             #write
         }
@@ -245,10 +238,7 @@ fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
     if template.places.is_empty() {
         return quote_spanned!(span=> #p::Tag::from(#format));
     }
-    let places = template
-        .places
-        .iter()
-        .map(|place| place_of(model, place, template.span));
+    let places = template.places.iter().map(|place| place_of(model, place, template.span));
     quote_spanned!(span=> #p::Tag::from(::core::format_args!(#format, #(#places),*)))
 }
 

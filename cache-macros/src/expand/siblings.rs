@@ -19,23 +19,21 @@ fn uncached(model: &Model) -> TokenStream {
         function.name()
     );
     let attrs = attribute::shared(&function.attrs);
-    let (vis, block) = (&function.vis, &function.block);
+    let statements = &function.block.stmts;
     let mut sig = function.sig.clone();
     sig.ident = signature::sibling_name(function, "uncached");
-    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #[allow(dead_code)] #vis #sig #block)
+    let vis = signature::generated(&function.vis, &mut sig);
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #(#statements)* })
 }
 
 /// Computes now and stores.
 fn refresh(model: &Model) -> TokenStream {
     let function = &model.function;
-    let docs = format!(
-        "Computes `{}` now, whatever the cache holds, and stores the value.",
-        function.name()
-    );
+    let docs = format!("Computes `{}` now, whatever the cache holds, and stores the value.", function.name());
     let attrs = attribute::shared(&function.attrs);
-    let vis = &function.vis;
     let mut sig = signature::wrapper(model);
     sig.ident = signature::sibling_name(function, "refresh");
+    let vis = signature::generated(&function.vis, &mut sig);
     let call = call::prepared(model, Emitted::Refresh);
     let tags = call::tags(model);
     let sharing = call::sharing(model);
@@ -51,7 +49,6 @@ fn refresh(model: &Model) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*
-        #[allow(dead_code)]
         #vis #sig {
             #call
             #tags
@@ -69,9 +66,11 @@ fn entry(model: &Model) -> TokenStream {
         function.name()
     );
     let attrs = attribute::shared(&function.attrs);
-    let (vis, output) = (&function.vis, &function.output);
+    let vis = signature::generated(&function.vis, &mut function.sig.clone());
+    let output = &function.output;
     let name = signature::sibling_name(function, "entry");
     let inputs = signature::entry_inputs(model);
+    let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
     let (generics, _, where_clause) = model.entry.generics.split_for_impl();
     let facade = call::facade(model);
     let call = call::prepared(model, Emitted::Entry);
@@ -79,10 +78,10 @@ fn entry(model: &Model) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*
-        #[allow(dead_code, unused_variables)]
         #vis fn #name #generics (#inputs) -> #facade::Entry<#output> #where_clause {
             #call
             #tags
+            let _ = (#(&#names,)*);
             call.entry(storage)
         }
     }

@@ -1,8 +1,8 @@
 //! The signatures of the emitted functions.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote_spanned};
-use syn::{FnArg, Pat, PatIdent, ReceiverKind, Signature};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::{FnArg, Pat, PatIdent, ReceiverKind, Signature, Visibility};
 
 use super::site;
 use crate::item::{Argument, Function, Place};
@@ -43,24 +43,31 @@ pub(super) fn wrapper(model: &Model) -> Signature {
     sig
 }
 
+/// Gives `pub(..) async fn` the span of this macro, so that lints take a sibling for generated code. (An
+/// `#[allow(dead_code)]` would be an error where the user forbids it.)
+pub(super) fn generated(vis: &Visibility, sig: &mut Signature) -> TokenStream {
+    let here = |span: Span| span.resolved_at(site());
+    if let Some(asyncness) = &mut sig.asyncness {
+        asyncness.span = here(asyncness.span);
+    }
+    sig.fn_token.span = here(sig.fn_token.span);
+    let respanned = vis.to_token_stream().into_iter().map(|mut token| {
+        token.set_span(here(token.span()));
+        token
+    });
+    respanned.collect()
+}
+
 /// `f_uncached` and its like.
 pub(super) fn sibling_name(function: &Function, ending: &str) -> Ident {
     let ident = &function.sig.ident;
-    format_ident!(
-        "{}_{ending}",
-        plain(ident),
-        span = site().located_at(ident.span())
-    )
+    format_ident!("{}_{ending}", plain(ident), span = site().located_at(ident.span()))
 }
 
 /// The inputs of `f_entry`.
 pub(super) fn entry_inputs(model: &Model) -> TokenStream {
     let function = &model.function;
-    let receiver = model
-        .entry
-        .has_receiver
-        .then(|| function.self_at(function.sig.ident.span()))
-        .flatten();
+    let receiver = model.entry.has_receiver.then(|| function.self_at(function.sig.ident.span())).flatten();
     let receiver = receiver.map(|receiver| quote_spanned!(site()=> &#receiver,));
     let arguments = model.entry.arguments.iter().map(|index| {
         let Argument { name, ty, .. } = &function.arguments[*index];

@@ -1,12 +1,12 @@
 //! Whether a type borrows.
 
-use proc_macro2::Span;
-use syn::spanned::Spanned;
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::visit::{self, Visit};
 use syn::{Lifetime, ParenthesizedGenericArguments, Type, TypeFnPtr, TypeReference};
 
 /// Where a type borrows for a time shorter than `'static`, as far as it shows.
-pub(crate) fn borrows(ty: &Type) -> Option<Span> {
+pub(crate) fn borrows(ty: &Type) -> Option<TokenStream> {
     let mut search = Search::default();
     search.visit_type(ty);
     search.found
@@ -14,20 +14,20 @@ pub(crate) fn borrows(ty: &Type) -> Option<Span> {
 
 #[derive(Default)]
 struct Search {
-    found: Option<Span>,
+    found: Option<TokenStream>,
 }
 
 impl<'ast> Visit<'ast> for Search {
     fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
         if reference.lifetime.is_none() {
-            self.found.get_or_insert(reference.span());
+            self.found.get_or_insert(reference.to_token_stream());
         }
         visit::visit_type_reference(self, reference);
     }
 
     fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
         if lifetime.ident != "static" {
-            self.found.get_or_insert(lifetime.span());
+            self.found.get_or_insert(lifetime.to_token_stream());
         }
     }
 

@@ -16,13 +16,12 @@ pub(super) fn boxed_output(output: &ReturnType) -> Option<Type> {
         return None;
     };
     object.bounds.iter().find_map(|bound| match bound {
-        TypeParamBound::Trait(bound) => arguments(&bound.path, "Future")?
-            .args
-            .iter()
-            .find_map(|argument| match argument {
+        TypeParamBound::Trait(bound) => {
+            arguments(&bound.path, "Future")?.args.iter().find_map(|argument| match argument {
                 GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(assoc.ty.clone()),
                 _ => None,
-            }),
+            })
+        }
         _ => None,
     })
 }
@@ -32,13 +31,10 @@ fn only_type<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = ungrouped(ty) else {
         return None;
     };
-    arguments(&path.path, name)?
-        .args
-        .iter()
-        .find_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        })
+    arguments(&path.path, name)?.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
 }
 
 fn arguments<'a>(path: &'a Path, name: &str) -> Option<&'a AngleBracketedGenericArguments> {
@@ -70,15 +66,11 @@ mod tests {
 
     #[test]
     fn a_boxed_future_is_known_by_its_spelling() {
-        let boxed = output(quote!(
-            ::core::pin::Pin<Box<dyn ::core::future::Future<Output = u8> + Send + 'a>>
-        ));
+        let boxed =
+            output(quote!(::core::pin::Pin<Box<dyn ::core::future::Future<Output = u8> + Send + 'a>>));
         let alias = output(quote!(futures::BoxFuture<'_, u8>));
         let plain = output(quote!(Result<Box<dyn Error>, E>));
 
-        assert_eq!(
-            (boxed.as_deref(), alias.as_deref(), plain),
-            (Some("u8"), Some("u8"), None)
-        );
+        assert_eq!((boxed.as_deref(), alias.as_deref(), plain), (Some("u8"), Some("u8"), None));
     }
 }

@@ -29,10 +29,11 @@ pub(crate) fn by_reference(argument: &Argument) -> TokenStream {
         Pat::Reference(outermost) => Plainly.visit_pat_mut(&mut outermost.pat),
         pattern => Plainly.visit_pat_mut(pattern),
     }
-    let name = &argument.name;
+    let Argument { name, bound, .. } = argument;
+    // The second line uses what no option does; an `allow` would offend who forbids it.
     quote_spanned! {name.span()=>
-        #[allow(unused_variables)]
         let #pattern = &#name;
+        let _ = (#(&#bound,)*);
     }
 }
 

@@ -49,10 +49,6 @@ impl EntryShape {
             }
         }
         let generics = restricted(&function.sig.generics, &kept, &used);
-        Self {
-            has_receiver,
-            arguments,
-            generics,
-        }
+        Self { has_receiver, arguments, generics }
     }
 }

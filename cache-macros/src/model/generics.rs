@@ -14,11 +14,7 @@ pub(super) fn counted(function: &Function, options: &Options) -> Names {
     let generics = &function.sig.generics;
     let (mut keyed, mut skipped) = (Names::of(&function.output), Names::default());
     for (argument, counts) in function.arguments.iter().zip(function.key_arguments(options)) {
-        if counts {
-            keyed.add(&argument.ty)
-        } else {
-            skipped.add(&argument.ty)
-        }
+        if counts { keyed.add(&argument.ty) } else { skipped.add(&argument.ty) }
     }
     // `P: Pool<C>` with a skipped `pool: P` makes `C` a mere carrier too; so on until nothing is new.
     for _ in 0..generics.params.len() {
@@ -41,20 +37,14 @@ pub(super) fn counted(function: &Function, options: &Options) -> Names {
 
 /// The generics of a function that keeps the parameters in `kept` (and lifetimes in use) alone.
 pub(super) fn restricted(generics: &Generics, kept: &Names, used: &impl ToTokens) -> Generics {
-    let dropped: Vec<String> = generics
-        .params
-        .iter()
-        .filter_map(word_of)
-        .filter(|word| !kept.has(word))
-        .collect();
+    let dropped: Vec<String> =
+        generics.params.iter().filter_map(word_of).filter(|word| !kept.has(word)).collect();
     let mentions_dropped = |names: &Names| dropped.iter().any(|word| names.has(word));
     let mut generics = generics.clone();
 
     let params = std::mem::take(&mut generics.params);
-    let mut params: Vec<GenericParam> = params
-        .into_iter()
-        .filter(|param| word_of(param).is_none_or(|word| kept.has(&word)))
-        .collect();
+    let mut params: Vec<GenericParam> =
+        params.into_iter().filter(|param| word_of(param).is_none_or(|word| kept.has(&word))).collect();
     for param in &mut params {
         if let GenericParam::Type(param) = param {
             let bounds = std::mem::take(&mut param.bounds);
@@ -79,10 +69,7 @@ pub(super) fn restricted(generics: &Generics, kept: &Names, used: &impl ToTokens
         .iter()
         .filter(|param| !matches!(param, GenericParam::Lifetime(_)))
         .for_each(|param| names.add(param));
-    for predicate in predicates
-        .iter()
-        .filter(|predicate| matches!(predicate, WherePredicate::Type(_)))
-    {
+    for predicate in predicates.iter().filter(|predicate| matches!(predicate, WherePredicate::Type(_))) {
         names.add(predicate);
     }
     let is_kept = |lifetime: &syn::Lifetime| {

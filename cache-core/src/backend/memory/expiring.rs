@@ -21,20 +21,14 @@ struct Item<V> {
 
 impl<K, V> Default for Expiring<K, V> {
     fn default() -> Self {
-        Self {
-            items: HashMap::default(),
-            order: BTreeSet::new(),
-        }
+        Self { items: HashMap::default(), order: BTreeSet::new() }
     }
 }
 
 impl<K: Clone + Eq + Hash + Ord, V> Expiring<K, V> {
     /// The value, if it has not ended at `now`.
     pub(super) fn live(&self, key: &K, now: u64) -> Option<&V> {
-        self.items
-            .get(key)
-            .filter(|item| now < item.deadline)
-            .map(|item| &item.value)
+        self.items.get(key).filter(|item| now < item.deadline).map(|item| &item.value)
     }
 
     /// The same, to change it; and its deadline.
@@ -69,11 +63,7 @@ impl<K: Clone + Eq + Hash + Ord, V> Expiring<K, V> {
 
     /// Removes one item that has ended at `now`.
     pub(super) fn pop_ended(&mut self, now: u64) -> Option<(K, V)> {
-        if self.order.first()?.0 > now {
-            None
-        } else {
-            self.pop_first()
-        }
+        if self.order.first()?.0 > now { None } else { self.pop_first() }
     }
 
     /// Removes the item that ends first.

@@ -63,11 +63,7 @@ impl Memory {
         };
         #[expect(clippy::expect_used, reason = "the text is ours, and allowed")]
         let prefix = Prefix::new("larder").expect("a prefix of letters");
-        Self {
-            shared: Arc::new(shared),
-            prefix,
-            origin: Origin::random(),
-        }
+        Self { shared: Arc::new(shared), prefix, origin: Origin::random() }
     }
 
     /// Bounds the store, for all its views, to about `max_bytes` of keys, frames and bookkeeping.
@@ -87,9 +83,7 @@ impl Memory {
 
     /// Lets every subscription of the store miss something, as a broken connection would.
     pub fn cut_bus(&self) {
-        self.shared
-            .listeners()
-            .retain(|listener| listener.feed.send(Heard::Gap) == Listening::Yes);
+        self.shared.listeners().retain(|listener| listener.feed.send(Heard::Gap) == Listening::Yes);
     }
 
     /// Runs one atomic step at the store's time.
@@ -104,10 +98,7 @@ impl Memory {
     /// without the other; and it comes after unlocking.
     fn announce(&self, change: Change) {
         let own_only = matches!(change, Change::Heartbeat { .. });
-        let message = Message {
-            origin: self.origin,
-            change,
-        };
+        let message = Message { origin: self.origin, change };
         self.shared.listeners().retain(|listener| {
             let is_meant = listener.prefix == self.prefix && (!own_only || listener.origin == self.origin);
             !is_meant || listener.feed.send(Heard::Message(message.clone())) == Listening::Yes
@@ -127,11 +118,7 @@ impl Shared {
 
 impl Backend for Memory {
     fn view(&self, prefix: &Prefix) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            prefix: prefix.clone(),
-            origin: Origin::random(),
-        }
+        Self { shared: Arc::clone(&self.shared), prefix: prefix.clone(), origin: Origin::random() }
     }
 
     fn origin(&self) -> Origin {
@@ -203,11 +190,7 @@ impl Backend for Memory {
 
     async fn subscribe(&self) -> Result<Subscription, Error> {
         let (feed, subscription) = subscription(QUEUE);
-        let listener = Listener {
-            prefix: self.prefix.clone(),
-            origin: self.origin,
-            feed,
-        };
+        let listener = Listener { prefix: self.prefix.clone(), origin: self.origin, feed };
         let mut listeners = self.shared.listeners();
         listeners.retain(|listener| listener.feed.listening() == Listening::Yes);
         listeners.push(listener);

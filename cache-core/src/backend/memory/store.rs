@@ -89,10 +89,7 @@ impl Store {
                 break;
             }
         }
-        Moment {
-            now,
-            stamp: self.last_stamp,
-        }
+        Moment { now, stamp: self.last_stamp }
     }
 
     pub(super) fn set_max_bytes(&mut self, max_bytes: usize) {
@@ -118,18 +115,12 @@ impl Store {
             .iter()
             .map(|tag| self.epochs.live(&(prefix.clone(), tag.clone()), at.now).copied())
             .collect();
-        Read {
-            found: self.found(&(prefix.clone(), key.clone()), at),
-            epochs,
-        }
+        Read { found: self.found(&(prefix.clone(), key.clone()), at), epochs }
     }
 
     fn found(&self, name: &Named<EntryKey>, at: Moment) -> Option<Found> {
         let entry = self.entries.live(name, at.now)?;
-        Some(Found {
-            frame: entry.frame.clone(),
-            is_expired: entry.is_expired,
-        })
+        Some(Found { frame: entry.frame.clone(), is_expired: entry.is_expired })
     }
 
     pub(super) fn lease(&mut self, prefix: &Prefix, request: LeaseRequest<'_>, at: Moment) -> Lease {
@@ -139,10 +130,7 @@ impl Store {
         let deadline = at.after(request.life);
 
         // The holder first: what its repeated request finds beside the lease does not matter.
-        let mine = self
-            .leases
-            .live(&name, at.now)
-            .filter(|held| held.grant.token == request.token);
+        let mine = self.leases.live(&name, at.now).filter(|held| held.grant.token == request.token);
         if let Some(grant) = mine.map(|held| held.grant) {
             self.leases.set_deadline(&name, deadline);
             return Lease::Granted { grant, epochs };
@@ -152,22 +140,10 @@ impl Store {
         }
         if !takes && let Some((held, ends)) = self.leases.live_mut(&name, at.now) {
             held.is_awaited = true;
-            return Lease::Held {
-                remaining: Duration::from_micros(ends - at.now),
-            };
+            return Lease::Held { remaining: Duration::from_micros(ends - at.now) };
         }
-        let grant = Grant {
-            token: request.token,
-            granted_at: ServerTime::from_micros(at.stamp),
-        };
-        self.leases.insert(
-            name,
-            Held {
-                grant,
-                is_awaited: takes,
-            },
-            deadline,
-        );
+        let grant = Grant { token: request.token, granted_at: ServerTime::from_micros(at.stamp) };
+        self.leases.insert(name, Held { grant, is_awaited: takes }, deadline);
         Lease::Granted { grant, epochs }
     }
 
@@ -180,11 +156,7 @@ impl Store {
         at: Moment,
     ) -> Renewal {
         let name = (prefix.clone(), key.clone());
-        if self
-            .leases
-            .live(&name, at.now)
-            .is_none_or(|held| held.grant != *grant)
-        {
+        if self.leases.live(&name, at.now).is_none_or(|held| held.grant != *grant) {
             return Renewal::Refused;
         }
         self.leases.set_deadline(&name, at.after(life));
@@ -199,9 +171,7 @@ impl Store {
         at: Moment,
     ) -> Option<Change> {
         let name = (prefix.clone(), key.clone());
-        self.leases
-            .live(&name, at.now)
-            .filter(|held| held.grant.token == token)?;
+        self.leases.live(&name, at.now).filter(|held| held.grant.token == token)?;
         let held = self.leases.remove(&name)?;
         held.is_awaited.then(|| Change::Released { key: key.clone() })
     }
@@ -213,31 +183,19 @@ impl Store {
         at: Moment,
     ) -> (Fill, Option<Change>) {
         let name = (prefix.clone(), request.key.clone());
-        if self
-            .leases
-            .live(&name, at.now)
-            .is_none_or(|held| held.grant != *request.grant)
-        {
+        if self.leases.live(&name, at.now).is_none_or(|held| held.grant != *request.grant) {
             return (Fill::Refused, None);
         }
         let is_awaited = self.leases.remove(&name).is_some_and(|held| held.is_awaited);
         self.need_epochs(prefix, request.tags, at);
         self.remove_entry(&name);
         if !request.life.is_zero() {
-            let entry = Entry {
-                frame: request.frame.clone(),
-                is_expired: false,
-            };
+            let entry = Entry { frame: request.frame.clone(), is_expired: false };
             self.bytes += entry_cost(&name, &entry);
             self.entries.insert(name, entry, at.after(request.life));
             self.evict();
         }
-        (
-            Fill::Stored,
-            is_awaited.then(|| Change::Filled {
-                key: request.key.clone(),
-            }),
-        )
+        (Fill::Stored, is_awaited.then(|| Change::Filled { key: request.key.clone() }))
     }
 
     pub(super) fn invalidate(&mut self, prefix: &Prefix, key: &EntryKey) -> Change {
@@ -258,10 +216,7 @@ impl Store {
     }
 
     pub(super) fn need_epochs(&mut self, prefix: &Prefix, tags: Tags<'_>, at: Moment) -> Vec<Epoch> {
-        tags.keys
-            .iter()
-            .map(|tag| self.need_epoch((prefix.clone(), tag.clone()), tags.life, at))
-            .collect()
+        tags.keys.iter().map(|tag| self.need_epoch((prefix.clone(), tag.clone()), tags.life, at)).collect()
     }
 
     fn need_epoch(&mut self, name: Named<TagKey>, life: Duration, at: Moment) -> Epoch {
@@ -289,10 +244,7 @@ impl Store {
     }
 
     fn write_epoch(&mut self, name: Named<TagKey>, micros: u64, deadline: u64) -> Epoch {
-        let epoch = Epoch {
-            micros,
-            random: random::bits(),
-        };
+        let epoch = Epoch { micros, random: random::bits() };
         let cost = epoch_cost(&name);
         if self.epochs.insert(name, epoch, deadline).is_none() {
             self.bytes += cost;

@@ -101,11 +101,7 @@ const CREATED_LENGTH: usize = 6;
 impl Frame<'_> {
     /// Appends the stored form.
     pub fn encode(&self, into: &mut Vec<u8>) {
-        let names: usize = self
-            .named
-            .iter()
-            .map(|(tag, _)| Epoch::LENGTH + 3 + tag.as_str().len())
-            .sum();
+        let names: usize = self.named.iter().map(|(tag, _)| Epoch::LENGTH + 3 + tag.as_str().len()).sum();
         into.reserve(64 + self.declared.len() * Epoch::LENGTH + names + self.payload.len());
         into.extend([MAGIC, FORMAT | VERSION, self.codec.0]);
         into.extend(self.fingerprint.to_le_bytes());
@@ -113,10 +109,7 @@ impl Frame<'_> {
         number::write_span(into, self.fresh_for);
         number::write_span(into, self.grace);
         number::write_short_float(into, self.cost);
-        number::write(
-            into,
-            (self.declared.len() as u64) << 1 | u64::from(!self.named.is_empty()),
-        );
+        number::write(into, (self.declared.len() as u64) << 1 | u64::from(!self.named.is_empty()));
         for epoch in self.declared {
             into.extend(epoch.to_bytes());
         }

@@ -7,6 +7,9 @@ use super::FrameError;
 /// Bits of a short float's mantissa.
 const MANTISSA: u32 = 11;
 
+/// The longest span, in milliseconds: what is longer is written as this. Doubled, it still fits 63 bits.
+const LONGEST: u64 = u64::MAX >> 2;
+
 /// Appends LEB128.
 pub(super) fn write(into: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -18,9 +21,7 @@ pub(super) fn write(into: &mut Vec<u8>, mut number: u64) {
 
 /// Appends a duration: whole seconds doubled, or milliseconds doubled plus one.
 pub(super) fn write_span(into: &mut Vec<u8>, span: Duration) {
-    let millis = u64::try_from(span.as_millis())
-        .unwrap_or(u64::MAX)
-        .min(u64::MAX >> 2);
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).min(LONGEST);
     if millis.is_multiple_of(1000) {
         write(into, millis / 1000 * 2);
     } else {
@@ -79,11 +80,7 @@ impl<'a> Cursor<'a> {
             number |= u64::from(byte & 0x7F) << shift;
             if byte & 0x80 == 0 {
                 let is_shortest = byte != 0 || shift == 0;
-                return if is_shortest {
-                    Ok(number)
-                } else {
-                    Err(FrameError::BadNumber)
-                };
+                return if is_shortest { Ok(number) } else { Err(FrameError::BadNumber) };
             }
         }
         Err(FrameError::BadNumber)
@@ -98,26 +95,20 @@ impl<'a> Cursor<'a> {
     /// `number` as a count, if as many things of `size` bytes can follow.
     pub(super) fn fitting(&self, number: u64, size: usize) -> Result<usize, FrameError> {
         let count = usize::try_from(number).map_err(|_| FrameError::Truncated)?;
-        let fits = count
-            .checked_mul(size)
-            .is_some_and(|bytes| bytes <= self.rest.len());
-        if fits {
-            Ok(count)
-        } else {
-            Err(FrameError::Truncated)
-        }
+        let fits = count.checked_mul(size).is_some_and(|bytes| bytes <= self.rest.len());
+        if fits { Ok(count) } else { Err(FrameError::Truncated) }
     }
 
+    /// Refuses what [`write_span`] does not write: milliseconds that are whole seconds, and more than the longest.
     pub(super) fn span(&mut self) -> Result<Duration, FrameError> {
         let number = self.number()?;
-        if number & 1 == 0 {
-            return Ok(Duration::from_secs(number / 2));
-        }
-        let millis = number / 2;
-        if millis.is_multiple_of(1000) {
-            Err(FrameError::BadNumber)
-        } else {
-            Ok(Duration::from_millis(millis))
+        let is_seconds = number & 1 == 0;
+        let millis = (number >> 1).checked_mul(if is_seconds { 1000 } else { 1 });
+        match millis {
+            Some(millis) if millis <= LONGEST && millis.is_multiple_of(1000) == is_seconds => {
+                Ok(Duration::from_millis(millis))
+            }
+            _ => Err(FrameError::BadNumber),
         }
     }
 

@@ -48,11 +48,7 @@ impl<'a> FrameView<'a> {
         let (fresh_for, grace) = (cursor.span()?, cursor.span()?);
         let cost = cursor.short_float()?;
         let (declared, has_named) = read_declared(&mut cursor)?;
-        let (named, named_count) = if has_named {
-            read_named(&mut cursor)?
-        } else {
-            (Cursor::new(&[]), 0)
-        };
+        let (named, named_count) = if has_named { read_named(&mut cursor)? } else { (Cursor::new(&[]), 0) };
         let length = cursor.count(1)?;
         let payload = cursor.take(length)?;
         if !cursor.rest().is_empty() {

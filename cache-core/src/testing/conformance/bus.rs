@@ -18,10 +18,7 @@ async fn hear<T>(subscription: &mut Subscription, mut wanted: impl FnMut(Message
 }
 
 async fn hear_change(subscription: &mut Subscription, change: Change) -> Message {
-    hear(subscription, |message| {
-        (message.change == change).then_some(message)
-    })
-    .await
+    hear(subscription, |message| (message.change == change).then_some(message)).await
 }
 
 /// All that was heard until a heartbeat that this sends now.
@@ -48,11 +45,7 @@ async fn subscribe(backend: &impl Backend) -> Subscription {
 /// An invalidation is heard by all.
 pub async fn an_invalidation_is_heard_by_all<S: Stage>(stage: &S) {
     let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
-    let mut ears = [
-        subscribe(&here).await,
-        subscribe(&here).await,
-        subscribe(&there).await,
-    ];
+    let mut ears = [subscribe(&here).await, subscribe(&here).await, subscribe(&there).await];
 
     here.invalidate(&key).await.expect("an invalidation is answered");
 
@@ -66,9 +59,7 @@ pub async fn an_expiry_is_heard_by_all<S: Stage>(stage: &S) {
     let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
     let mut ears = [subscribe(&here).await, subscribe(&there).await];
 
-    here.expire(&key, stage.tick())
-        .await
-        .expect("an expiry is answered");
+    here.expire(&key, stage.tick()).await.expect("an expiry is answered");
 
     for ear in &mut ears {
         hear_change(ear, Change::Expired { key: key.clone() }).await;
@@ -80,15 +71,9 @@ pub async fn an_invalidated_tag_is_heard_with_its_new_epoch<S: Stage>(stage: &S)
     let (here, there) = (stage.process().await, stage.process().await);
     let mut ears = [subscribe(&here).await, subscribe(&there).await];
     let keys = [tag("a\0}"), TagKey::Function("f".into()), TagKey::Everything];
-    let tags = Tags {
-        keys: &keys,
-        life: stage.tick() * 100,
-    };
+    let tags = Tags { keys: &keys, life: stage.tick() * 100 };
 
-    let epochs = here
-        .invalidate_tags(tags)
-        .await
-        .expect("an invalidation is answered");
+    let epochs = here.invalidate_tags(tags).await.expect("an invalidation is answered");
 
     let expected: Vec<_> = keys.iter().cloned().zip(epochs).collect();
     for ear in &mut ears {
@@ -125,9 +110,7 @@ pub async fn who_was_told_held_hears_of_the_release<S: Stage>(stage: &S) {
     let mut ear = subscribe(&there).await;
     assert_held(&there, request(stage, &key)).await;
 
-    here.release(&key, grant.token)
-        .await
-        .expect("a release is answered");
+    here.release(&key, grant.token).await.expect("a release is answered");
 
     hear_change(&mut ear, Change::Released { key: key.clone() }).await;
     granted(&there, request(stage, &key)).await;
@@ -151,38 +134,18 @@ pub async fn every_message_names_its_origin<S: Stage>(stage: &S) {
     let beside = here.view(&stage.prefix());
     assert_ne!(here.origin(), there.origin());
     assert_ne!(here.origin(), beside.origin());
-    let mut ears = [
-        subscribe(&here).await,
-        subscribe(&there).await,
-        subscribe(&beside).await,
-    ];
+    let mut ears = [subscribe(&here).await, subscribe(&there).await, subscribe(&beside).await];
 
     for (view, other) in [(&here, &there), (&there, &beside), (&beside, &here)] {
         let keys = [tag("t")];
-        let grant = granted(
-            view,
-            LeaseRequest {
-                claim: Claim::Take,
-                ..request(stage, &key)
-            },
-        )
-        .await;
+        let grant = granted(view, LeaseRequest { claim: Claim::Take, ..request(stage, &key) }).await;
         assert_held(other, request(stage, &key)).await;
-        view.release(&key, grant.token)
-            .await
-            .expect("a release is answered");
+        view.release(&key, grant.token).await.expect("a release is answered");
         put(stage, view, &key, b"v").await;
-        view.expire(&key, stage.tick())
-            .await
-            .expect("an expiry is answered");
+        view.expire(&key, stage.tick()).await.expect("an expiry is answered");
         view.invalidate(&key).await.expect("an invalidation is answered");
-        let tags = Tags {
-            keys: &keys,
-            life: stage.tick(),
-        };
-        view.invalidate_tags(tags)
-            .await
-            .expect("an invalidation is answered");
+        let tags = Tags { keys: &keys, life: stage.tick() };
+        view.invalidate_tags(tags).await.expect("an invalidation is answered");
 
         for ear in &mut ears {
             let mut kinds_missing = [true; 5];
@@ -220,10 +183,7 @@ pub async fn a_heartbeat_is_heard_by_its_sender_alone<S: Stage>(stage: &S) {
     }
 
     let heard = messages_until_own_heartbeat(&there, &mut ear_there).await;
-    assert!(
-        heard.iter().all(|message| message.origin == there.origin()),
-        "{heard:?}"
-    );
+    assert!(heard.iter().all(|message| message.origin == there.origin()), "{heard:?}");
 }
 
 /// What may be missing is told as a gap.
@@ -233,16 +193,10 @@ pub async fn what_may_be_missing_is_told_as_a_gap<S: Stage>(stage: &S) {
     messages_until_own_heartbeat(&there, &mut ear).await;
 
     stage.cut_bus().await;
-    here.invalidate(&key("k"))
-        .await
-        .expect("an invalidation is answered");
+    here.invalidate(&key("k")).await.expect("an invalidation is answered");
 
     let heard = ear.hear().await;
-    assert_eq!(
-        heard,
-        Some(Heard::Gap),
-        "a message after the cut was heard before the gap"
-    );
+    assert_eq!(heard, Some(Heard::Gap), "a message after the cut was heard before the gap");
     // It finds its way back: heartbeats may be lost at first, but not for ever.
     for nonce in 1.. {
         there.heartbeat(nonce).await.expect("a heartbeat is answered");
@@ -276,15 +230,9 @@ pub async fn a_dropped_subscription_leaves_the_others<S: Stage>(stage: &S) {
     let (first, mut second) = (subscribe(&backend).await, subscribe(&backend).await);
 
     drop(first);
-    backend
-        .invalidate(&key)
-        .await
-        .expect("an invalidation is answered");
+    backend.invalidate(&key).await.expect("an invalidation is answered");
     let mut third = subscribe(&backend).await;
-    backend
-        .expire(&key, stage.tick())
-        .await
-        .expect("an expiry is answered");
+    backend.expire(&key, stage.tick()).await.expect("an expiry is answered");
 
     hear_change(&mut second, Change::Invalidated { key: key.clone() }).await;
     hear_change(&mut second, Change::Expired { key: key.clone() }).await;

@@ -10,10 +10,7 @@ pub async fn what_was_filled_is_read_back_byte_for_byte<S: Stage>(stage: &S) {
 
     put(stage, &here, &key, &every_byte).await;
 
-    let expected = Some(Found {
-        frame: frame(&every_byte),
-        is_expired: false,
-    });
+    let expected = Some(Found { frame: frame(&every_byte), is_expired: false });
     assert_eq!(found(&here, &key).await, expected);
     assert_eq!(found(&there, &key).await, expected);
 }
@@ -21,9 +18,7 @@ pub async fn what_was_filled_is_read_back_byte_for_byte<S: Stage>(stage: &S) {
 /// A frame of eight mebibytes is stored whole.
 pub async fn a_frame_of_eight_mebibytes_is_stored_whole<S: Stage>(stage: &S) {
     let backend = stage.process().await;
-    let large: Vec<u8> = (0..8_u32 << 20)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let large: Vec<u8> = (0..8_u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
 
     put(stage, &backend, &key("k"), &large).await;
 
@@ -53,10 +48,7 @@ pub async fn an_entry_is_gone_when_its_life_has_ended<S: Stage>(stage: &S) {
         life: stage.tick() * 3,
         tags: Tags::NONE,
     };
-    assert_eq!(
-        backend.fill(fill).await.expect("a fill is answered"),
-        Fill::Stored
-    );
+    assert_eq!(backend.fill(fill).await.expect("a fill is answered"), Fill::Stored);
 
     stage.advance(stage.tick()).await;
     let in_life = bytes(&backend, &key).await;
@@ -74,10 +66,7 @@ pub async fn a_life_of_zero_keeps_nothing<S: Stage>(stage: &S) {
     put(stage, &backend, &filled, b"old").await;
     put(stage, &backend, &expired, b"v").await;
 
-    let take = LeaseRequest {
-        claim: Claim::Take,
-        ..request(stage, &filled)
-    };
+    let take = LeaseRequest { claim: Claim::Take, ..request(stage, &filled) };
     let grant = granted(&backend, take).await;
     let fill = FillRequest {
         key: &filled,
@@ -87,10 +76,7 @@ pub async fn a_life_of_zero_keeps_nothing<S: Stage>(stage: &S) {
         tags: Tags::NONE,
     };
     let answer = backend.fill(fill).await.expect("a fill is answered");
-    backend
-        .expire(&expired, Duration::ZERO)
-        .await
-        .expect("an expiry is answered");
+    backend.expire(&expired, Duration::ZERO).await.expect("an expiry is answered");
 
     assert_eq!(answer, Fill::Stored);
     assert_eq!(bytes(&backend, &filled).await, None);
@@ -149,11 +135,7 @@ pub(super) const TEXTS: &[&str] = &[
 pub async fn any_text_is_a_key<S: Stage>(stage: &S) {
     let backend = stage.process().await;
     let long = ["x".repeat(4096), format!("{}y", "x".repeat(4095))];
-    let texts: Vec<&str> = TEXTS
-        .iter()
-        .copied()
-        .chain(long.iter().map(String::as_str))
-        .collect();
+    let texts: Vec<&str> = TEXTS.iter().copied().chain(long.iter().map(String::as_str)).collect();
 
     for (n, text) in texts.iter().enumerate() {
         let key = key(text);
@@ -166,23 +148,13 @@ pub async fn any_text_is_a_key<S: Stage>(stage: &S) {
     }
 
     for (n, text) in texts.iter().enumerate() {
-        assert_eq!(
-            bytes(&backend, &key(text)).await,
-            Some(n.to_be_bytes().to_vec()),
-            "{text:?}"
-        );
+        assert_eq!(bytes(&backend, &key(text)).await, Some(n.to_be_bytes().to_vec()), "{text:?}");
     }
     for (n, text) in texts.iter().enumerate() {
-        backend
-            .invalidate(&key(text))
-            .await
-            .expect("an invalidation is answered");
+        backend.invalidate(&key(text)).await.expect("an invalidation is answered");
         assert_eq!(bytes(&backend, &key(text)).await, None, "{text:?}");
         if let Some(next) = texts.get(n + 1) {
-            assert!(
-                bytes(&backend, &key(next)).await.is_some(),
-                "{text:?} took {next:?} away"
-            );
+            assert!(bytes(&backend, &key(next)).await.is_some(), "{text:?} took {next:?} away");
         }
     }
 }
@@ -193,49 +165,24 @@ pub async fn two_prefixes_share_nothing<S: Stage>(stage: &S) {
     let there = here.view(&other_prefix(stage));
     let (key, tags) = (key("k"), [tag("t")]);
     let mut heard_there = there.subscribe().await.expect("a subscription is answered");
-    let tags = Tags {
-        keys: &tags,
-        life: stage.tick() * 100,
-    };
+    let tags = Tags { keys: &tags, life: stage.tick() * 100 };
 
     put(stage, &here, &key, b"here").await;
     let epochs_here = here.epochs(tags).await.expect("epochs are answered");
 
     assert_eq!(bytes(&there, &key).await, None);
-    assert_eq!(
-        there
-            .read(&key, tags.keys)
-            .await
-            .expect("a read is answered")
-            .epochs,
-        [None]
-    );
-    let take = |key| LeaseRequest {
-        claim: Claim::Take,
-        ..request(stage, key)
-    };
+    assert_eq!(there.read(&key, tags.keys).await.expect("a read is answered").epochs, [None]);
+    let take = |key| LeaseRequest { claim: Claim::Take, ..request(stage, key) };
     let grant_here = granted(&here, take(&key)).await;
     let grant_there = granted(&there, request(stage, &key)).await;
     there.invalidate(&key).await.expect("an invalidation is answered");
-    there
-        .invalidate_tags(tags)
-        .await
-        .expect("an invalidation is answered");
-    assert_eq!(
-        fill(stage, &there, &key, &grant_there, &frame(b"there")).await,
-        Fill::Refused
-    );
-    assert_eq!(
-        fill(stage, &here, &key, &grant_here, &frame(b"here")).await,
-        Fill::Stored
-    );
+    there.invalidate_tags(tags).await.expect("an invalidation is answered");
+    assert_eq!(fill(stage, &there, &key, &grant_there, &frame(b"there")).await, Fill::Refused);
+    assert_eq!(fill(stage, &here, &key, &grant_here, &frame(b"here")).await, Fill::Stored);
     assert_eq!(here.epochs(tags).await.expect("epochs are answered"), epochs_here);
     here.invalidate(&key).await.expect("an invalidation is answered");
     let of_there = bus::messages_until_own_heartbeat(&there, &mut heard_there).await;
-    assert!(
-        of_there.iter().all(|message| message.origin == there.origin()),
-        "{of_there:?}"
-    );
+    assert!(of_there.iter().all(|message| message.origin == there.origin()), "{of_there:?}");
 }
 
 /// A read answers the epochs in the order of its tags.
@@ -243,10 +190,7 @@ pub async fn a_read_answers_the_epochs_in_the_order_of_its_tags<S: Stage>(stage:
     let (backend, key) = (stage.process().await, key("k"));
     put(stage, &backend, &key, b"v").await;
     let known = [tag("a"), tag("b")];
-    let tags = Tags {
-        keys: &known,
-        life: stage.tick() * 100,
-    };
+    let tags = Tags { keys: &known, life: stage.tick() * 100 };
     let epochs = backend.epochs(tags).await.expect("epochs are answered");
     let asked = [tag("absent"), tag("b"), tag("a"), tag("b"), tag("absent")];
 

@@ -10,24 +10,14 @@ pub async fn a_fill_ends_its_lease<S: Stage>(stage: &S) {
     assert_eq!(fill(stage, &here, &key, &grant, &frame(b"v")).await, Fill::Stored);
 
     let seen = frame(b"v");
-    granted(
-        &there,
-        LeaseRequest {
-            claim: Claim::Replace(&seen),
-            ..request(stage, &key)
-        },
-    )
-    .await;
+    granted(&there, LeaseRequest { claim: Claim::Replace(&seen), ..request(stage, &key) }).await;
 }
 
 /// A repeated fill changes nothing.
 pub async fn a_repeated_fill_changes_nothing<S: Stage>(stage: &S) {
     let (backend, key) = (stage.process().await, key("k"));
     let grant = granted(&backend, request(stage, &key)).await;
-    assert_eq!(
-        fill(stage, &backend, &key, &grant, &frame(b"old")).await,
-        Fill::Stored
-    );
+    assert_eq!(fill(stage, &backend, &key, &grant, &frame(b"old")).await, Fill::Stored);
 
     // Whether the answer is `Stored` or `Refused` is not promised.
     fill(stage, &backend, &key, &grant, &frame(b"old")).await;
@@ -46,27 +36,15 @@ pub async fn a_fill_under_another_grant_is_refused<S: Stage>(stage: &S) {
     let [mine, yours] = ["mine", "yours"].map(key);
     let my_grant = granted(&here, request(stage, &mine)).await;
     let your_grant = granted(&there, request(stage, &yours)).await;
-    let foreign_token = Grant {
-        token: LeaseToken::random(),
-        ..my_grant
-    };
+    let foreign_token = Grant { token: LeaseToken::random(), ..my_grant };
 
     for grant in [your_grant, foreign_token] {
-        assert_eq!(
-            fill(stage, &here, &mine, &grant, &frame(b"x")).await,
-            Fill::Refused
-        );
+        assert_eq!(fill(stage, &here, &mine, &grant, &frame(b"x")).await, Fill::Refused);
     }
 
     assert_eq!(bytes(&here, &mine).await, None);
-    assert_eq!(
-        fill(stage, &here, &mine, &my_grant, &frame(b"v")).await,
-        Fill::Stored
-    );
-    assert_eq!(
-        fill(stage, &there, &yours, &your_grant, &frame(b"v")).await,
-        Fill::Stored
-    );
+    assert_eq!(fill(stage, &here, &mine, &my_grant, &frame(b"v")).await, Fill::Stored);
+    assert_eq!(fill(stage, &there, &yours, &your_grant, &frame(b"v")).await, Fill::Stored);
 }
 
 /// A fill after an invalidation is refused.
@@ -76,26 +54,12 @@ pub async fn a_fill_after_an_invalidation_is_refused<S: Stage>(stage: &S) {
 
     there.invalidate(&key).await.expect("an invalidation is answered");
 
-    assert_eq!(
-        fill(stage, &here, &key, &old, &frame(b"old")).await,
-        Fill::Refused
-    );
+    assert_eq!(fill(stage, &here, &key, &old, &frame(b"old")).await, Fill::Refused);
     assert_eq!(bytes(&there, &key).await, None);
     let new = granted(&there, request(stage, &key)).await;
-    assert_eq!(
-        fill(stage, &here, &key, &old, &frame(b"old")).await,
-        Fill::Refused,
-        "another computes"
-    );
-    assert_eq!(
-        fill(stage, &there, &key, &new, &frame(b"new")).await,
-        Fill::Stored
-    );
-    assert_eq!(
-        fill(stage, &here, &key, &old, &frame(b"old")).await,
-        Fill::Refused,
-        "another has filled"
-    );
+    assert_eq!(fill(stage, &here, &key, &old, &frame(b"old")).await, Fill::Refused, "another computes");
+    assert_eq!(fill(stage, &there, &key, &new, &frame(b"new")).await, Fill::Stored);
+    assert_eq!(fill(stage, &here, &key, &old, &frame(b"old")).await, Fill::Refused, "another has filled");
     assert_eq!(bytes(&here, &key).await, Some(b"new".to_vec()));
 }
 
@@ -103,21 +67,11 @@ pub async fn a_fill_after_an_invalidation_is_refused<S: Stage>(stage: &S) {
 pub async fn a_fill_after_its_lease_ended_is_refused<S: Stage>(stage: &S) {
     let (backend, key) = (stage.process().await, key("k"));
     let life = stage.tick();
-    let grant = granted(
-        &backend,
-        LeaseRequest {
-            life,
-            ..request(stage, &key)
-        },
-    )
-    .await;
+    let grant = granted(&backend, LeaseRequest { life, ..request(stage, &key) }).await;
 
     stage.advance(life).await;
 
-    assert_eq!(
-        fill(stage, &backend, &key, &grant, &frame(b"late")).await,
-        Fill::Refused
-    );
+    assert_eq!(fill(stage, &backend, &key, &grant, &frame(b"late")).await, Fill::Refused);
     assert_eq!(bytes(&backend, &key).await, None);
 }
 
@@ -132,9 +86,6 @@ pub async fn a_grant_does_not_come_back_with_its_token<S: Stage>(stage: &S) {
     let late = granted(&here, flight).await;
 
     assert_ne!(late, first);
-    assert_eq!(
-        fill(stage, &here, &key, &first, &frame(b"old")).await,
-        Fill::Refused
-    );
+    assert_eq!(fill(stage, &here, &key, &first, &frame(b"old")).await, Fill::Refused);
     assert_eq!(bytes(&there, &key).await, None);
 }

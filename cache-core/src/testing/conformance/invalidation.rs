@@ -33,14 +33,8 @@ pub async fn invalidating_what_is_absent_succeeds<S: Stage>(stage: &S) {
     let none = Tags::NONE;
 
     for _ in 0..2 {
-        backend
-            .invalidate(&key)
-            .await
-            .expect("an invalidation is answered");
-        let epochs = backend
-            .invalidate_tags(none)
-            .await
-            .expect("an invalidation is answered");
+        backend.invalidate(&key).await.expect("an invalidation is answered");
+        let epochs = backend.invalidate_tags(none).await.expect("an invalidation is answered");
         assert_eq!(epochs, []);
     }
 
@@ -62,10 +56,7 @@ pub async fn no_entry_is_older_than_the_invalidation_of_its_key<S: Stage>(stage:
             writers.push(tokio::spawn(async move {
                 for _ in 0..200 {
                     let version = source.change();
-                    backend
-                        .invalidate(&key("k"))
-                        .await
-                        .expect("an invalidation is answered");
+                    backend.invalidate(&key("k")).await.expect("an invalidation is answered");
                     source.has_invalidated(version);
                     source.pause().await;
                 }
@@ -97,26 +88,11 @@ async fn read_or_fill(backend: &impl Backend, source: &Source, life: Duration) {
         return;
     }
     let (token, tags, claim) = (LeaseToken::random(), Tags::NONE, Claim::Absent);
-    if let Lease::Granted { grant, .. } = lease(
-        backend,
-        LeaseRequest {
-            key: &key,
-            token,
-            life,
-            tags,
-            claim,
-        },
-    )
-    .await
+    if let Lease::Granted { grant, .. } =
+        lease(backend, LeaseRequest { key: &key, token, life, tags, claim }).await
     {
         let value = FrameBytes::from(source.compute().await.to_be_bytes().to_vec());
-        let fill = FillRequest {
-            key: &key,
-            grant: &grant,
-            frame: &value,
-            life,
-            tags,
-        };
+        let fill = FillRequest { key: &key, grant: &grant, frame: &value, life, tags };
         backend.fill(fill).await.expect("a fill is answered");
     }
 }
@@ -126,26 +102,11 @@ pub async fn an_expired_entry_stays_readable_and_is_marked<S: Stage>(stage: &S) 
     let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
     put(stage, &here, &key, b"v").await;
 
-    there
-        .expire(&key, stage.tick() * 3)
-        .await
-        .expect("an expiry is answered");
+    there.expire(&key, stage.tick() * 3).await.expect("an expiry is answered");
 
-    assert_eq!(
-        found(&here, &key).await,
-        Some(Found {
-            frame: frame(b"v"),
-            is_expired: true
-        })
-    );
+    assert_eq!(found(&here, &key).await, Some(Found { frame: frame(b"v"), is_expired: true }));
     stage.advance(stage.tick()).await;
-    assert_eq!(
-        found(&here, &key).await,
-        Some(Found {
-            frame: frame(b"v"),
-            is_expired: true
-        })
-    );
+    assert_eq!(found(&here, &key).await, Some(Found { frame: frame(b"v"), is_expired: true }));
     stage.advance(stage.tick() * 2).await;
     assert_eq!(found(&here, &key).await, None);
 }
@@ -155,14 +116,8 @@ pub async fn expiring_never_lengthens_a_life<S: Stage>(stage: &S) {
     let (backend, key) = (stage.process().await, key("k"));
     put(stage, &backend, &key, b"v").await;
 
-    backend
-        .expire(&key, stage.tick() * 3)
-        .await
-        .expect("an expiry is answered");
-    backend
-        .expire(&key, stage.tick() * 1000)
-        .await
-        .expect("an expiry is answered");
+    backend.expire(&key, stage.tick() * 3).await.expect("an expiry is answered");
+    backend.expire(&key, stage.tick() * 1000).await.expect("an expiry is answered");
     stage.advance(stage.tick() * 3).await;
 
     assert_eq!(found(&backend, &key).await, None);
@@ -173,28 +128,13 @@ pub async fn expiring_voids_the_lease<S: Stage>(stage: &S) {
     let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
     put(stage, &here, &key, b"old").await;
     let seen = frame(b"old");
-    let replace = LeaseRequest {
-        claim: Claim::Replace(&seen),
-        ..request(stage, &key)
-    };
+    let replace = LeaseRequest { claim: Claim::Replace(&seen), ..request(stage, &key) };
     let grant = granted(&here, replace).await;
 
-    there
-        .expire(&key, stage.tick() * 50)
-        .await
-        .expect("an expiry is answered");
+    there.expire(&key, stage.tick() * 50).await.expect("an expiry is answered");
 
-    assert_eq!(
-        fill(stage, &here, &key, &grant, &frame(b"late")).await,
-        Fill::Refused
-    );
-    assert_eq!(
-        found(&there, &key).await,
-        Some(Found {
-            frame: frame(b"old"),
-            is_expired: true
-        })
-    );
+    assert_eq!(fill(stage, &here, &key, &grant, &frame(b"late")).await, Fill::Refused);
+    assert_eq!(found(&there, &key).await, Some(Found { frame: frame(b"old"), is_expired: true }));
 }
 
 /// Expiring an absent key creates nothing.
@@ -202,16 +142,10 @@ pub async fn expiring_an_absent_key_creates_nothing<S: Stage>(stage: &S) {
     let (backend, key) = (stage.process().await, key("k"));
     let computing = granted(&backend, request(stage, &key)).await;
 
-    backend
-        .expire(&key, stage.tick() * 50)
-        .await
-        .expect("an expiry is answered");
+    backend.expire(&key, stage.tick() * 50).await.expect("an expiry is answered");
 
     assert_eq!(found(&backend, &key).await, None);
-    assert_eq!(
-        fill(stage, &backend, &key, &computing, &frame(b"late")).await,
-        Fill::Refused
-    );
+    assert_eq!(fill(stage, &backend, &key, &computing, &frame(b"late")).await, Fill::Refused);
     granted(&backend, request(stage, &key)).await;
 }
 
@@ -222,44 +156,22 @@ pub async fn an_expired_entry_does_not_answer_a_lease<S: Stage>(stage: &S) {
     let other = frame(b"other");
     for key in [&absent, &replace] {
         put(stage, &backend, key, b"v").await;
-        backend
-            .expire(key, stage.tick() * 50)
-            .await
-            .expect("an expiry is answered");
+        backend.expire(key, stage.tick() * 50).await.expect("an expiry is answered");
     }
 
     granted(&backend, request(stage, &absent)).await;
-    granted(
-        &backend,
-        LeaseRequest {
-            claim: Claim::Replace(&other),
-            ..request(stage, &replace)
-        },
-    )
-    .await;
+    granted(&backend, LeaseRequest { claim: Claim::Replace(&other), ..request(stage, &replace) }).await;
 }
 
 /// A fill takes the mark away.
 pub async fn a_fill_takes_the_mark_away<S: Stage>(stage: &S) {
     let (backend, key) = (stage.process().await, key("k"));
     put(stage, &backend, &key, b"old").await;
-    backend
-        .expire(&key, stage.tick() * 3)
-        .await
-        .expect("an expiry is answered");
+    backend.expire(&key, stage.tick() * 3).await.expect("an expiry is answered");
 
     let grant = granted(&backend, request(stage, &key)).await;
-    assert_eq!(
-        fill(stage, &backend, &key, &grant, &frame(b"new")).await,
-        Fill::Stored
-    );
+    assert_eq!(fill(stage, &backend, &key, &grant, &frame(b"new")).await, Fill::Stored);
     stage.advance(stage.tick() * 3).await;
 
-    assert_eq!(
-        found(&backend, &key).await,
-        Some(Found {
-            frame: frame(b"new"),
-            is_expired: false
-        })
-    );
+    assert_eq!(found(&backend, &key).await, Some(Found { frame: frame(b"new"), is_expired: false }));
 }

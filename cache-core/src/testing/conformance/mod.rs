@@ -10,10 +10,7 @@
 //! # fn main() {}
 //! ```
 
-#![allow(
-    clippy::expect_used,
-    reason = "a failed expectation is how a conformance test fails"
-)]
+#![allow(clippy::expect_used, reason = "a failed expectation is how a conformance test fails")]
 
 pub mod bus;
 pub mod calls;
@@ -200,11 +197,7 @@ async fn granted(backend: &impl Backend, request: LeaseRequest<'_>) -> Grant {
 
 async fn assert_held(backend: &impl Backend, request: LeaseRequest<'_>) {
     let answer = lease(backend, request).await;
-    assert!(
-        matches!(answer, Lease::Held { .. }),
-        "{:?} should be held, not {answer:?}",
-        request.key
-    );
+    assert!(matches!(answer, Lease::Held { .. }), "{:?} should be held, not {answer:?}", request.key);
 }
 
 async fn fill(
@@ -215,30 +208,14 @@ async fn fill(
     frame: &FrameBytes,
 ) -> Fill {
     let life = stage.tick() * 100;
-    let request = FillRequest {
-        key,
-        grant,
-        frame,
-        life,
-        tags: Tags::NONE,
-    };
+    let request = FillRequest { key, grant, frame, life, tags: Tags::NONE };
     backend.fill(request).await.expect("a fill is answered")
 }
 
 /// Takes the key and fills it.
 async fn put(stage: &impl Stage, backend: &impl Backend, key: &EntryKey, bytes: &[u8]) {
-    let grant = granted(
-        backend,
-        LeaseRequest {
-            claim: Claim::Take,
-            ..request(stage, key)
-        },
-    )
-    .await;
-    assert_eq!(
-        fill(stage, backend, key, &grant, &frame(bytes)).await,
-        Fill::Stored
-    );
+    let grant = granted(backend, LeaseRequest { claim: Claim::Take, ..request(stage, key) }).await;
+    assert_eq!(fill(stage, backend, key, &grant, &frame(bytes)).await, Fill::Stored);
 }
 
 async fn found(backend: &impl Backend, key: &EntryKey) -> Option<Found> {

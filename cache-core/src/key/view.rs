@@ -1,0 +1,67 @@
+//! A key as a lookup sees it: borrowed, so that a hit does not even assemble one.
+
+use std::hash::{Hash, Hasher};
+
+use super::Identity;
+
+/// A key, or the writer that would make it.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyView<'k> {
+    pub(super) identity: Identity,
+    pub(super) arguments: ArgumentsView<'k>,
+}
+
+/// Canonical bytes; as in `Arguments`, the length decides the variant.
+#[derive(Clone, Copy)]
+pub(super) enum ArgumentsView<'k> {
+    /// Words past the length are zero; the last one has the length in its upper byte.
+    Inline {
+        words: &'k [u64; 4],
+        last: u64,
+    },
+    Shared(&'k [u8]),
+}
+
+impl PartialEq for KeyView<'_> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = match (&self.arguments, &other.arguments) {
+            (ArgumentsView::Inline { words, last }, ArgumentsView::Inline { words: others, last: other }) => {
+                // Word by word and not as arrays: a vector load of words that were just stored one by one
+                // waits for all of them.
+                let differs = |at: usize| words[at] ^ others[at];
+                (last ^ other) | differs(0) | differs(1) | differs(2) | differs(3) == 0
+            }
+            (ArgumentsView::Shared(one), ArgumentsView::Shared(other)) => one == other,
+            _ => false,
+        };
+        is_same && self.identity == other.identity
+    }
+}
+
+impl Hash for KeyView<'_> {
+    /// Feeds whole words, so that a fast hasher stays fast. Differs between processes: a pointer is in it.
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let address = self.identity.address() as u64;
+        match &self.arguments {
+            ArgumentsView::Inline { words, last } => {
+                // The last word has the length, which tells trailing zeros from padding.
+                state.write_u64(address ^ last);
+                state.write_u64(words[0]);
+                // The length in the last word is one more than the bytes.
+                if last >> 56 > 9 {
+                    state.write_u64(words[1]);
+                }
+                if last >> 56 > 17 {
+                    state.write_u64(words[2]);
+                    state.write_u64(words[3]);
+                }
+            }
+            ArgumentsView::Shared(bytes) => {
+                state.write_u64(address);
+                state.write(bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Runs every check: format, lints, features, dependencies, tests, documentation, examples.
+#
+#   bash test.sh
+#
+# Needs a Rust toolchain with rustfmt and clippy, a C compiler (the examples bundle SQLite), and a package
+# registry or a filled cargo cache; nothing else. Stops at the first failure.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+if [ -n "${CI:-}" ]; then
+    # A cold start has no use for what makes the next build faster, nor for a debugger's tables.
+    export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+fi
+
+now="starting"
+trap '[ $? = 0 ] || echo "FAILED: $now" >&2' EXIT
+
+step() {
+    now="$1"
+    printf '\n== %s (%s s so far)\n' "$now" "$SECONDS"
+    shift
+    "$@"
+}
+
+# The lock file is part of what is tested.
+locked() { cargo --locked "$@"; }
+
+# The names in the `[features]` of a manifest.
+features_of() {
+    awk '/^\[/ { inside = ($0 == "[features]") } inside && /^[a-z]/ { print $1 }' "$1"
+}
+
+lint() { locked clippy --quiet "$@" -- --deny warnings; }
+
+every_feature() {
+    local package manifest feature
+    for package in larder cache-core; do
+        [ "$package" = larder ] && manifest=Cargo.toml || manifest="$package/Cargo.toml"
+        echo "$package: no features"
+        lint --package "$package" --no-default-features
+        for feature in $(features_of "$manifest"); do
+            echo "$package: $feature"
+            lint --package "$package" --no-default-features --features "$feature"
+        done
+    done
+}
+
+# The packages that a package brings into a program, itself and its workspace left out.
+brought_by() {
+    locked tree --package "$1" --edges normal --prefix none --target x86_64-unknown-linux-gnu |
+        awk '{ print $1 }' | grep -vxE 'larder|cache-core|cache-macros' | sort -u
+}
+
+# A package more or less is a decision: it is made here, and README.md says why.
+dependencies() {
+    diff <(brought_by larder) - <<'LIST'
+arrayvec
+bincode
+blake3
+cfg-if
+coarsetime
+constant_time_eq
+cpufeatures
+equivalent
+foldhash
+hashbrown
+libc
+once_cell
+pin-project-lite
+proc-macro2
+quick_cache
+quote
+serde
+serde_core
+serde_derive
+syn
+tokio
+unicode-ident
+unty
+LIST
+    diff <(brought_by cache-macros) - <<'LIST'
+proc-macro2
+quote
+syn
+unicode-ident
+LIST
+}
+
+# The advisories need a database from the network, which a test may lack; they are for `cargo deny check`.
+licenses() {
+    if cargo deny --version >/dev/null 2>&1; then
+        cargo deny --all-features check licenses bans sources
+    else
+        echo "SKIPPED: cargo-deny is not installed, so licenses, bans and sources were NOT checked;" \
+            "cargo install --locked cargo-deny" >&2
+    fi
+}
+
+examples() {
+    local path name
+    for path in examples/*.rs; do
+        name="$(basename "$path" .rs)"
+        echo "example $name"
+        locked run --quiet --all-features --example "$name" >/dev/null
+    done
+    locked run --quiet --all-features --example menu -- --seconds 1 </dev/null
+}
+
+step "format" cargo fmt --all --check
+step "dependencies" dependencies
+step "licenses" licenses
+step "lints" lint --workspace --all-targets --all-features
+step "each feature alone" every_feature
+# Not the benches: they measure for minutes, and the lints have compiled them.
+step "tests" locked test --quiet --workspace --all-features --lib --bins --tests --examples
+step "documentation tests" locked test --quiet --workspace --all-features --doc
+RUSTDOCFLAGS="--deny warnings" step "documentation" locked doc --quiet --workspace --all-features --no-deps
+step "examples" examples
+
+now="the end"
+printf '\nALL CHECKS PASSED in %s s\n' "$SECONDS"

@@ -1,0 +1,18 @@
+use larder::cached;
+
+#[cached(
+    ttl = 60,
+    refresh(after = 0.8),
+    grace = "10m",
+    timeout(soft = "50ms"),
+    tags_from = |value| [value],
+    lease = "10s",
+    tier = shared,
+    policy = POLICY,
+    each
+)]
+async fn menu(id: u64) -> u64 {
+    id
+}
+
+fn main() {}

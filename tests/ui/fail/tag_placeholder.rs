@@ -1,0 +1,26 @@
+use larder::cached;
+
+struct Secret;
+
+#[cached(ttl = 60, tags = ["menu:{restaurant}", "{}", "{0}", "{self.id}", "open {", "close }", "{id:>w$}", 7])]
+async fn menu(restaurant_id: u64, id: u64) -> u64 {
+    restaurant_id + id
+}
+
+#[cached(ttl = 60, tags = "menu")]
+async fn not_a_list(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = 60, tags = ["user:{token}", token], secret(token))]
+async fn secret(token: &str) -> usize {
+    token.len()
+}
+
+#[cached(ttl = 60, tags = ["{secret}"], skip(secret))]
+async fn not_display(secret: &Secret) -> u64 {
+    let _ = secret;
+    1
+}
+
+fn main() {}

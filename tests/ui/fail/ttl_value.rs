@@ -1,0 +1,39 @@
+use larder::cached;
+
+#[cached(ttl = 0)]
+async fn zero() -> u64 { 1 }
+
+#[cached(ttl = "0s")]
+async fn zero_text() -> u64 { 1 }
+
+#[cached(ttl = -5)]
+async fn negative() -> u64 { 1 }
+
+#[cached(ttl = 1.5)]
+async fn fraction() -> u64 { 1 }
+
+#[cached(ttl = "10")]
+async fn no_unit() -> u64 { 1 }
+
+#[cached(ttl = "5ns")]
+async fn nanoseconds() -> u64 { 1 }
+
+#[cached(ttl = "")]
+async fn empty() -> u64 { 1 }
+
+#[cached(ttl = true)]
+async fn not_a_time() -> u64 { 1 }
+
+#[cached(ttl)]
+async fn no_value() -> u64 { 1 }
+
+#[cached(ttl = |value| std::time::Duration::from_secs(*value))]
+async fn from_value() -> u64 { 1 }
+
+#[cached(ttl = 60, none_ttl = 0)]
+async fn none() -> Option<u64> { None }
+
+#[cached(ttl = 60, local_ttl = "2m")]
+async fn local() -> u64 { 1 }
+
+fn main() {}

@@ -1,5 +1,7 @@
 //! `Cache::from_env`, each case in a process of its own: variables belong to the whole process.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 use std::process::Command;
 
 use larder::Cache;
@@ -9,23 +11,15 @@ fn told_with(variables: &[(&str, &std::ffi::OsStr)]) -> String {
     let binary = std::env::current_exe().expect("the test itself");
     let mut child = Command::new(binary);
     child.args(["--exact", "child", "--nocapture", "--include-ignored"]);
-    child
-        .env_remove("LARDER_URL")
-        .env_remove("LARDER_PREFIX")
-        .envs(variables.iter().copied());
+    child.env_remove("LARDER_URL").env_remove("LARDER_PREFIX").envs(variables.iter().copied());
     let output = child.output().expect("a child");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let told = text.lines().find_map(|line| line.split_once("told: "));
-    told.unwrap_or_else(|| panic!("the child told nothing: {text}"))
-        .1
-        .to_owned()
+    told.unwrap_or_else(|| panic!("the child told nothing: {text}")).1.to_owned()
 }
 
 fn told(variables: &[(&str, &str)]) -> String {
-    let variables: Vec<_> = variables
-        .iter()
-        .map(|(name, value)| (*name, value.as_ref()))
-        .collect();
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_ref())).collect();
     told_with(&variables)
 }
 
@@ -69,10 +63,7 @@ fn wrong_values_are_told_with_the_fix() {
     ] {
         let told = told(&[(name, value)]);
 
-        assert!(
-            told.starts_with("Configuration: ") && told.contains(says),
-            "{name}={value}: {told}"
-        );
+        assert!(told.starts_with("Configuration: ") && told.contains(says), "{name}={value}: {told}");
         assert!(!told.contains("secret"), "{told}");
     }
 }
@@ -84,8 +75,5 @@ fn a_variable_that_is_no_text_is_an_error() {
 
     let told = told_with(&[("LARDER_URL", std::ffi::OsStr::from_bytes(b"memory:\xFF"))]);
 
-    assert!(
-        told.starts_with("Configuration: ") && told.contains("LARDER_URL"),
-        "{told}"
-    );
+    assert!(told.starts_with("Configuration: ") && told.contains("LARDER_URL"), "{told}");
 }

@@ -11,18 +11,12 @@ async fn answer() -> u64 {
 async fn the_installed_cache_is_used_and_stays() {
     answer().await;
     let default = Cache::current();
-    assert_eq!(
-        (default.stats().misses(), default.stats().local_capacity),
-        (1, 64 << 20)
-    );
+    assert_eq!((default.stats().misses(), default.stats().local_capacity), (1, 64 << 20));
 
     let installed = Cache::builder().prefix("installed").build().expect("a cache");
     installed.install().expect("the first one");
     answer().await;
-    assert_eq!(
-        (installed.stats().misses(), Cache::current().prefix()),
-        (1, "installed")
-    );
+    assert_eq!((installed.stats().misses(), Cache::current().prefix()), (1, "installed"));
 
     let error = Cache::default().install().expect_err("the second one");
     assert_eq!(error.kind(), ErrorKind::Configuration);

@@ -24,13 +24,8 @@ mod dinner {
 fn functions_of_one_name_in_two_modules() {
     let stage = Stage::new();
 
-    let told = stage.run(async {
-        [
-            breakfast::dish(1).await,
-            dinner::dish(1).await,
-            breakfast::dish(1).await,
-        ]
-    });
+    let told =
+        stage.run(async { [breakfast::dish(1).await, dinner::dish(1).await, breakfast::dish(1).await] });
 
     assert_eq!(told, ["porridge 1", "roast 1", "porridge 1"]);
 }
@@ -53,10 +48,7 @@ fn functions_inside_two_functions() {
     }
     let stage = Stage::new();
 
-    assert_eq!(
-        stage.run(async { (outer_one().await, outer_two().await, outer_one().await) }),
-        (1, 2, 1)
-    );
+    assert_eq!(stage.run(async { (outer_one().await, outer_two().await, outer_one().await) }), (1, 2, 1));
 }
 
 trait Named {
@@ -81,13 +73,8 @@ fn instances_of_a_generic_function() {
     }
     let stage = Stage::new();
 
-    let told = stage.run(async {
-        [
-            name_of::<Soup>(1).await,
-            name_of::<Salad>(1).await,
-            name_of::<Soup>(1).await,
-        ]
-    });
+    let told =
+        stage.run(async { [name_of::<Soup>(1).await, name_of::<Salad>(1).await, name_of::<Soup>(1).await] });
 
     assert_eq!(told, ["soup 1", "salad 1", "soup 1"]);
     assert_eq!(stage.cache.stats().hits(), 1);
@@ -128,10 +115,7 @@ fn methods_of_a_generic_type() {
 
     assert_eq!(
         (labels, titles),
-        (
-            ["soup 1", "salad 1"].map(String::from),
-            ["soup! 1", "salad! 1"].map(String::from)
-        )
+        (["soup 1", "salad 1"].map(String::from), ["soup! 1", "salad! 1"].map(String::from))
     );
 }
 
@@ -170,10 +154,7 @@ fn receivers_with_other_contents() {
     }
     let stage = Stage::new();
 
-    assert_eq!(
-        stage.run(async { (Tenant(1).quota(5).await, Tenant(2).quota(5).await) }),
-        (105, 205)
-    );
+    assert_eq!(stage.run(async { (Tenant(1).quota(5).await, Tenant(2).quota(5).await) }), (105, 205));
 }
 
 #[test]
@@ -200,10 +181,7 @@ fn arguments_that_run_into_one_another() {
         }
     }
 
-    assert_eq!(
-        (stage.cache.stats().computations(), stage.cache.stats().hits()),
-        (8, 8)
-    );
+    assert_eq!((stage.cache.stats().computations(), stage.cache.stats().hits()), (8, 8));
 }
 
 #[test]
@@ -221,10 +199,7 @@ fn an_empty_argument_and_none() {
         for text in texts {
             for list in &lists {
                 for nested in nested {
-                    assert_eq!(
-                        stage.run(told(text, list, nested)),
-                        format!("{text:?} {list:?} {nested:?}")
-                    );
+                    assert_eq!(stage.run(told(text, list, nested)), format!("{text:?} {list:?} {nested:?}"));
                 }
             }
         }
@@ -242,10 +217,7 @@ fn long_arguments_that_differ_in_their_last_byte() {
     let stage = Stage::new();
     let long = |last| format!("{}{last}", "x".repeat(5_000));
 
-    assert_eq!(
-        stage.run(async { (last(&long('a')).await, last(&long('b')).await) }),
-        (Some('a'), Some('b'))
-    );
+    assert_eq!(stage.run(async { (last(&long('a')).await, last(&long('b')).await) }), (Some('a'), Some('b')));
 }
 
 #[test]
@@ -260,9 +232,7 @@ fn secrets_that_differ() {
         stage.run(async { (owner("a").await, owner("b").await, owner("a").await) }),
         ("a".into(), "b".into(), "a".into())
     );
-    let key = stage
-        .run(async { owner_entry("hunter2").key().map(ToString::to_string) })
-        .expect("a key");
+    let key = stage.run(async { owner_entry("hunter2").key().map(ToString::to_string) }).expect("a key");
     assert!(!key.contains("hunter2"), "{key}");
 }
 
@@ -282,10 +252,7 @@ fn versions_of_one_name() {
     }
     let stage = Stage::new();
 
-    assert_eq!(
-        stage.run(async { (old::total().await, new::total().await, old::total().await) }),
-        (1, 2, 1)
-    );
+    assert_eq!(stage.run(async { (old::total().await, new::total().await, old::total().await) }), (1, 2, 1));
 }
 
 #[test]
@@ -323,10 +290,7 @@ fn one_name_for_two_types_is_a_miss_and_no_misreading() {
     assert_eq!(stage.run(number(&db)), 0);
 
     let stats = stage.stats("dish_of_the_day");
-    assert_eq!(
-        (stats.misses.absent, stats.misses.undecodable, stats.hits),
-        (1, 2, 0)
-    );
+    assert_eq!((stats.misses.absent, stats.misses.undecodable, stats.hits), (1, 2, 0));
 }
 
 #[test]
@@ -373,26 +337,8 @@ fn a_direct_key_and_an_attribute_share_only_what_is_of_one_type() {
 
     stage.run(cache.put(&key, 7_u32, &options)).expect("stored");
 
-    assert_eq!(
-        stage
-            .run(cache.get::<u64>(&key))
-            .expect("in process it cannot fail"),
-        None
-    );
-    assert_eq!(
-        stage
-            .run(cache.get::<u32>(&key))
-            .expect("in process it cannot fail"),
-        Some(7)
-    );
-    assert_eq!(
-        stage.run(cache.get_or_compute(&key, &options, || async { "x".to_owned() })),
-        "x"
-    );
-    assert_eq!(
-        stage
-            .run(cache.get::<u32>(&key))
-            .expect("in process it cannot fail"),
-        None
-    );
+    assert_eq!(stage.run(cache.get::<u64>(&key)).expect("in process it cannot fail"), None);
+    assert_eq!(stage.run(cache.get::<u32>(&key)).expect("in process it cannot fail"), Some(7));
+    assert_eq!(stage.run(cache.get_or_compute(&key, &options, || async { "x".to_owned() })), "x");
+    assert_eq!(stage.run(cache.get::<u32>(&key)).expect("in process it cannot fail"), None);
 }

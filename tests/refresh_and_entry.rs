@@ -17,11 +17,7 @@ async fn dish(db: &Db, id: u64) -> Option<u64> {
 #[cached(ttl = "1m", skip(db, fails))]
 async fn risky(db: &Db, fails: &AtomicBool, id: u64) -> Result<u64, String> {
     let row = db.row(id).await;
-    if fails.load(Ordering::SeqCst) {
-        Err("on purpose".to_owned())
-    } else {
-        Ok(row)
-    }
+    if fails.load(Ordering::SeqCst) { Err("on purpose".to_owned()) } else { Ok(row) }
 }
 
 #[cached(ttl = "1m", store_if = |row: &u64| *row == 0, skip(db))]
@@ -86,9 +82,7 @@ fn a_refresh_that_fails_leaves_what_was_stored() {
     stage.run(risky(&db, &fails, 1)).expect("a value");
     fails.store(true, Ordering::SeqCst);
 
-    stage
-        .run(risky_refresh(&db, &fails, 1))
-        .expect_err("its own error");
+    stage.run(risky_refresh(&db, &fails, 1)).expect_err("its own error");
 
     assert_eq!(stage.run(risky(&db, &fails, 1)), Ok(0));
 }
@@ -101,10 +95,7 @@ fn callers_that_joined_a_refresh_share_its_error() {
 
     db.release();
 
-    assert_eq!(
-        (refresh.end().is_err(), follower.end().is_err(), db.asked()),
-        (true, true, 1)
-    );
+    assert_eq!((refresh.end().is_err(), follower.end().is_err(), db.asked()), (true, true, 1));
 }
 
 #[test]
@@ -115,10 +106,7 @@ fn a_refresh_whose_value_is_not_to_be_stored_removes_the_older_one() {
 
     assert_eq!(stage.run(picky_refresh(&db, 1)), 1);
 
-    assert_eq!(
-        stage.run(async { picky_entry(1).peek().await }).expect("a peek"),
-        None
-    );
+    assert_eq!(stage.run(async { picky_entry(1).peek().await }).expect("a peek"), None);
     assert_eq!(stage.run(picky(&db, 1)), 1);
 }
 
@@ -145,10 +133,7 @@ fn peek_shows_without_computing_or_counting() {
     stage.clock.advance(Duration::from_secs(40));
     let seen = peek().expect("it is stored");
 
-    assert_eq!(
-        (seen.value, seen.is_fresh, seen.age),
-        (Some(0), true, Duration::from_secs(40))
-    );
+    assert_eq!((seen.value, seen.is_fresh, seen.age), (Some(0), true, Duration::from_secs(40)));
     assert_eq!((stage.stats("dish").calls(), db.asked()), (1, 1));
 }
 
@@ -157,14 +142,9 @@ fn peek_shows_an_expired_value_as_stale() {
     let (stage, db) = (Stage::new(), Db::open());
     stage.run(dish(&db, 1));
 
-    stage
-        .run(async { dish_entry(1).expire().await })
-        .expect("in process it cannot fail");
+    stage.run(async { dish_entry(1).expire().await }).expect("in process it cannot fail");
 
-    let seen = stage
-        .run(async { dish_entry(1).peek().await })
-        .expect("a peek")
-        .expect("it is still there");
+    let seen = stage.run(async { dish_entry(1).peek().await }).expect("a peek").expect("it is still there");
     assert_eq!((seen.value, seen.is_fresh), (Some(0), false));
 }
 
@@ -172,9 +152,7 @@ fn peek_shows_an_expired_value_as_stale() {
 fn what_is_put_is_served_for_the_functions_ttl() {
     let (stage, db) = (Stage::new(), Db::open());
 
-    stage
-        .run(async { dish_entry(1).put(Some(77)).await })
-        .expect("put");
+    stage.run(async { dish_entry(1).put(Some(77)).await }).expect("put");
 
     stage.clock.advance(Duration::from_secs(59));
     assert_eq!((stage.run(dish(&db, 1)), db.asked()), (Some(77), 0));
@@ -199,9 +177,7 @@ fn an_error_that_is_put_removes_the_older_value() {
     let (stage, db, fails) = (Stage::new(), Db::open(), AtomicBool::new(false));
     stage.run(risky(&db, &fails, 1)).expect("a value");
 
-    stage
-        .run(async { risky_entry(1).put(Err("gone".to_owned())).await })
-        .expect("put");
+    stage.run(async { risky_entry(1).put(Err("gone".to_owned())).await }).expect("put");
 
     assert_eq!((stage.run(risky(&db, &fails, 1)), db.asked()), (Ok(0), 2));
 }
@@ -215,9 +191,7 @@ fn an_entry_names_what_the_call_names() {
     let (stage, db) = (Stage::new(), Db::open());
     stage.run(reduced(&db, "abc"));
 
-    stage
-        .run(async { reduced_entry("axx").invalidate().await })
-        .expect("in process it cannot fail");
+    stage.run(async { reduced_entry("axx").invalidate().await }).expect("in process it cannot fail");
 
     stage.run(reduced(&db, "abc"));
     assert_eq!(db.asked(), 2);

@@ -25,11 +25,7 @@ enum Ask {
 #[cached(ttl = "1m", skip(db))]
 async fn plain_result(db: &Db, ask: Ask) -> QueryResult<u64> {
     let row = db.read().await;
-    if matches!(ask, Ask::Value) {
-        Ok(row)
-    } else {
-        Err(DbError(row))
-    }
+    if matches!(ask, Ask::Value) { Ok(row) } else { Err(DbError(row)) }
 }
 
 #[cached(ttl = "1m", skip(db))]
@@ -57,11 +53,7 @@ async fn none_kept(db: &Db, ask: Ask) -> Maybe<u64> {
 #[cached(ttl = "1m", err_ttl = "5s", skip(db))]
 async fn error_kept(db: &Db, ask: Ask) -> QueryResult<u64> {
     let row = db.read().await;
-    if matches!(ask, Ask::Value) {
-        Ok(row)
-    } else {
-        Err(DbError(row))
-    }
+    if matches!(ask, Ask::Value) { Ok(row) } else { Err(DbError(row)) }
 }
 
 #[cached(ttl = "1m", none_ttl = "10s", err_ttl = "5s", skip(db))]
@@ -120,25 +112,18 @@ fn a_remembered_error_is_an_error_of_a_computation_once_and_a_hit_then() {
     let (stage, db) = (Stage::new(), Db::open());
 
     for _ in 0..3 {
-        stage
-            .run(error_kept(&db, Ask::Error))
-            .expect_err("as the function returned it");
+        stage.run(error_kept(&db, Ask::Error)).expect_err("as the function returned it");
     }
 
     let stats = stage.stats("error_kept");
-    assert_eq!(
-        (stats.errors, stats.hits, stats.computations, stats.fills),
-        (1, 2, 1, 1)
-    );
+    assert_eq!((stats.errors, stats.hits, stats.computations, stats.fills), (1, 2, 1, 1));
 }
 
 #[test]
 fn followers_share_none_though_it_is_not_stored() {
     let (stage, db) = (Stage::new(), Db::held());
-    let (leader, follower) = (
-        stage.begin(plain_option(&db, Ask::None)),
-        stage.begin(plain_option(&db, Ask::None)),
-    );
+    let (leader, follower) =
+        (stage.begin(plain_option(&db, Ask::None)), stage.begin(plain_option(&db, Ask::None)));
 
     db.release();
 
@@ -173,13 +158,7 @@ fn store_if_decides_on_the_value() {
     }
     let (stage, db) = (Stage::new(), Db::open());
 
-    assert_eq!(
-        (stage.run(odd(&db)), stage.run(odd(&db)), db.asked()),
-        (Ok(0), Ok(0), 2)
-    );
+    assert_eq!((stage.run(odd(&db)), stage.run(odd(&db)), db.asked()), (Ok(0), Ok(0), 2));
     db.write();
-    assert_eq!(
-        (stage.run(odd(&db)), stage.run(odd(&db)), db.asked()),
-        (Ok(1), Ok(1), 3)
-    );
+    assert_eq!((stage.run(odd(&db)), stage.run(odd(&db)), db.asked()), (Ok(1), Ok(1), 3));
 }

@@ -15,7 +15,7 @@ pub(crate) use timer::Sleep;
 use timer::Timer;
 
 /// A point on a clock's own line: seconds in 32.32 fixed point, as the coarse clock counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tick(u64);
 
 impl Tick {

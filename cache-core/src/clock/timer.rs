@@ -27,6 +27,8 @@ pub(super) struct Timer {
 struct Sleeps {
     by_deadline: BTreeMap<(Tick, u64), Waker>,
     next_id: u64,
+    /// All whose deadline came up to here were woken.
+    fired: Tick,
 }
 
 impl Timer {
@@ -39,23 +41,35 @@ impl Timer {
         let mut sleeps = self.lock();
         let later = sleeps.by_deadline.split_off(&(Tick(now.raw().saturating_add(1)), 0));
         let due = std::mem::replace(&mut sleeps.by_deadline, later);
+        sleeps.fired = sleeps.fired.max(now);
         drop(sleeps);
         due.into_values().for_each(Waker::wake);
     }
 
-    fn set(&self, key: Option<(Tick, u64)>, deadline: Tick, waker: Waker) -> (Tick, u64) {
+    /// Ready when `deadline` has come; until then keeps the waker under `key`.
+    fn poll(&self, deadline: Tick, key: &mut Option<(Tick, u64)>, waker: &Waker) -> Poll<()> {
         let mut sleeps = self.lock();
-        let key = key.unwrap_or_else(|| {
+        // Under the lock: between a look at the time and the keeping of the waker the deadline could come, and
+        // nobody would wake for it.
+        if deadline <= sleeps.fired {
+            drop(sleeps);
+            // `fire` took the waker off.
+            *key = None;
+            return Poll::Ready(());
+        }
+        let key = *key.get_or_insert_with(|| {
             sleeps.next_id += 1;
             (deadline, sleeps.next_id)
         });
-        sleeps.by_deadline.insert(key, waker);
+        let replaced = sleeps.by_deadline.insert(key, waker.clone());
         let is_first = sleeps.by_deadline.keys().next() == Some(&key);
         drop(sleeps);
+        // Outside the lock: dropping a waker may drop a task.
+        drop(replaced);
         if is_first {
             self.earlier.notify_one();
         }
-        key
+        Poll::Pending
     }
 
     fn forget(&self, key: (Tick, u64)) {
@@ -83,16 +97,8 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(key) = self.key
-            && !self.timer.lock().by_deadline.contains_key(&key)
-        {
-            // Fired: only `fire` takes a waker off while the sleep lives.
-            self.key = None;
-            return Poll::Ready(());
-        }
-        let key = self.timer.set(self.key, self.deadline, context.waker().clone());
-        self.key = Some(key);
-        Poll::Pending
+        let Self { timer, deadline, key } = &mut *self;
+        timer.poll(*deadline, key, context.waker())
     }
 }
 
@@ -178,5 +184,37 @@ fn sweep_all(system: &System) {
     };
     for owner in sweeps.iter().filter_map(Weak::upgrade) {
         owner.sweep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_ends_though_its_time_came_before_it_was_polled() {
+        let timer = Arc::<Timer>::default();
+        let mut sleep = Sleep::new(timer.clone(), Tick(7));
+
+        timer.fire(Tick(7));
+
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut sleep).poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn a_sleep_ends_at_its_time_and_leaves_nothing_behind() {
+        let timer = Arc::<Timer>::default();
+        let mut sleep = Sleep::new(timer.clone(), Tick(7));
+        let mut context = Context::from_waker(Waker::noop());
+
+        timer.fire(Tick(6));
+        assert!(Pin::new(&mut sleep).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut sleep).poll(&mut context).is_pending());
+        assert_eq!(timer.lock().by_deadline.len(), 1);
+        timer.fire(Tick(7));
+
+        assert!(Pin::new(&mut sleep).poll(&mut context).is_ready());
+        assert!(timer.lock().by_deadline.is_empty());
     }
 }

@@ -185,20 +185,26 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation; what was stored stays.
-    pub fn refresh<S, B, F>(self, storage: S, body: B) -> Pending<impl Future<Output = A::Output>>
+    pub fn refresh<S, B, F>(
+        self,
+        storage: S,
+        sharing: Sharing<A::Error>,
+        body: B,
+    ) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.refresh_if(storage, |_: &A::Value| true, body)
+        self.refresh_if(storage, sharing, |_: &A::Value| true, body)
     }
 
     /// The same, storing only what `store_if` accepts.
     pub fn refresh_if<S, P, B, F>(
         self,
         storage: S,
+        sharing: Sharing<A::Error>,
         store_if: P,
         body: B,
     ) -> Pending<impl Future<Output = A::Output>>
@@ -216,7 +222,7 @@ impl<A: Answer> Call<A> {
             let Self { site, cache, ttl, tags, answer, .. } = self;
             let remember = site.policy.remember(ttl);
             let tags = tags.unwrap_or_default();
-            let plan = Plan { key, remember, tags, answer, storage, sharing: None, store_if };
+            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
             fetch::refresh(&cache, plan, body).await
         }))
     }

@@ -72,12 +72,12 @@ impl Cache {
         }
     }
 
-    /// Looks once more, without counting.
-    pub(super) fn peek_entry(&self, key: &Key) -> Option<Arc<StoredEntry>> {
+    /// Looks once more for a `V`, without counting.
+    fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let now = self.0.clock.now();
-        let fresh =
-            |entry: &Arc<StoredEntry>| (entry.freshness(now) == Freshness::Fresh).then(|| entry.clone());
-        self.0.tier.find(&key.view(), fresh).flatten()
+        let is_usable =
+            |entry: &StoredEntry| entry.freshness(now) == Freshness::Fresh && entry.value::<V>().is_some();
+        self.0.tier.find(&key.view(), |entry| is_usable(entry).then(|| entry.clone())).flatten()
     }
 }
 
@@ -116,7 +116,7 @@ where
         return alone(cache, &function, plan.answer, body).await;
     }
     loop {
-        let stored = || cache.peek_entry(&plan.key).filter(|entry| entry.value::<A::Value>().is_some());
+        let stored = || cache.peek_entry::<A::Value>(&plan.key);
         let follow = match cache.0.flights.join(&plan.key, stored) {
             Joined::Found(entry) => {
                 tally.count_hit();

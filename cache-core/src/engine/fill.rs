@@ -7,9 +7,10 @@ use super::flight::Lead;
 use super::{Cache, Function, Landing};
 use crate::answer::Outcome;
 use crate::entry::{Header, Lifetime, Remember, StoredEntry, lifetime};
-use crate::event::stats::Happening;
+use crate::event::stats::{Counters, Happening};
 use crate::key::Key;
 use crate::local::epochs::Stamps;
+use crate::local::{Displaced, Installed};
 use crate::storage::Storage;
 
 /// What is known about a value about to be stored.
@@ -39,21 +40,28 @@ pub(super) fn land<V, S, P>(
     let (key, outcome, counters) = (fill.key, fill.outcome, &fill.function.counters);
     let entry = fill.entry(cache, storage, value.clone(), lifetime);
     let landing = Landing::Value(entry.clone());
-    lead.land(landing, |may_store| match lifetime {
-        Some(_) if !may_store => counters.count(Happening::Refused),
-        Some(_) => counters.count(store(cache, key, entry)),
+    let displaced = lead.land(landing, |may_store| match lifetime {
+        Some(_) if !may_store => {
+            counters.count(Happening::Refused);
+            Displaced::default()
+        }
+        Some(_) => store(cache, counters, key, entry),
         // What is stored is older than this answer, and this answer is not to be stored. An error says
         // nothing about what is stored.
-        None if may_store && outcome != Outcome::Error => {
-            cache.0.tier.remove(key);
-        }
-        None => {}
+        None if may_store && outcome != Outcome::Error => cache.0.tier.remove(key),
+        None => Displaced::default(),
     });
+    drop(displaced);
 }
 
-/// Puts an entry into the local tier; the caller holds the key's place in the table of flights.
-pub(super) fn store(cache: &Cache, key: &Key, entry: Arc<StoredEntry>) -> Happening {
-    if cache.0.tier.install(key, entry) { Happening::Fill } else { Happening::Rejected }
+/// Puts an entry into the local tier and counts that; the caller holds the key's place in the table of flights.
+pub(super) fn store(cache: &Cache, counters: &Counters, key: &Key, entry: Arc<StoredEntry>) -> Displaced {
+    let (happening, displaced) = match cache.0.tier.install(key, entry) {
+        Installed::Stored(displaced) => (Happening::Fill, displaced),
+        Installed::TooHeavy(displaced) => (Happening::Rejected, displaced),
+    };
+    counters.count(happening);
+    displaced
 }
 
 impl Fill<'_> {
@@ -79,7 +87,8 @@ impl Fill<'_> {
             lifetime: lifetime.unwrap_or(Lifetime { fresh: Duration::ZERO }),
             stamps: self.stamps,
             function: self.function.clone(),
-            weight: (own + elsewhere) as u64,
+            // A user's weigher may say anything.
+            weight: own.saturating_add(elsewhere) as u64,
         };
         Arc::new(StoredEntry::new(header, value))
     }

@@ -181,7 +181,7 @@ where
     let outcome = A::SELF.outcome(output);
     let lifetime = lifetime(terms.remember, outcome, cache.0.chance.unit());
     let (Some(value), Some(lifetime)) = (A::SELF.stored(output), lifetime) else {
-        cache.0.flights.detach(key, || cache.0.tier.remove(key));
+        drop(cache.0.flights.detach(key, || cache.0.tier.remove(key)));
         return;
     };
     let fill = Fill {
@@ -192,8 +192,7 @@ where
         function: terms.function,
     };
     let entry = fill.entry(cache, S::default(), value.clone(), Some(lifetime));
-    let happening = cache.0.flights.detach(key, || fill::store(cache, key, entry));
-    terms.function.counters.count(happening);
+    drop(cache.0.flights.detach(key, || fill::store(cache, &terms.function.counters, key, entry)));
 }
 
 impl<R> fmt::Debug for Entry<R> {

@@ -23,7 +23,7 @@ impl Cache {
     ///
     /// Takes effect when first polled.
     pub async fn invalidate(&self, key: &Key) -> Result<(), Error> {
-        self.0.flights.detach(key, || self.0.tier.remove(key));
+        drop(self.0.flights.detach(key, || self.0.tier.remove(key)));
         Ok(())
     }
 

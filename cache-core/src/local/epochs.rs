@@ -33,7 +33,9 @@ pub(crate) enum Currency {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 fn draw() -> u64 {
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    // Ordered: who draws later has seen what was written before an earlier drawing. `Cell::invalidate` relies on
+    // it where an earlier number gives way to a later one.
+    NEXT.fetch_add(1, Ordering::AcqRel)
 }
 
 /// The epoch of one tag or function.

@@ -56,6 +56,17 @@ impl Reading<'_, '_> {
         self.store.get(self.lookup)
     }
 }
+/// What became of an entry that was to be stored.
+pub(crate) enum Installed {
+    Stored(Displaced),
+    TooHeavy(Displaced),
+}
+
+/// Entries that the tier let go of. A value's `Drop` is the user's code, which may ask the cache: it is kept until
+/// no lock is held.
+#[derive(Default)]
+#[must_use = "drop it where no lock is held"]
+pub(crate) struct Displaced(Vec<(HashedKey, Arc<StoredEntry>)>);
 
 /// A line of its own for each lock: neighbours would slow each other down. 128, since processors fetch
 /// lines in pairs.
@@ -108,30 +119,29 @@ impl LocalTier {
         self.at(key).read().entry().map(read)
     }
 
-    /// Stores; false if it is heavier than a shard takes, and then nothing is there under `key`.
-    pub(crate) fn install(&self, key: &Key, entry: Arc<StoredEntry>) -> bool {
+    /// Stores what is not heavier than a shard takes; otherwise nothing is there under `key` afterwards.
+    pub(crate) fn install(&self, key: &Key, entry: Arc<StoredEntry>) -> Installed {
         let (shard, Lookup { hash, .. }) = self.place(&key.view());
-        let mut evicted = Vec::new();
-        let fits = self.weigher.weigh(&entry) <= self.heaviest;
-        if fits {
-            let own = HashedKey { hash, key: key.clone() };
-            shard.write().insert_with_lifecycle(own, entry, &mut evicted);
-            // What the entry replaces is among them; that made no room for others.
-            let made_room = evicted.iter().filter(|(other, _)| other.key != *key).count();
-            self.evictions.fetch_add(made_room as u64, Ordering::Relaxed);
-        } else {
-            self.remove(key);
+        let own = HashedKey { hash, key: key.clone() };
+        if self.weigher.weigh(&entry) > self.heaviest {
+            let mut displaced = self.remove(key);
+            displaced.0.push((own, entry));
+            return Installed::TooHeavy(displaced);
         }
-        // Here, outside the lock, the evicted values are dropped: their `Drop` is the user's code.
-        fits
+        let mut evicted = Vec::new();
+        shard.write().insert_with_lifecycle(own, entry, &mut evicted);
+        // What the entry replaces is among them; that made no room for others.
+        let made_room = evicted.iter().filter(|(other, _)| other.key != *key).count();
+        self.evictions.fetch_add(made_room as u64, Ordering::Relaxed);
+        Installed::Stored(Displaced(evicted))
     }
 
     /// Removes.
-    pub(crate) fn remove(&self, key: &Key) -> bool {
+    pub(crate) fn remove(&self, key: &Key) -> Displaced {
         let key = key.view();
         let (shard, lookup) = self.place(&key);
         let removed = shard.write().remove(&lookup);
-        removed.is_some()
+        Displaced(removed.into_iter().collect())
     }
 
     /// Removes everything.

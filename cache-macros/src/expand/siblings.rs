@@ -36,14 +36,15 @@ fn refresh(model: &Model) -> TokenStream {
     let vis = signature::generated(&function.vis, &mut sig);
     let call = call::prepared(model, Emitted::Refresh);
     let tags = call::tags(model);
+    let sharing = call::sharing(model);
     let body = body::body(model);
     let output = call::at(&function.output);
     let run = match &model.options.store_if {
         Some(store_if) => {
             let store_if = &store_if.value;
-            quote_spanned!(output=> call.refresh_if(storage, #store_if, #body))
+            quote_spanned!(output=> call.refresh_if(storage, sharing, #store_if, #body))
         }
-        None => quote_spanned!(output=> call.refresh(storage, #body)),
+        None => quote_spanned!(output=> call.refresh(storage, sharing, #body)),
     };
     quote_spanned! {site()=>
         #[doc = #docs]
@@ -51,6 +52,7 @@ fn refresh(model: &Model) -> TokenStream {
         #vis #sig {
             #call
             #tags
+            let sharing = #sharing;
             #run.await
         }
     }

@@ -1,0 +1,79 @@
+//! `Cache::from_env`, each case in a process of its own: variables belong to the whole process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
+use std::process::Command;
+
+use larder::Cache;
+
+/// What a child prints about the cache that it got.
+fn told_with(variables: &[(&str, &std::ffi::OsStr)]) -> String {
+    let binary = std::env::current_exe().expect("the test itself");
+    let mut child = Command::new(binary);
+    child.args(["--exact", "child", "--nocapture", "--include-ignored"]);
+    child.env_remove("LARDER_URL").env_remove("LARDER_PREFIX").envs(variables.iter().copied());
+    let output = child.output().expect("a child");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = text.lines().find_map(|line| line.split_once("told: "));
+    told.unwrap_or_else(|| panic!("the child told nothing: {text}")).1.to_owned()
+}
+
+fn told(variables: &[(&str, &str)]) -> String {
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    told_with(&variables)
+}
+
+#[test]
+#[ignore = "the child of the others"]
+#[allow(clippy::print_stdout, reason = "that is how it talks")]
+fn child() {
+    match Cache::from_env() {
+        Ok(cache) => println!("told: {} {}", cache.prefix(), cache.stats().local_capacity),
+        Err(error) => println!("told: {:?}: {error}", error.kind()),
+    }
+}
+
+#[test]
+fn nothing_set_is_the_default() {
+    assert_eq!(told(&[]), format!("larder {}", 64 << 20));
+}
+
+#[test]
+fn a_size_and_a_prefix() {
+    assert_eq!(told(&[("LARDER_URL", "memory:")]), format!("larder {}", 64 << 20));
+    assert_eq!(
+        told(&[("LARDER_URL", "memory:256MiB"), ("LARDER_PREFIX", "app/eu")]),
+        format!("app/eu {}", 256 << 20)
+    );
+    assert_eq!(told(&[("LARDER_URL", "memory:0MiB")]), "larder 0");
+}
+
+#[test]
+fn wrong_values_are_told_with_the_fix() {
+    for (name, value, says) in [
+        ("LARDER_URL", "", "write `memory:`"),
+        ("LARDER_URL", "memory", "write `memory:`"),
+        ("LARDER_URL", "memory:lots", "as in `memory:256MiB`"),
+        ("LARDER_URL", "memory:-1MiB", "as in `memory:256MiB`"),
+        ("LARDER_URL", "memory:1 MiB", "as in `memory:256MiB`"),
+        ("LARDER_URL", "postgres://host", "write `memory:`"),
+        ("LARDER_URL", "redis://:secret@host/", "needs the feature `redis`"),
+        ("LARDER_PREFIX", "", "write 1 to 64"),
+        ("LARDER_PREFIX", "with space", "write 1 to 64"),
+    ] {
+        let told = told(&[(name, value)]);
+
+        assert!(told.starts_with("Configuration: ") && told.contains(says), "{name}={value}: {told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_an_error() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let told = told_with(&[("LARDER_URL", std::ffi::OsStr::from_bytes(b"memory:\xFF"))]);
+
+    assert!(told.starts_with("Configuration: ") && told.contains("LARDER_URL"), "{told}");
+}

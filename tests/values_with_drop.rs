@@ -1,0 +1,121 @@
+//! A value's `Drop` is the user's code: it may ask the cache that let go of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
+mod support;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use larder::{Cache, Local, cached};
+use support::Stage;
+
+/// Asks its cache for all it can, when it is dropped.
+#[derive(Debug, Clone)]
+struct Curious(Cache);
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        self.0.computations_in_flight();
+        self.0.stats();
+        self.0.sweep();
+        support::Task::new(async {
+            self.0.invalidate_tags(["other"]).await.expect("in process it cannot fail");
+            curious_entry(&self.0, 99).peek().await.expect("a peek");
+            curious_entry(&self.0, 99).invalidate().await.expect("in process it cannot fail");
+        })
+        .end();
+    }
+}
+
+#[cached(ttl = "1m", tier = local, cache = cache, key = (id), store_if = |_: &Curious| id < 100)]
+async fn curious(cache: &Cache, id: u64) -> Curious {
+    let _ = id;
+    Curious(cache.clone())
+}
+
+/// Fails when `act` has not come to its end after a minute: it waits for a lock that its own thread holds.
+fn comes_to_its_end(local: Local, act: impl FnOnce(&Stage) + Send + 'static) {
+    let (done, is_done) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let stage = Stage::with(Cache::builder().local(local));
+        act(&stage);
+        assert_eq!(stage.cache.computations_in_flight(), 0);
+        // The entries hold the cache that holds them.
+        stage.run(stage.cache.clear()).expect("in process it cannot fail");
+        drop(done);
+    });
+    let ended = is_done.recv_timeout(Duration::from_secs(5));
+    assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "a dropped value waits for ever");
+    thread.join().expect("no panic");
+}
+
+#[test]
+fn when_a_refresh_replaces_it() {
+    comes_to_its_end(Local::default(), |stage| {
+        stage.run(curious(&stage.cache, 1));
+        stage.run(curious_refresh(&stage.cache, 1));
+    });
+}
+
+#[test]
+fn when_it_is_evicted() {
+    comes_to_its_end(Local::entries(2), |stage| {
+        for id in 0..20 {
+            stage.run(curious(&stage.cache, id));
+        }
+    });
+}
+
+#[test]
+fn when_a_put_replaces_it() {
+    comes_to_its_end(Local::default(), |stage| {
+        for _ in 0..2 {
+            let value = Curious(stage.cache.clone());
+            stage.run(async { curious_entry(&stage.cache, 1).put(value).await }).expect("put");
+        }
+    });
+}
+
+#[test]
+fn when_it_is_too_large() {
+    comes_to_its_end(Local::bytes(0), |stage| {
+        let value = Curious(stage.cache.clone());
+        stage.run(async { curious_entry(&stage.cache, 1).put(value).await }).expect("put");
+        stage.run(curious(&stage.cache, 1));
+    });
+}
+
+#[test]
+fn when_its_entry_is_invalidated() {
+    comes_to_its_end(Local::default(), |stage| {
+        stage.run(curious(&stage.cache, 1));
+        stage
+            .run(async { curious_entry(&stage.cache, 1).invalidate().await })
+            .expect("in process it cannot fail");
+    });
+}
+
+#[test]
+fn when_everything_is_cleared() {
+    comes_to_its_end(Local::default(), |stage| {
+        stage.run(curious(&stage.cache, 1));
+        stage.run(stage.cache.clear()).expect("in process it cannot fail");
+    });
+}
+
+#[test]
+fn when_it_expires() {
+    comes_to_its_end(Local::default(), |stage| {
+        stage.run(curious(&stage.cache, 1));
+        stage.clock.advance(Duration::from_secs(60));
+    });
+}
+
+#[test]
+fn when_it_is_not_to_be_stored() {
+    comes_to_its_end(Local::default(), |stage| {
+        stage.run(curious(&stage.cache, 100));
+        stage.run(curious_refresh(&stage.cache, 100));
+    });
+}

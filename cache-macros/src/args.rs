@@ -266,6 +266,14 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_no_key() {
+        let (_, mistakes) = parse(quote!(ttl = 60, key = "{id}"));
+
+        assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+        assert!(mistakes[0].ends_with("`key = id` or `key = (self.tenant, id)`"), "{mistakes:#?}");
+    }
+
+    #[test]
     fn every_mistake_is_found_and_reading_goes_on_behind_it() {
         let (options, mistakes) = parse(quote!(
             ttl,

@@ -110,7 +110,11 @@ fn parse(text: &str) -> Result<Duration, String> {
             "h" => Some(3_600),
             "d" => Some(86_400),
             "w" => Some(604_800),
-            "" => return Err(format!("`{part}` has no unit: write \"{part}s\" for seconds")),
+            "" => {
+                return Err(format!(
+                    "`{part}` has no unit, which follows without a space: write \"{part}s\" for seconds, \"{part}h\" for hours"
+                ));
+            }
             _ => {
                 return Err(format!(
                     "`{unit}` is not a unit of time: write one of `ms`, `s`, `m`, `h`, `d`, `w`, as in \"1h 30m\""

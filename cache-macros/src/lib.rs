@@ -195,7 +195,7 @@ use crate::model::Model;
 /// ## `when = EXPR`, `store_if = |value| EXPR`
 ///
 /// `when` is evaluated for each call; `false` bypasses the cache. `store_if` sees the computed value (what is
-/// inside of `Ok`); `false` returns it without storing. It may use arguments that are `Copy`.
+/// inside of `Ok`, or with `err_ttl` the whole `Result`); `false` returns it without storing. It may use arguments that are `Copy`.
 ///
 /// ```
 /// # use larder::cached;

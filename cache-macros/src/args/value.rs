@@ -118,6 +118,13 @@ pub(super) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> sy
 /// The key parts: the elements of a tuple, or the one expression.
 pub(super) fn key(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
     let value = expr(option, input, "key = (self.tenant, id)")?;
+    // Other caches read a text as a pattern. Here it would be one constant key for every call.
+    if text(&value).is_some() {
+        return Err(syn::Error::new_spanned(
+            &value,
+            "a text is the same for every call: write the arguments that count, `key = id` or `key = (self.tenant, id)`",
+        ));
+    }
     Ok(match bare(&value) {
         Expr::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
         _ => vec![value],

@@ -342,3 +342,32 @@ fn a_direct_key_and_an_attribute_share_only_what_is_of_one_type() {
     assert_eq!(stage.run(cache.get_or_compute(&key, &options, || async { "x".to_owned() })), "x");
     assert_eq!(stage.run(cache.get::<u32>(&key)).expect("in process it cannot fail"), None);
 }
+
+#[tokio::test]
+async fn functions_of_one_name_in_two_blocks_of_one_function_are_two() {
+    async fn both() -> (u8, u8) {
+        let one = {
+            #[cached(ttl = 60)]
+            async fn of(n: u8) -> u8 {
+                n
+            }
+            of(1).await
+        };
+        let two = {
+            #[cached(ttl = 60)]
+            async fn of(n: u8) -> u8 {
+                n + 50
+            }
+            of_entry(1).invalidate().await.unwrap();
+            of(1).await
+        };
+        (one, two)
+    }
+    let cache = Cache::default();
+
+    let first = cache.scope(both()).await;
+    let again = cache.scope(both()).await;
+
+    assert_eq!((first, again), ((1, 51), (1, 51)));
+    assert_eq!((cache.stats().hits(), cache.stats().computations()), (1, 3));
+}

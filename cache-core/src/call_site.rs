@@ -1,9 +1,10 @@
 //! What one `#[cached]` leaves behind: a static record.
 
-use std::sync::{PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use once_cell::sync::OnceCell;
+use once_cell::sync::{Lazy, OnceCell};
 
 use crate::entry::Remember;
 use crate::key::Identity;
@@ -82,6 +83,15 @@ impl Policy {
     }
 }
 
+/// Where an attribute stands: file, line, column.
+type Position = (&'static str, u32, u32);
+
+/// Who first came with an identity that was made from a path.
+///
+/// A path does not tell everything: two functions of one name in two blocks of one function have the same one, and
+/// so have those of two versions of one crate.
+static OWNERS: Lazy<Mutex<HashMap<Identity, Position>>> = Lazy::new(Mutex::default);
+
 /// The static record that one `#[cached]` leaves behind in each function it emits.
 #[derive(Debug)]
 pub struct CallSite {
@@ -91,6 +101,7 @@ pub struct CallSite {
     /// The emitted function this record sits in: `f`, `f_refresh` or `f_entry`, without `r#`.
     emitted: &'static str,
     pub(crate) policy: Policy,
+    position: Position,
     /// The instance seen first; of a function without type arguments the only one.
     first: OnceCell<Instance>,
     others: RwLock<Vec<Instance>>,
@@ -124,7 +135,22 @@ impl CallSite {
         emitted: &'static str,
         policy: Policy,
     ) -> Self {
-        Self { module, function, emitted, policy, first: OnceCell::new(), others: RwLock::new(Vec::new()) }
+        let position = ("", 0, 0);
+        Self {
+            module,
+            function,
+            emitted,
+            policy,
+            position,
+            first: OnceCell::new(),
+            others: RwLock::new(Vec::new()),
+        }
+    }
+
+    /// Says where the attribute stands.
+    pub const fn at(mut self, position: Position) -> Self {
+        self.position = position;
+        self
     }
 
     /// The identity of the instance whose closure has the type name `path`, with the type arguments `types`.
@@ -160,10 +186,18 @@ impl CallSite {
                 self.policy.name.map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
             return Identity::intern(&name, &[&[path], types].concat(), version);
         };
-        match self.policy.name {
-            Some(name) => Identity::intern(name, &[&generics_of(front), types].concat(), version),
-            None => Identity::intern(&format!("{front}::{}", self.function), types, version),
+        // A name that was given is an identity by intent: who gives it twice means one function.
+        if let Some(name) = self.policy.name {
+            return Identity::intern(name, &[&generics_of(front), types].concat(), version);
         }
+        let name = format!("{front}::{}", self.function);
+        let identity = Identity::intern(&name, types, version);
+        let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if *owners.entry(identity).or_insert(self.position) == self.position {
+            return identity;
+        }
+        let (file, line, column) = self.position;
+        Identity::intern(&name, &[types, &[&format!("{file}:{line}:{column}")]].concat(), version)
     }
 }
 
@@ -270,6 +304,20 @@ mod tests {
 
         assert_eq!(ENTRY.identity("app::Repo<u8>::find_entry<u16>::{{closure}}", &["u16"]), f);
         assert_eq!(f.name(), "app::Repo<u8>::find<u16>");
+    }
+
+    #[test]
+    fn functions_of_one_path_are_told_apart_by_where_they_stand() {
+        static ONE: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 1, 5));
+        static TWO: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 9, 5));
+        static TWO_ENTRY: CallSite =
+            CallSite::new("app", "one_path", "one_path_entry", Policy::new()).at(("a.rs", 9, 5));
+
+        let one = ONE.identity("app::outer::one_path::{{closure}}", &[]);
+        let two = TWO.identity("app::outer::one_path::{{closure}}", &[]);
+
+        assert_ne!(one, two);
+        assert_eq!(TWO_ENTRY.identity("app::outer::one_path_entry::{{closure}}", &[]), two);
     }
 
     #[test]

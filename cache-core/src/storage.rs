@@ -156,6 +156,14 @@ pub fn fitting<A, S: Fits<A>>(answer: A, storage: S) -> S::Answer {
     storage.fit(answer)
 }
 
+/// Lets through what `store_if` says, once it fits the value.
+pub fn accepting<A: Answer, P: FnOnce(&A::Value) -> bool>(
+    _: A,
+    store_if: P,
+) -> impl FnOnce(&A::Value) -> bool + use<A, P> {
+    store_if
+}
+
 /// How followers get the leader's error: a clone of it, or (`None`) a computation of their own.
 pub type Sharing<E> = Option<Shared<E>>;
 

@@ -48,11 +48,8 @@ fn cached(model: &Model) -> TokenStream {
     let sharing = call::sharing(model);
     let body = body::body(model);
     let output = call::at(&function.output);
-    let run = match &model.options.store_if {
-        Some(store_if) => {
-            let store_if = &store_if.value;
-            quote_spanned!(output=> call.run_if(storage, sharing, #store_if, #body))
-        }
+    let run = match call::store_if(model) {
+        Some(store_if) => quote_spanned!(output=> call.run_if(storage, sharing, #store_if, #body)),
         None => quote_spanned!(output=> call.run(storage, sharing, #body)),
     };
     // In a block that ends before the wait: what is alive across it makes the future of every call larger.

@@ -224,8 +224,8 @@ fn row(f: &FunctionStats) -> [String; COLUMNS.len()] {
         grouped(f.computations),
         grouped(f.refused_fills),
         grouped(f.errors),
-        format!("{} / {}", short(f.lookup.mean), short(f.lookup.p99)),
-        format!("{} / {}", short(f.compute.mean), short(f.compute.p99)),
+        f.lookup.to_string(),
+        f.compute.to_string(),
         short(f.time_saved()),
     ]
 }
@@ -241,6 +241,16 @@ fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+impl fmt::Display for Timing {
+    /// Mean and 99 %; `-` where nothing was timed yet.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.p99.is_zero() {
+            return f.pad("-");
+        }
+        f.pad(&format!("{} / {}", short(self.mean), short(self.p99)))
+    }
 }
 
 /// A duration in three digits or so.

@@ -37,7 +37,7 @@ const SMALLEST_SHARD: u64 = 4 << 20;
 const SMALLEST_SHARD_ENTRIES: u64 = 512;
 
 impl Local {
-    /// Bounds the tier to `bytes`. The default is 64 MiB.
+    /// Bounds the tier to `bytes`. The default is 64 MiB; 0 stores nothing.
     ///
     /// An entry weighs what it takes itself (header, key, the value's own struct, tags) and, for what its
     /// value keeps elsewhere, its encoded size, or what [`weigh`](Self::weigh) says. The index over the
@@ -51,7 +51,7 @@ impl Local {
         Self { bound: Bound::Bytes(bytes), weighers: HashMap::new() }
     }
 
-    /// Bounds the tier to a number of entries, whatever they weigh.
+    /// Bounds the tier to a number of entries, whatever they weigh; 0 stores nothing.
     pub fn entries(entries: u64) -> Self {
         Self { bound: Bound::Entries(entries), weighers: HashMap::new() }
     }

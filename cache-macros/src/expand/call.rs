@@ -105,6 +105,13 @@ pub(super) fn tags(model: &Model) -> TokenStream {
     }
 }
 
+/// What `store_if` says, checked once, so that a mistake in it is told once.
+pub(super) fn store_if(model: &Model) -> Option<TokenStream> {
+    let p = private(model);
+    let store_if = &model.options.store_if.as_ref()?.value;
+    Some(quote_spanned!(at(store_if)=> #p::accepting(answer, #store_if)))
+}
+
 /// How followers get the leader's error.
 pub(super) fn sharing(model: &Model) -> TokenStream {
     let p = private(model);
@@ -190,10 +197,12 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
         let share = stagger.value;
         add(quote_spanned!(site()=> .stagger(#share)));
     }
+    // Where the attribute stands: the same in all that one attribute emits.
+    let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));
     quote_spanned! {site()=>
         {
             static __LARDER_CALL_SITE: #p::CallSite =
-                #p::CallSite::new(::core::module_path!(), #name, #emitted, #policy);
+                #p::CallSite::new(::core::module_path!(), #name, #emitted, #policy).at(#position);
             &__LARDER_CALL_SITE
         }
     }

@@ -26,6 +26,7 @@ fn every_public_type_is_send_and_sync_and_debug() {
     check::<larder::key::Identity>();
     check::<larder::key::KeyWriter>();
     check::<larder::key::SecretKey>();
+    #[cfg(feature = "memory")]
     check::<larder::backend::Memory>();
     check::<larder::codec::AnyCodec>();
     check::<larder::codec::Bincode>();

@@ -9,6 +9,7 @@ pub mod dynamic;
 mod entry;
 mod epoch;
 mod lease;
+#[cfg(feature = "memory")]
 mod memory;
 mod name;
 mod random;
@@ -21,6 +22,7 @@ pub use bus::{Change, Feed, Heard, Listening, Message, Origin, Subscription, sub
 pub use entry::{Fill, FillRequest, Found, FrameBytes, Read, Tags};
 pub use epoch::{Epoch, ServerTime};
 pub use lease::{Claim, Grant, Lease, LeaseRequest, LeaseToken, Renewal};
+#[cfg(feature = "memory")]
 pub use memory::Memory;
 pub use name::{EntryKey, Prefix, TagKey};
 

@@ -140,7 +140,7 @@ impl Cache {
         let plan = Plan {
             key: key.clone(),
             remember: options.remember,
-            tags: options.tags.clone(),
+            tags: options.tags.as_slice().into(),
             answer,
             storage: Encoded,
             sharing,
@@ -177,7 +177,7 @@ impl Cache {
     ///
     /// None in process.
     pub async fn put<V: Value>(&self, key: &Key, value: V, options: &Options) -> Result<(), crate::Error> {
-        let tags = options.tags.clone();
+        let tags = options.tags.as_slice().into();
         let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, Plain::new(), Encoded);
         entry.put(value).await
     }

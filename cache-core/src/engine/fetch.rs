@@ -19,7 +19,7 @@ use crate::storage::{Sharing, Storage};
 pub(super) struct Plan<A: Answer, S, P> {
     pub(super) key: Key,
     pub(super) remember: Remember,
-    pub(super) tags: Vec<Tag>,
+    pub(super) tags: Box<[Tag]>,
     pub(super) answer: A,
     pub(super) storage: S,
     pub(super) sharing: Sharing<A::Error>,
@@ -39,31 +39,24 @@ impl Cache {
         V: Clone + Send + Sync + 'static,
     {
         let cache = &*self.0;
-        // Out through what the closure captures: a value that is handed from place to place costs a hit more
-        // than the search does.
-        let (mut value, mut large, mut hits) = (None, None, 0);
-        let looked = cache.tier.find(key, |entry| {
-            let found: &V = cache.judge(entry)?;
-            hits = entry.function.counters.hits.increment();
-            if entry.weight <= CLONED_UNDER_LOCK {
-                value = Some(found.clone());
-            } else {
-                large = Some(entry.clone());
-            }
-            Ok(())
-        });
-        match looked {
-            None => return Err(MissReason::Absent),
-            Some(Err(reason)) => return Err(reason),
-            Some(Ok(())) => {}
+        let place = cache.tier.at(key);
+        let shard = place.read();
+        let Some(entry) = shard.entry() else {
+            return Err(MissReason::Absent);
+        };
+        let found: &V = cache.judge(entry)?;
+        let hits = entry.function.counters.hits.increment();
+        if entry.weight > CLONED_UNDER_LOCK {
+            let entry = entry.clone();
+            drop(shard);
+            return entry.value().cloned().ok_or(MissReason::Undecodable);
         }
+        let value = found.clone();
+        drop(shard);
         if hits.is_multiple_of(TIMED) {
             self.time_lookup::<V>(key);
         }
-        match (value, large) {
-            (Some(value), _) => Ok(value),
-            (None, large) => large.and_then(|entry| entry.value().cloned()).ok_or(MissReason::Undecodable),
-        }
+        Ok(value)
     }
 
     /// Looks up again, by the clock.

@@ -24,7 +24,7 @@ pub struct Entry<R> {
     cache: Cache,
     key: Result<Key, Error>,
     remember: Remember,
-    tags: Vec<Tag>,
+    tags: Box<[Tag]>,
     /// The verbs that need the types behind `R`.
     peek: Show<R>,
     put: Put<R>,
@@ -57,7 +57,7 @@ impl<R> Entry<R> {
         cache: Cache,
         key: Result<Key, Error>,
         remember: Remember,
-        tags: Vec<Tag>,
+        tags: Box<[Tag]>,
         _: A,
         _: S,
     ) -> Self

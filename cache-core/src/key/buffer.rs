@@ -30,7 +30,7 @@ impl Buffer {
     }
 
     /// Appends the lowest `count` bytes of `word`, lowest first; the others must be zero, `count` at most 8.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_word(&mut self, word: u64, count: usize) {
         let (at, shift) = (self.length / 8, self.length % 8 * 8);
         if self.spilled.is_none() && self.length + count <= INLINE && at + 1 < WORDS {

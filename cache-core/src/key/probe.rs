@@ -17,7 +17,7 @@ pub trait WritesPart {
 }
 
 impl<T: Serialize + ?Sized> WritesPart for &PartProbe<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, key: &mut KeyWriter) {
         key.part(self.0);
     }
@@ -65,7 +65,7 @@ pub trait KeyPart {}
 pub struct ReceiverProbe<'a, T: ?Sized>(pub &'a T);
 
 impl<T: Serialize + ?Sized> WritesPart for &ReceiverProbe<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, key: &mut KeyWriter) {
         key.part(self.0);
     }

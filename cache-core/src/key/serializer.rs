@@ -41,7 +41,7 @@ impl<'a> Canonical<'a> {
         Self::at_depth(self.out, self.depth + 1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(self, tag: u8, value: u64) -> Result<(), Failure> {
         let count = (71 - (value.leading_zeros() as usize)) / 8;
         let tag = u64::from(tag) + count as u64;
@@ -154,7 +154,7 @@ impl<'a> Serializer for Canonical<'a> {
         self.serialize_u64(value.into())
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_u64(self, value: u64) -> Result<(), Failure> {
         self.word(canonical::FROM_ZERO, value)
     }

@@ -33,7 +33,7 @@ pub struct KeyWriter {
 
 impl KeyWriter {
     /// Starts a key of the function `identity`.
-    #[inline]
+    #[inline(always)]
     pub fn new(identity: Identity) -> Self {
         Self { identity, buffer: Buffer::new(), failure: None }
     }
@@ -44,7 +44,7 @@ impl KeyWriter {
     }
 
     /// Appends one argument in canonical form. A failing `Serialize` is remembered and answered by [`finish`](Self::finish).
-    #[inline]
+    #[inline(always)]
     pub fn part<T: Serialize + ?Sized>(&mut self, value: &T) {
         if let Err(failure) = value.serialize(Canonical::new(&mut self.buffer)) {
             self.fail::<T>(failure);

@@ -96,19 +96,25 @@ impl Stamp {
 #[derive(Debug, Clone)]
 pub(crate) struct Stamps {
     function: Stamp,
-    tags: Box<[Stamp]>,
+    /// The first tags lie in the entry itself: looking elsewhere costs a hit more than the check.
+    few: [Option<Stamp>; FEW],
+    more: Box<[Stamp]>,
 }
 
+/// Tags that need no allocation of their own.
+const FEW: usize = 2;
+
 impl Stamps {
-    pub(crate) fn new(function: Stamp, tags: Box<[Stamp]>) -> Self {
-        Self { function, tags }
+    pub(crate) fn new(function: Stamp, tags: impl IntoIterator<Item = Stamp>) -> Self {
+        let mut tags = tags.into_iter();
+        Self { function, few: std::array::from_fn(|_| tags.next()), more: tags.collect() }
     }
 
     #[inline]
     pub(crate) fn currency(&self) -> Currency {
-        if self.function.cell.current() == self.function.number
-            && self.tags.iter().all(|stamp| stamp.cell.current() == stamp.number)
-        {
+        let is_current = |stamp: &Stamp| stamp.cell.current() == stamp.number;
+        let few = self.few.iter().all(|stamp| stamp.as_ref().is_none_or(is_current));
+        if is_current(&self.function) && few && self.more.iter().all(is_current) {
             return Currency::Current;
         }
         self.worst()
@@ -117,7 +123,7 @@ impl Stamps {
     #[cold]
     fn worst(&self) -> Currency {
         let mut worst = Currency::Current;
-        for stamp in std::iter::once(&self.function).chain(&self.tags) {
+        for stamp in std::iter::once(&self.function).chain(self.few.iter().flatten()).chain(&self.more) {
             match stamp.cell.currency(stamp.number) {
                 Currency::Current => {}
                 Currency::Expired => worst = Currency::Expired,
@@ -130,7 +136,7 @@ impl Stamps {
     /// What the stamps take, in bytes, beside the struct itself. The tags' cells are shared: each bearer
     /// pays for its own reference.
     pub(crate) fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.tags)
+        size_of_val(&*self.more)
     }
 }
 

@@ -42,6 +42,33 @@ pub(crate) enum Installed {
 #[must_use = "drop it where no lock is held"]
 pub(crate) struct Displaced(Vec<(HashedKey, Arc<StoredEntry>)>);
 
+/// Where a key belongs.
+pub(crate) struct Place<'k> {
+    shard: &'k Shard,
+    lookup: Lookup<'k>,
+}
+
+impl<'k> Place<'k> {
+    /// Locks the shard for reading: to be held shortly.
+    #[inline(always)]
+    pub(crate) fn read(&self) -> Reading<'_, 'k> {
+        Reading { store: self.shard.read(), lookup: &self.lookup }
+    }
+}
+
+/// A shard, locked for reading.
+pub(crate) struct Reading<'p, 'k> {
+    store: RwLockReadGuard<'p, Store>,
+    lookup: &'p Lookup<'k>,
+}
+
+impl Reading<'_, '_> {
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> Option<&Arc<StoredEntry>> {
+        self.store.get(self.lookup)
+    }
+}
+
 /// A line of its own for each lock: neighbours would slow each other down. 128, since processors fetch
 /// lines in pairs.
 #[repr(align(128))]
@@ -81,11 +108,16 @@ impl LocalTier {
         (&self.shards[index], Lookup { hash, key })
     }
 
-    /// Shows the entry of `key` to `read`, under the shard's lock: keep it short.
+    /// The place of `key`, for [`Place::read`].
     #[inline(always)]
-    pub(crate) fn find<R>(&self, key: &KeyView<'_>, read: impl FnOnce(&Arc<StoredEntry>) -> R) -> Option<R> {
+    pub(crate) fn at<'k>(&'k self, key: &'k KeyView<'k>) -> Place<'k> {
         let (shard, lookup) = self.place(key);
-        shard.read().get(&lookup).map(read)
+        Place { shard, lookup }
+    }
+
+    /// Shows the entry of `key` to `read`, under the shard's lock: keep it short.
+    pub(crate) fn find<R>(&self, key: &KeyView<'_>, read: impl FnOnce(&Arc<StoredEntry>) -> R) -> Option<R> {
+        self.at(key).read().entry().map(read)
     }
 
     /// Stores what is not heavier than a shard takes; otherwise nothing is there under `key` afterwards.

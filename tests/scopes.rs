@@ -119,18 +119,3 @@ fn clones_are_one_cache() {
 
     assert_eq!(db.asked(), 2);
 }
-
-#[test]
-fn public_types_go_where_tasks_go() {
-    fn is_shared<T: Send + Sync + 'static>() {}
-    is_shared::<Cache>();
-    is_shared::<larder::CacheBuilder>();
-    is_shared::<larder::Entry<std::rc::Rc<u8>>>();
-    is_shared::<larder::Key>();
-    is_shared::<larder::Tag>();
-    is_shared::<larder::Options>();
-    is_shared::<larder::Error>();
-    is_shared::<larder::Stats>();
-    is_shared::<larder::Local>();
-    is_shared::<larder::Clock>();
-}

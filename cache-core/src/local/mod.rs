@@ -30,6 +30,18 @@ pub(crate) struct LocalTier {
     evictions: AtomicU64,
 }
 
+/// What became of an entry that was to be stored.
+pub(crate) enum Installed {
+    Stored(Displaced),
+    TooHeavy(Displaced),
+}
+
+/// Entries that the tier let go of. A value's `Drop` is the user's code, which may ask the cache: it is kept until
+/// no lock is held.
+#[derive(Default)]
+#[must_use = "drop it where no lock is held"]
+pub(crate) struct Displaced(Vec<(HashedKey, Arc<StoredEntry>)>);
+
 /// Where a key belongs.
 pub(crate) struct Place<'k> {
     shard: &'k Shard,
@@ -56,17 +68,6 @@ impl Reading<'_, '_> {
         self.store.get(self.lookup)
     }
 }
-/// What became of an entry that was to be stored.
-pub(crate) enum Installed {
-    Stored(Displaced),
-    TooHeavy(Displaced),
-}
-
-/// Entries that the tier let go of. A value's `Drop` is the user's code, which may ask the cache: it is kept until
-/// no lock is held.
-#[derive(Default)]
-#[must_use = "drop it where no lock is held"]
-pub(crate) struct Displaced(Vec<(HashedKey, Arc<StoredEntry>)>);
 
 /// A line of its own for each lock: neighbours would slow each other down. 128, since processors fetch
 /// lines in pairs.

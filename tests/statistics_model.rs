@@ -228,12 +228,14 @@ impl Model {
     }
 }
 
+type Caller<'w> = (u8, Role, Task<'w, Result<u64, u64>>);
+
 /// The cache and the model, side by side.
 struct World<'w> {
     stage: &'w Stage,
     desk: &'w Desk,
     model: Model,
-    waiting: Vec<(u8, Role, Task<'w, Result<u64, u64>>)>,
+    waiting: Vec<Caller<'w>>,
 }
 
 impl World<'_> {

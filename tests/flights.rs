@@ -321,6 +321,22 @@ fn a_computation_that_asks_for_its_own_key_does_not_hang() {
 }
 
 #[test]
+fn a_computation_that_asks_another_cache_for_the_same_key_is_stored_there() {
+    #[cached(ttl = "1h", skip(db, inner))]
+    async fn layered(db: &Db, inner: Option<&Cache>, id: u64) -> u64 {
+        match inner {
+            Some(inner) => inner.scope(Box::pin(layered(db, None, id))).await + 100,
+            None => id + db.read().await,
+        }
+    }
+    let (outer, inner, db) = (Stage::new(), Stage::new(), Db::open());
+
+    assert_eq!(outer.run(layered(&db, Some(&inner.cache), 1)), 101);
+
+    assert_eq!((inner.run(layered(&db, None, 1)), db.asked()), (1, 1));
+}
+
+#[test]
 fn callers_of_a_refresh_that_runs_join_it() {
     let (stage, db) = (Stage::new(), Db::held());
     let refresh = stage.begin(menu_refresh(&db, 1));

@@ -62,7 +62,11 @@ where
     I: Fn(usize) -> F,
     F: Future<Output = Result<(), Error>>,
 {
-    for round in 0..ROUNDS {
+    for round in 0.. {
+        // Where threads seldom meet, on one core say, it takes longer.
+        if round >= ROUNDS && round % 1_000 == 0 && (is_enough(&Cache::current()) || round > 50 * ROUNDS) {
+            break;
+        }
         let id = (first + round as usize) % ROWS;
         let new = world.rows[id].truth.fetch_add(1, Ordering::SeqCst) + 1;
         invalidate(id).await.expect("in process it cannot fail");
@@ -72,6 +76,12 @@ where
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Whether readers and writers met: otherwise the test has tried nothing.
+fn is_enough(cache: &Cache) -> bool {
+    let stats = cache.stats();
+    stats.hits() > 1_000 && stats.misses() > 1_000 && stats.refused_fills() > 10
 }
 
 /// Runs writers that invalidate this way beside readers.
@@ -106,10 +116,7 @@ where
         runtime.block_on(reader).expect("a reader that saw nothing old");
     }
 
-    let stats = cache.stats();
-    // Without these the test would have tried nothing.
-    assert!(stats.hits() > ROUNDS / 10 && stats.misses() > ROUNDS / 10, "\n{stats}");
-    assert!(stats.refused_fills() > 0, "no invalidation met a computation\n{stats}");
+    assert!(is_enough(&cache), "\n{}", cache.stats());
     assert_eq!(cache.computations_in_flight(), 0);
 }
 

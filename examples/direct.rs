@@ -20,10 +20,10 @@ async fn main() -> Result<(), larder::Error> {
     assert_eq!((computed, found), (67, 67));
 
     cache.put(&key, 68_u64, &options).await?;
-    assert_eq!(cache.get::<u64>(&key).await?, Some(68));
+    assert_eq!(cache.get::<u64>(&key, &options).await?, Some(68));
 
     cache.invalidate_tags(["menu"]).await?;
-    assert_eq!(cache.get::<u64>(&key).await?, None);
+    assert_eq!(cache.get::<u64>(&key, &options).await?, None);
 
     println!("{}", cache.stats());
     Ok(())

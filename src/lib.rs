@@ -5,7 +5,7 @@
 pub use cache_core::testing;
 pub use cache_core::{
     Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, FunctionStats, Key, Local, Misses, Options, Peek,
-    Stats, Tag, Timing, backend, codec, key,
+    SharedStats, Stats, Tag, Timing, backend, codec, key,
 };
 pub use cache_macros::cached;
 

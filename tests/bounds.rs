@@ -23,7 +23,7 @@ fn put(stage: &Stage, id: u64, bytes: usize) {
 }
 
 fn is_stored(stage: &Stage, id: u64) -> bool {
-    stage.run(stage.cache.get::<Vec<u8>>(&key(id))).expect("in process it cannot fail").is_some()
+    stage.run(stage.cache.get::<Vec<u8>>(&key(id), &hour())).expect("in process it cannot fail").is_some()
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn an_error_passes_through_and_is_not_stored() {
 #[test]
 fn get_looks_and_does_not_compute() {
     let stage = Stage::new();
-    let get = || stage.run(stage.cache.get::<u64>(&key(1))).expect("in process it cannot fail");
+    let get = || stage.run(stage.cache.get::<u64>(&key(1), &minute())).expect("in process it cannot fail");
     assert_eq!(get(), None);
 
     stage.run(stage.cache.put(&key(1), 7_u64, &minute())).expect("put");
@@ -77,7 +77,7 @@ fn put_replaces_and_a_ttl_of_zero_removes() {
     let stage = Stage::new();
     let put =
         |value: u64, options: &Options| stage.run(stage.cache.put(&key(1), value, options)).expect("put");
-    let get = || stage.run(stage.cache.get::<u64>(&key(1))).expect("in process it cannot fail");
+    let get = || stage.run(stage.cache.get::<u64>(&key(1), &minute())).expect("in process it cannot fail");
 
     put(1, &minute());
     put(2, &minute());
@@ -90,7 +90,7 @@ fn put_replaces_and_a_ttl_of_zero_removes() {
 #[test]
 fn tags_of_the_options_are_borne() {
     let stage = Stage::new();
-    let get = |id| stage.run(stage.cache.get::<u64>(&key(id))).expect("in process it cannot fail");
+    let get = |id| stage.run(stage.cache.get::<u64>(&key(id), &minute())).expect("in process it cannot fail");
     stage.run(stage.cache.put(&key(1), 1_u64, &minute())).expect("put");
     stage.run(stage.cache.put(&key(2), 2_u64, &minute().tags(["two", "zwei"]))).expect("put");
 
@@ -108,7 +108,10 @@ fn the_life_of_a_value_is_that_of_its_options() {
 
     stage.clock.advance(Duration::from_secs(10));
 
-    assert_eq!(stage.run(stage.cache.get::<u64>(&key(1))).expect("in process it cannot fail"), None);
+    assert_eq!(
+        stage.run(stage.cache.get::<u64>(&key(1), &minute())).expect("in process it cannot fail"),
+        None
+    );
 }
 
 #[test]
@@ -132,6 +135,9 @@ fn functions_are_invalidated_by_the_name_of_their_keys() {
 
     assert_eq!(count.expect("in process it cannot fail"), 1);
     for id in 0..3 {
-        assert_eq!(stage.run(stage.cache.get::<u64>(&key(id))).expect("in process it cannot fail"), None);
+        assert_eq!(
+            stage.run(stage.cache.get::<u64>(&key(id), &minute())).expect("in process it cannot fail"),
+            None
+        );
     }
 }

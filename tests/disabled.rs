@@ -61,7 +61,7 @@ fn a_disabled_cache_does_so_for_direct_calls() {
     }
     Task::new(cache.put(&key, 7_u64, &options)).end().expect("nothing to do");
 
-    assert_eq!(Task::new(cache.get::<u64>(&key)).end().expect("in process it cannot fail"), None);
+    assert_eq!(Task::new(cache.get::<u64>(&key, &options)).end().expect("in process it cannot fail"), None);
     assert_eq!((db.asked(), cache.stats().function("direct").map(|f| f.bypassed)), (2, Some(3)));
 }
 

@@ -337,10 +337,10 @@ fn a_direct_key_and_an_attribute_share_only_what_is_of_one_type() {
 
     stage.run(cache.put(&key, 7_u32, &options)).expect("stored");
 
-    assert_eq!(stage.run(cache.get::<u64>(&key)).expect("in process it cannot fail"), None);
-    assert_eq!(stage.run(cache.get::<u32>(&key)).expect("in process it cannot fail"), Some(7));
+    assert_eq!(stage.run(cache.get::<u64>(&key, &options)).expect("in process it cannot fail"), None);
+    assert_eq!(stage.run(cache.get::<u32>(&key, &options)).expect("in process it cannot fail"), Some(7));
     assert_eq!(stage.run(cache.get_or_compute(&key, &options, || async { "x".to_owned() })), "x");
-    assert_eq!(stage.run(cache.get::<u32>(&key)).expect("in process it cannot fail"), None);
+    assert_eq!(stage.run(cache.get::<u32>(&key, &options)).expect("in process it cannot fail"), None);
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ fn every_future_can_be_sent() {
     check(answer_entry("all").put(Ok(String::new())));
     check(cache.scope(answer("all")));
     check(cache.get_or_compute(&key, &options, || async { 42_u64 }));
-    check(cache.get::<u64>(&key));
+    check(cache.get::<u64>(&key, &options));
     check(cache.put(&key, 42_u64, &options));
     check(cache.invalidate(&key));
     check(cache.invalidate_tags(["menu"]));

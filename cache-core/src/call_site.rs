@@ -1,12 +1,12 @@
 //! What one `#[cached]` leaves behind: a static record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use once_cell::sync::{Lazy, OnceCell};
 
-use crate::entry::Remember;
+use crate::entry::{LEASE, Remember};
 use crate::key::Identity;
 
 /// The constant part of a function's options.
@@ -19,6 +19,9 @@ pub struct Policy {
     pub(crate) none_ttl: Option<Duration>,
     pub(crate) err_ttl: Option<Duration>,
     pub(crate) stagger: f64,
+    pub(crate) lease: Duration,
+    /// `tier = shared`: every call asks the shared tier.
+    pub(crate) reads_through: bool,
 }
 
 impl Policy {
@@ -33,6 +36,8 @@ impl Policy {
             none_ttl: None,
             err_ttl: None,
             stagger: 0.0,
+            lease: LEASE,
+            reads_through: false,
         }
     }
     /// `name = ".."`.
@@ -71,6 +76,17 @@ impl Policy {
         self
     }
 
+    /// `lease = ..`.
+    pub const fn lease(mut self, life: Duration) -> Self {
+        self.lease = life;
+        self
+    }
+    /// `tier = shared`.
+    pub const fn reads_through(mut self) -> Self {
+        self.reads_through = true;
+        self
+    }
+
     /// How long answers are kept, given the ttl of this call where it is not a constant.
     pub(crate) fn remember(&self, ttl: Option<Duration>) -> Remember {
         Remember {
@@ -79,6 +95,8 @@ impl Policy {
             err_ttl: self.err_ttl,
             local_ttl: self.local_ttl,
             stagger: self.stagger,
+            lease: self.lease,
+            reads_through: self.reads_through,
         }
     }
 }
@@ -91,6 +109,15 @@ type Position = (&'static str, u32, u32);
 /// A path does not tell everything: two functions of one name in two blocks of one function have the same one, and
 /// so have those of two versions of one crate.
 static OWNERS: Lazy<Mutex<HashMap<Identity, Position>>> = Lazy::new(Mutex::default);
+
+/// Identities that more than one place in the source came with.
+static AMBIGUOUS: Lazy<Mutex<HashSet<Identity>>> = Lazy::new(Mutex::default);
+
+/// Whether several functions have the path that `identity` was made from. Which of them came first differs between
+/// processes, so such an identity means something in this process alone.
+pub(crate) fn is_ambiguous(identity: Identity) -> bool {
+    AMBIGUOUS.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity)
+}
 
 /// The static record that one `#[cached]` leaves behind in each function it emits.
 #[derive(Debug)]
@@ -196,8 +223,11 @@ impl CallSite {
         if *owners.entry(identity).or_insert(self.position) == self.position {
             return identity;
         }
+        drop(owners);
         let (file, line, column) = self.position;
-        Identity::intern(&name, &[types, &[&format!("{file}:{line}:{column}")]].concat(), version)
+        let own = Identity::intern(&name, &[types, &[&format!("{file}:{line}:{column}")]].concat(), version);
+        AMBIGUOUS.lock().unwrap_or_else(PoisonError::into_inner).extend([identity, own]);
+        own
     }
 }
 

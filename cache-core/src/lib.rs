@@ -24,6 +24,6 @@ pub mod testing;
 pub use clock::Clock;
 pub use engine::{Cache, CacheBuilder, Entry, Options, Peek};
 pub use error::{Error, ErrorKind};
-pub use event::{FunctionStats, Misses, Stats, Timing};
+pub use event::{FunctionStats, Misses, SharedStats, Stats, Timing};
 pub use key::{Key, Tag};
 pub use local::Local;

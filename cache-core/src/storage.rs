@@ -10,11 +10,31 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, SharingProbe, StorageProbe};
+use crate::codec::{AnyCodec, Codec};
+use crate::entry::fingerprint::fingerprint;
+use crate::error::{Error, ErrorKind};
 
 /// How values of one type are kept. Zero-sized; chosen once per call site.
 pub trait Storage<V>: Copy + Default + Send + Sync + 'static {
     /// The encoded size of a value in bytes, or `None` where it cannot be encoded.
     fn encoded_size(self, value: &V) -> Option<usize>;
+
+    /// The fingerprint of the value type in a version of its function, or `None` where values stay in this process.
+    fn fingerprint(self, version: u32) -> Option<u64>;
+
+    /// Appends the bytes of a value.
+    ///
+    /// # Errors
+    ///
+    /// `Encode`, when the value cannot be written so that it is read back as it is.
+    fn encode(self, codec: AnyCodec, value: &V, into: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Reads a value back.
+    ///
+    /// # Errors
+    ///
+    /// `Decode`, when the bytes are not those of one such value.
+    fn decode(self, codec: AnyCodec, bytes: &[u8]) -> Result<V, Error>;
 }
 
 /// Values that every tier can keep: `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`.
@@ -29,12 +49,42 @@ impl<V: Serialize + DeserializeOwned> Storage<V> for Encoded {
     fn encoded_size(self, value: &V) -> Option<usize> {
         crate::codec::encoded_size(value).ok()
     }
+
+    fn fingerprint(self, version: u32) -> Option<u64> {
+        Some(fingerprint::<V>(version))
+    }
+
+    fn encode(self, codec: AnyCodec, value: &V, into: &mut Vec<u8>) -> Result<(), Error> {
+        codec.encode(value, into)
+    }
+
+    fn decode(self, codec: AnyCodec, bytes: &[u8]) -> Result<V, Error> {
+        codec.decode(bytes)
+    }
 }
 
 impl<V> Storage<V> for LocalOnly {
     fn encoded_size(self, _: &V) -> Option<usize> {
         None
     }
+
+    fn fingerprint(self, _: u32) -> Option<u64> {
+        None
+    }
+
+    fn encode(self, _: AnyCodec, _: &V, _: &mut Vec<u8>) -> Result<(), Error> {
+        Err(stays_here())
+    }
+
+    fn decode(self, _: AnyCodec, _: &[u8]) -> Result<V, Error> {
+        Err(stays_here())
+    }
+}
+
+/// Nobody asks for it: without a fingerprint nothing goes to the shared tier.
+#[cold]
+fn stays_here() -> Error {
+    Error::new(ErrorKind::Unsupported, "encode a value of `tier = local`: leave that option out")
 }
 
 /// First choice of the storage probe: the value can go to every tier.

@@ -137,8 +137,13 @@ fn run(ops: &[Op]) {
                     }
                 }
             }
-            Op::Get(id) => assert_eq!(now(cache.get::<u64>(&key(*id))).unwrap(), model.get(*id)),
-            Op::GetText(id) => assert_eq!(now(cache.get::<String>(&key(*id))).unwrap(), None),
+            Op::Get(id) => assert_eq!(
+                now(cache.get::<u64>(&key(*id), &options(5, &BTreeSet::new()))).unwrap(),
+                model.get(*id)
+            ),
+            Op::GetText(id) => {
+                assert_eq!(now(cache.get::<String>(&key(*id), &options(5, &BTreeSet::new()))).unwrap(), None)
+            }
             Op::Put(id, ttl, tags) => {
                 now(cache.put(&key(*id), new, &options(*ttl, tags))).unwrap();
                 model.put(*id, *ttl, tags);
@@ -180,7 +185,7 @@ fn run(ops: &[Op]) {
         assert_eq!(cache.computations_in_flight(), 0);
     }
     for id in 0..KEYS {
-        assert_eq!(now(cache.get::<u64>(&key(id))).unwrap(), model.get(id));
+        assert_eq!(now(cache.get::<u64>(&key(id), &options(5, &BTreeSet::new()))).unwrap(), model.get(id));
     }
 }
 

@@ -90,7 +90,7 @@ impl World {
             return found;
         }
         loop {
-            match self.flights.join(&KEY, || self.find()) {
+            match self.flights.join(&KEY, |_| true, || self.find()) {
                 Joined::Found(found) => return found,
                 Joined::Lead(lead) => return self.compute(lead),
                 Joined::Follow(follow) => {
@@ -154,7 +154,9 @@ fn two_callers_cause_one_computation() {
 #[test]
 fn two_followers_get_what_the_leader_lands() {
     model(|world| {
-        let Joined::Lead(lead) = world.flights.join(&KEY, || None::<()>) else { panic!("nobody flies yet") };
+        let Joined::Lead(lead) = world.flights.join(&KEY, |_| true, || None::<()>) else {
+            panic!("nobody flies yet")
+        };
         let followers = [(), ()].map(|()| {
             let world = world.clone();
             thread::spawn(move || world.call())
@@ -170,7 +172,9 @@ fn two_followers_get_what_the_leader_lands() {
 #[test]
 fn a_follower_wakes_and_leads_when_the_leader_goes_away() {
     model(|world| {
-        let Joined::Lead(lead) = world.flights.join(&KEY, || None::<()>) else { panic!("nobody flies yet") };
+        let Joined::Lead(lead) = world.flights.join(&KEY, |_| true, || None::<()>) else {
+            panic!("nobody flies yet")
+        };
         let follower = thread::spawn({
             let world = world.clone();
             move || world.call()
@@ -184,7 +188,9 @@ fn a_follower_wakes_and_leads_when_the_leader_goes_away() {
 #[test]
 fn one_of_two_followers_leads_when_the_leader_goes_away() {
     model(|world| {
-        let Joined::Lead(lead) = world.flights.join(&KEY, || None::<()>) else { panic!("nobody flies yet") };
+        let Joined::Lead(lead) = world.flights.join(&KEY, |_| true, || None::<()>) else {
+            panic!("nobody flies yet")
+        };
         let followers = [(), ()].map(|()| {
             let world = world.clone();
             thread::spawn(move || world.call())
@@ -200,10 +206,13 @@ fn one_of_two_followers_leads_when_the_leader_goes_away() {
 #[test]
 fn a_follower_that_goes_away_leaves_the_other_waiting() {
     model(|world| {
-        let Joined::Lead(lead) = world.flights.join(&KEY, || None::<()>) else { panic!("nobody flies yet") };
-        let (Joined::Follow(fickle), Joined::Follow(faithful)) =
-            (world.flights.join(&KEY, || None::<()>), world.flights.join(&KEY, || None::<()>))
-        else {
+        let Joined::Lead(lead) = world.flights.join(&KEY, |_| true, || None::<()>) else {
+            panic!("nobody flies yet")
+        };
+        let (Joined::Follow(fickle), Joined::Follow(faithful)) = (
+            world.flights.join(&KEY, |_| true, || None::<()>),
+            world.flights.join(&KEY, |_| true, || None::<()>),
+        ) else {
             panic!("somebody flies")
         };
         let goes = thread::spawn(move || drop(polled_once(fickle)));
@@ -300,10 +309,10 @@ fn a_refresh_that_begins_while_another_computes_outlives_it() {
 #[test]
 fn a_leader_that_is_given_up_does_not_store_over_its_successor() {
     model(|world| {
-        let Joined::Lead(silent) = world.flights.join(&KEY, || None::<()>) else {
+        let Joined::Lead(silent) = world.flights.join(&KEY, |_| true, || None::<()>) else {
             panic!("nobody flies yet")
         };
-        let Joined::Follow(follow) = world.flights.join(&KEY, || None::<()>) else {
+        let Joined::Follow(follow) = world.flights.join(&KEY, |_| true, || None::<()>) else {
             panic!("somebody flies")
         };
         let successor = thread::spawn({

@@ -1,10 +1,16 @@
 //! How a cache is made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::shared::{MAX_LOCAL_STALENESS, MAX_VALUE_BYTES, Shared};
+use super::trust::Trust;
 use super::{Cache, Inner};
+use crate::backend::dynamic::DynBackend;
+use crate::backend::{Backend, Prefix};
 use crate::chance::{Chance, entropy};
 use crate::clock::{Clock, Sweep};
+use crate::codec::AnyCodec;
 use crate::error::{Error, ErrorKind};
 use crate::key::SecretKey;
 use crate::local::{Local, LocalTier};
@@ -24,6 +30,10 @@ const LONGEST_PREFIX: usize = 64;
 pub struct CacheBuilder {
     prefix: Option<String>,
     local: Local,
+    shared: Option<Arc<dyn DynBackend>>,
+    codec: AnyCodec,
+    max_local_staleness: Option<Duration>,
+    max_value_bytes: Option<usize>,
     clock: Clock,
     secret_key: Option<SecretKey>,
     seed: Option<u64>,
@@ -46,6 +56,41 @@ impl CacheBuilder {
         self
     }
 
+    /// Adds a shared tier: what several processes have in common. Default: none.
+    ///
+    /// The cache listens to it from the first call on, on the tokio runtime of that call. As long as it does not answer,
+    /// calls go on without it.
+    #[must_use]
+    pub fn shared(mut self, backend: impl Backend) -> Self {
+        self.shared = Some(Arc::new(backend));
+        self
+    }
+
+    /// Sets the codec of values in the shared tier. Default: bincode. What another codec wrote is a miss.
+    #[must_use]
+    pub fn codec(mut self, codec: AnyCodec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Bounds by how much the local tier may lag behind invalidations of other processes when their messages are lost,
+    /// or this process is cut off. Default: 2 s. Otherwise it lags by the milliseconds that a message takes.
+    ///
+    /// A smaller bound costs more heartbeats: four within it. Without a shared tier it means nothing.
+    #[must_use]
+    pub fn max_local_staleness(mut self, bound: Duration) -> Self {
+        self.max_local_staleness = Some(bound);
+        self
+    }
+
+    /// Bounds the encoded values in the shared tier, in bytes. Larger ones are returned and kept in the local tier
+    /// alone. Default: 8 MiB.
+    #[must_use]
+    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
+        self.max_value_bytes = Some(bytes);
+        self
+    }
+
     /// Sets the clock. Default: the system's.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -55,6 +100,9 @@ impl CacheBuilder {
 
     /// Sets the key of the digests that `secret(..)` arguments enter keys as. Default: drawn at random for
     /// this cache, so that its keys mean nothing elsewhere.
+    ///
+    /// With a shared tier it must be set, alike in all processes, for functions that have secret arguments; without it
+    /// these are computed each time, and their handles answer an error.
     #[must_use]
     pub fn secret_key(mut self, key: [u8; 32]) -> Self {
         self.secret_key = Some(SecretKey::from(key));
@@ -77,14 +125,26 @@ impl CacheBuilder {
     pub fn build(self) -> Result<Cache, Error> {
         let prefix = self.prefix.unwrap_or_else(|| "larder".to_owned());
         check_prefix(&prefix)?;
+        let shared = match &self.shared {
+            Some(backend) => {
+                let view = backend.view(&Prefix::new(&prefix)?);
+                let limit = self.max_value_bytes.unwrap_or(MAX_VALUE_BYTES);
+                Some(Box::new(Shared::new(view, self.codec, limit)))
+            }
+            None => None,
+        };
+        let staleness = self.max_local_staleness.unwrap_or(MAX_LOCAL_STALENESS);
         let inner = Arc::new(Inner {
             prefix,
             is_disabled: false,
             tier: LocalTier::new(&self.local),
+            trust: if shared.is_some() { Trust::none_yet(staleness) } else { Trust::unlimited() },
             limit: self.local,
+            has_common_secret: shared.is_none() || self.secret_key.is_some(),
             clock: self.clock,
             secret_key: self.secret_key.unwrap_or_else(random_secret),
             chance: self.seed.map_or_else(Chance::random, Chance::seeded),
+            shared,
             ..Inner::empty()
         });
         let weak = Arc::downgrade(&inner);

@@ -9,7 +9,7 @@ use super::handle::Entry;
 use super::{Cache, CacheRef};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
-use crate::entry::MissReason;
+use crate::entry::{MissReason, Remember};
 use crate::event::stats::Happening;
 use crate::key::{Key, KeyWriter, SecretKey, Tag};
 use crate::storage::{Sharing, Storage};
@@ -40,6 +40,14 @@ impl<F: Future> Future for Pending<F> {
     #[inline(never)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.0.as_mut().poll(context)
+    }
+}
+
+impl Cache {
+    /// What a function remembers here. Without a shared tier `tier = shared` means the one tier there is.
+    fn remember(&self, site: &CallSite, ttl: Option<Duration>) -> Remember {
+        let remember = site.policy.remember(ttl);
+        Remember { reads_through: remember.reads_through && self.0.shared.is_some(), ..remember }
     }
 }
 
@@ -74,6 +82,9 @@ impl<A: Answer> Call<A> {
 
     /// Where secret key parts go, and the key of their digests.
     pub fn secret(&mut self) -> (&mut KeyWriter, &SecretKey) {
+        if !self.cache.0.has_common_secret {
+            self.key.refuse_secrets();
+        }
         (&mut self.key, &self.cache.0.secret_key)
     }
 
@@ -97,7 +108,7 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        if self.is_bypassed {
+        if self.is_bypassed || self.site.policy.reads_through && self.cache.0.shared.is_some() {
             return None;
         }
         let found = match self.key.view() {
@@ -173,10 +184,9 @@ impl<A: Answer> Call<A> {
                 return self.bypass(body).await;
             };
             let Self { site, cache, ttl, reason, tags, answer, .. } = self;
-            let remember = site.policy.remember(ttl);
-            let tags = tags.unwrap_or_default();
-            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
-            fetch::fetch(&cache, reason, plan, body).await
+            let remember = cache.remember(site, ttl);
+            let plan = Plan { key, remember, answer, storage, sharing, store_if };
+            fetch::fetch(&cache, reason, plan, &tags.unwrap_or_default(), body).await
         }))
     }
 
@@ -220,10 +230,9 @@ impl<A: Answer> Call<A> {
                 return self.bypass(body).await;
             };
             let Self { site, cache, ttl, tags, answer, .. } = self;
-            let remember = site.policy.remember(ttl);
-            let tags = tags.unwrap_or_default();
-            let plan = Plan { key, remember, tags, answer, storage, sharing, store_if };
-            fetch::refresh(&cache, plan, body).await
+            let remember = cache.remember(site, ttl);
+            let plan = Plan { key, remember, answer, storage, sharing, store_if };
+            fetch::refresh(&cache, plan, &tags.unwrap_or_default(), body).await
         }))
     }
 
@@ -251,7 +260,7 @@ impl<A: Answer> Call<A> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let remember = self.site.policy.remember(self.ttl);
+        let remember = self.cache.remember(self.site, self.ttl);
         Entry::new(
             Cache::clone(&self.cache),
             self.key.finish(),

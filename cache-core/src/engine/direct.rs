@@ -9,7 +9,7 @@ use super::Cache;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use crate::answer::{Answer, Fallible, Plain};
-use crate::entry::{MissReason, Remember};
+use crate::entry::Remember;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::storage::{Encoded, Sharing};
@@ -140,42 +140,43 @@ impl Cache {
         let plan = Plan {
             key: key.clone(),
             remember: options.remember,
-            tags: options.tags.as_slice().into(),
             answer,
             storage: Encoded,
             sharing,
             store_if: |_: &A::Value| true,
         };
-        Box::pin(fetch::fetch(self, reason, plan, compute)).await
+        Box::pin(fetch::fetch(self, reason, plan, &options.tags, compute)).await
     }
 
-    /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call.
+    /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was
+    /// stored with: an entry is usable as long as none of its tags was invalidated, and the tags are not stored in it.
     ///
     /// # Errors
     ///
-    /// None in process.
-    pub async fn get<V: Value>(&self, key: &Key) -> Result<Option<V>, crate::Error> {
+    /// None in process. With a shared tier `Unreachable`, when the local tier has nothing and the shared one does not
+    /// answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn get<V: Value>(&self, key: &Key, options: &Options) -> Result<Option<V>, crate::Error> {
         if self.0.is_disabled {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
         match self.look_up(&key.view()) {
             Ok(value) => Ok(Some(value)),
-            Err(reason) => {
-                let reason: MissReason = reason;
-                self.0.functions.of(key.identity()).counters.count(Happening::Miss(reason));
-                Ok(None)
-            }
+            Err(reason) => fetch::find(self, key, options.remember, &options.tags, reason).await,
         }
     }
 
     /// Stores `value` under `key`. With a ttl of zero it removes what is there.
     ///
-    /// A computation in flight began before and is not stored over it.
+    /// A computation in flight began before and is not stored over it, in whatever process.
     ///
     /// # Errors
     ///
-    /// None in process.
+    /// None in process; with a shared tier as [`Entry::put`].
     pub async fn put<V: Value>(&self, key: &Key, value: V, options: &Options) -> Result<(), crate::Error> {
         let tags = options.tags.as_slice().into();
         let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, Plain::new(), Encoded);

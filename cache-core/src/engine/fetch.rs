@@ -1,32 +1,34 @@
-//! THE PATH of a call that the local tier did not answer: join or lead, compute, fill, tell.
+//! THE PATH of a call that the local tier did not answer: join or lead, ask the shared tier, compute, fill, tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::computing;
-use super::fill::{self, Fill};
+use super::direct;
+use super::fill::{self, Fill, Share};
 use super::flight::{Joined, Lead};
 use super::liveness::{self, Waited};
+use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Underway, obtain};
 use super::{Cache, Function, Inner, Landing};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
-use crate::entry::{Freshness, MissReason, Remember, StoredEntry};
+use crate::entry::{Freshness, MissReason, Remember, StoredEntry, lifetime};
+use crate::error::Error;
 use crate::event::stats::{Happening, TIMED};
 use crate::key::{Key, KeyView, Tag};
-use crate::local::epochs::{Stamp, Stamps};
-use crate::storage::{Sharing, Storage};
+use crate::storage::{Encoded, Sharing, Storage};
 
 /// What a call brings along.
 pub(super) struct Plan<A: Answer, S, P> {
     pub(super) key: Key,
     pub(super) remember: Remember,
-    pub(super) tags: Box<[Tag]>,
     pub(super) answer: A,
     pub(super) storage: S,
     pub(super) sharing: Sharing<A::Error>,
     pub(super) store_if: P,
 }
 
-type Leader<'c> = Lead<'c, Key, Stamps, Landing>;
+type Leader<'c> = Lead<'c, Key, Borne, Landing>;
 
 /// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
 const CLONED_UNDER_LOCK: u64 = 4 << 10;
@@ -70,12 +72,15 @@ impl Cache {
         }
     }
 
+    /// Whether what bears `borne` may be used now, by what the bus has told.
+    fn covers(&self, borne: &Borne) -> bool {
+        self.0.trust.covers(self.0.clock.now(), borne.begun)
+    }
+
     /// Looks once more for a `V`, without counting.
     fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
-        let now = self.0.clock.now();
-        let is_usable =
-            |entry: &StoredEntry| entry.freshness(now) == Freshness::Fresh && entry.value::<V>().is_some();
-        self.0.tier.find(&key.view(), |entry| is_usable(entry).then(|| entry.clone())).flatten()
+        let is_usable = |entry: &Arc<StoredEntry>| self.0.judge::<V>(entry).is_ok().then(|| entry.clone());
+        self.0.tier.find(&key.view(), is_usable).flatten()
     }
 }
 
@@ -83,7 +88,9 @@ impl Inner {
     /// The value of an entry, if it may be used now.
     #[inline(always)]
     fn judge<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Result<&'e V, MissReason> {
-        match entry.freshness(self.clock.now()) {
+        let now = self.clock.now();
+        match entry.freshness(now) {
+            Freshness::Fresh if !self.trust.covers(now, entry.begun()) => Err(MissReason::Unreachable),
             Freshness::Fresh => entry.value().ok_or(MissReason::Undecodable),
             Freshness::Expired => Err(MissReason::Expired),
             Freshness::Invalidated => Err(MissReason::Invalidated),
@@ -96,6 +103,7 @@ pub(super) async fn fetch<A, S, P, B, F>(
     cache: &Cache,
     reason: MissReason,
     plan: Plan<A, S, P>,
+    tags: &[Tag],
     body: B,
 ) -> A::Output
 where
@@ -113,9 +121,24 @@ where
         tally.count(Happening::Miss(reason));
         return alone(cache, &function, plan.answer, body).await;
     }
+    let question = Question::new::<A::Value>(cache, &function, &plan.key, tags, &plan.remember, plan.storage);
+    // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
+    let through = question.as_ref().filter(|question| question.reads_through);
     loop {
+        let seen = match through {
+            Some(question) => match question.look(&mut question.borne()).await {
+                Looked::Usable(stored) => {
+                    tally.count(Happening::SharedHit);
+                    return plan.answer.restore(stored.value);
+                }
+                Looked::Unusable(reason, frame) => Some((reason, frame)),
+                Looked::Away(_) => None,
+            },
+            None => None,
+        };
+        let looks_itself = seen.is_some();
         let stored = || cache.peek_entry::<A::Value>(&plan.key);
-        let follow = match cache.0.flights.join(&plan.key, stored) {
+        let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
                 tally.count_hit();
                 match entry.value::<A::Value>() {
@@ -124,16 +147,22 @@ where
                 }
             }
             Joined::Lead(lead) => {
-                tally.count(Happening::Miss(reason));
-                return lead_to_landing(cache, &function, lead, plan, body).await;
+                let leading = Leading { cache, function: &function, lead, tags, question: question.as_ref() };
+                return leading.fetch(plan, tally, reason, seen, body).await;
             }
             Joined::Follow(follow) => follow,
         };
         tally.count(Happening::Joined);
         match liveness::wait(cache, &plan.key, follow).await {
             Waited::Abandoned => {}
+            // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that
+            // came before it asked: it looks for itself, once.
             Waited::Landed(Landing::Value(entry)) => {
-                if let Some(value) = entry.value::<A::Value>() {
+                if looks_itself && let Some(question) = through {
+                    if let Looked::Usable(stored) = question.look(&mut question.borne()).await {
+                        return plan.answer.restore(stored.value);
+                    }
+                } else if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
                 return alone(cache, &function, plan.answer, body).await;
@@ -148,8 +177,12 @@ where
             Waited::Landed(Landing::NotShared) => {
                 // Each computes for itself, at once and not one after the other; one of them leads, so
                 // that later callers have somebody to join.
-                return match cache.0.flights.join(&plan.key, || None::<()>) {
-                    Joined::Lead(lead) => lead_to_landing(cache, &function, lead, plan, body).await,
+                return match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
+                    Joined::Lead(lead) => {
+                        let leading = Leading { cache, function: &function, lead, tags, question: None };
+                        let borne = leading.borne();
+                        leading.compute(plan, borne, None, body).await
+                    }
                     Joined::Follow(_) | Joined::Found(()) => alone(cache, &function, plan.answer, body).await,
                 };
             }
@@ -157,27 +190,55 @@ where
     }
 }
 
-/// Computes now, whatever is stored; later callers of the key join.
-pub(super) async fn refresh<A, S, P, B, F>(cache: &Cache, plan: Plan<A, S, P>, body: B) -> A::Output
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-    P: FnOnce(&A::Value) -> bool,
-    B: FnOnce() -> F,
-    F: Future<Output = A::Output>,
-{
-    let function = cache.0.functions.of(plan.key.identity());
-    let lead = cache.0.flights.lead(&plan.key);
-    lead_to_landing(cache, &function, lead, plan, body).await
+/// Looks for a value that the local tier does not have (`reason` says why not), without computing or waiting for one.
+pub(super) async fn find<V: direct::Value>(
+    cache: &Cache,
+    key: &Key,
+    remember: Remember,
+    tags: &[Tag],
+    reason: MissReason,
+) -> Result<Option<V>, Error> {
+    let function = cache.0.functions.of(key.identity());
+    let Some(question) = Question::new::<V>(cache, &function, key, tags, &remember, Encoded) else {
+        function.counters.count(Happening::Miss(reason));
+        return Ok(None);
+    };
+    // In the table of flights while it reads, so that an invalidation keeps the value out of the local tier. Where
+    // somebody computes, this does not wait.
+    let lead = match cache.0.flights.join(key, |borne| cache.covers(borne), || None::<()>) {
+        Joined::Lead(lead) => Some(lead),
+        Joined::Follow(_) | Joined::Found(()) => None,
+    };
+    let mut borne = question.borne();
+    if let Some(lead) = &lead {
+        lead.bear(borne.clone());
+    }
+    match question.look::<V>(&mut borne).await {
+        Looked::Usable(stored) => {
+            function.counters.count(Happening::SharedHit);
+            if let Some(lead) = lead {
+                lead.bear(borne.clone());
+                let fill = Fill::found(key, &remember, &borne, &function, stored.fresh);
+                fill::land_found(cache, lead, &fill, Encoded, &stored.value, stored.size);
+            }
+            Ok(Some(stored.value))
+        }
+        Looked::Unusable(reason, _) => {
+            function.counters.count(Happening::Miss(reason));
+            Ok(None)
+        }
+        Looked::Away(error) => {
+            function.counters.count(Happening::Miss(MissReason::Unreachable));
+            Err(error)
+        }
+    }
 }
 
-/// Computes as the leader of a flight: bear the epochs, compute, store, tell the followers.
-async fn lead_to_landing<A, S, P, B, F>(
+/// Computes now, whatever is stored; later callers of the key join.
+pub(super) async fn refresh<A, S, P, B, F>(
     cache: &Cache,
-    function: &Arc<Function>,
-    lead: Leader<'_>,
     plan: Plan<A, S, P>,
+    tags: &[Tag],
     body: B,
 ) -> A::Output
 where
@@ -188,22 +249,138 @@ where
     B: FnOnce() -> F,
     F: Future<Output = A::Output>,
 {
-    let stamps = Stamps::new(Stamp::now(function.epoch.clone()), cache.0.epochs.stamp(&plan.tags));
-    lead.bear(stamps.clone());
+    let function = cache.0.functions.of(plan.key.identity());
+    let question = Question::new::<A::Value>(cache, &function, &plan.key, tags, &plan.remember, plan.storage);
+    let lead = cache.0.flights.lead(&plan.key);
+    let leading = Leading { cache, function: &function, lead, tags, question: question.as_ref() };
+    let (hold, borne) = match leading.question {
+        Some(question) => {
+            let (hold, borne) = liveness::keep(cache, &leading.lead, question.take()).await;
+            (hold.ok(), borne)
+        }
+        None => (None, leading.borne()),
+    };
+    leading.compute(plan, borne, hold, body).await
+}
 
-    let attempt = Attempt::begin(cache, function);
-    let body = computing::scope(cache, &plan.key, body());
-    let output = liveness::keep(cache, &lead, body).await;
-    let outcome = plan.answer.outcome(&output);
-    attempt.end(outcome);
+/// A call that leads the flight of its key.
+struct Leading<'c, S> {
+    cache: &'c Cache,
+    function: &'c Arc<Function>,
+    lead: Leader<'c>,
+    tags: &'c [Tag],
+    question: Option<&'c Question<'c, S>>,
+}
 
-    let fill = Fill { key: &plan.key, remember: &plan.remember, outcome, stamps, function };
-    match (plan.answer.stored(&output), plan.answer.error(&output), &plan.sharing) {
-        (Some(value), ..) => fill::land(cache, lead, fill, plan.storage, plan.store_if, value),
-        (None, Some(error), Some(sharing)) => lead.land(Landing::Error((sharing.pack)(error)), |_| ()),
-        (None, ..) => lead.land(Landing::NotShared, |_| ()),
+impl<'c, S: Copy> Leading<'c, S> {
+    /// The epochs now.
+    fn borne(&self) -> Borne {
+        Borne::now(self.cache, self.function, self.tags)
     }
-    output
+
+    /// Asks the shared tier, and computes if it has no value.
+    async fn fetch<A, P, B, F>(
+        self,
+        plan: Plan<A, S, P>,
+        mut tally: Tally<'_>,
+        reason: MissReason,
+        seen: Option<Seen>,
+        body: B,
+    ) -> A::Output
+    where
+        A: Answer,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+        P: FnOnce(&A::Value) -> bool,
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
+        let Some(question) = self.question else {
+            tally.count(Happening::Miss(reason));
+            let borne = self.borne();
+            return self.compute(plan, borne, None, body).await;
+        };
+        let obtaining = obtain(question, seen, |underway| match underway {
+            Underway::Bearing(borne) => self.lead.bear(borne.clone()),
+            Underway::Waiting => tally.count(Happening::Joined),
+        });
+        match liveness::keep(self.cache, &self.lead, obtaining).await {
+            Obtained::Value(stored, borne) => {
+                tally.count(Happening::SharedHit);
+                self.lead.bear(borne.clone());
+                let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
+                fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
+                plan.answer.restore(stored.value)
+            }
+            Obtained::Lease(hold, borne, reason) => {
+                tally.count(Happening::Miss(reason));
+                self.compute(plan, borne, Some(hold), body).await
+            }
+            Obtained::Away => {
+                tally.count(Happening::Miss(MissReason::Unreachable));
+                let borne = self.borne();
+                self.compute(plan, borne, None, body).await
+            }
+        }
+    }
+
+    /// Computes: bear the epochs, compute, fill the shared tier, land.
+    async fn compute<A, P, B, F>(
+        self,
+        plan: Plan<A, S, P>,
+        borne: Borne,
+        hold: Option<Hold<'_>>,
+        body: B,
+    ) -> A::Output
+    where
+        A: Answer,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+        P: FnOnce(&A::Value) -> bool,
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
+        let Self { cache, function, lead, .. } = self;
+        lead.bear(borne.clone());
+
+        let attempt = Attempt::begin(cache, function);
+        let body = computing::scope(cache, &plan.key, body());
+        let output = match &hold {
+            Some(hold) => liveness::keep(cache, &lead, hold.keep(&cache.0.clock, body)).await,
+            None => liveness::keep(cache, &lead, body).await,
+        };
+        let outcome = plan.answer.outcome(&output);
+        let cost = attempt.end(outcome);
+
+        let Some(value) = plan.answer.stored(&output) else {
+            let landing = match (plan.answer.error(&output), &plan.sharing) {
+                (Some(error), Some(sharing)) => Landing::Error((sharing.pack)(error)),
+                _ => Landing::NotShared,
+            };
+            lead.land(landing, |_| ());
+            return output;
+        };
+        let lifetime = lifetime(&plan.remember, outcome, cache.0.chance.unit());
+        let lifetime = lifetime.filter(|_| (plan.store_if)(value));
+        let fill = Fill {
+            key: &plan.key,
+            remember: &plan.remember,
+            outcome,
+            borne: &borne,
+            function,
+            cost,
+            lifetime,
+        };
+        let share = match hold {
+            Some(hold) => {
+                let sharing = fill::share(cache, &fill, plan.storage, value, hold);
+                liveness::keep(cache, &lead, sharing).await
+            }
+            None => Share::NotShared,
+        };
+        fill::land(cache, lead, &fill, plan.storage, value, share);
+        output
+    }
 }
 
 /// Computes for this caller alone: nothing is stored, nobody joins.
@@ -251,13 +428,14 @@ impl<'f> Attempt<'f> {
         Self { function, stopwatch: Some(cache.0.clock.stopwatch()) }
     }
 
-    fn end(mut self, outcome: Outcome) {
-        if let Some(stopwatch) = self.stopwatch.take() {
-            self.function.counters.time_compute(stopwatch.elapsed());
-        }
+    /// Tells how long it took.
+    fn end(mut self, outcome: Outcome) -> Duration {
+        let took = self.stopwatch.take().map_or(Duration::ZERO, |stopwatch| stopwatch.elapsed());
+        self.function.counters.time_compute(took);
         if outcome == Outcome::Error {
             self.function.counters.count(Happening::Error);
         }
+        took
     }
 }
 

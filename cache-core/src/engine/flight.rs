@@ -73,12 +73,18 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         &self.shards[self.hash.hash_one(key) as usize % self.shards.len()]
     }
 
-    /// Joins the flight of `key`, or leads a new one. `find` looks once more whether a flight that has just
-    /// landed stored something: between the caller's own look and this one it may have.
-    pub(crate) fn join<T>(&self, key: &K, find: impl FnOnce() -> Option<T>) -> Joined<'_, K, B, L, T> {
+    /// Joins the flight of `key`, or leads a new one. `is_joinable` decides on what a flight bears that is current as
+    /// far as it knows itself. `find` looks once more whether a flight that has just landed stored something: between
+    /// the caller's own look and this one it may have.
+    pub(crate) fn join<T>(
+        &self,
+        key: &K,
+        is_joinable: impl FnOnce(&B) -> bool,
+        find: impl FnOnce() -> Option<T>,
+    ) -> Joined<'_, K, B, L, T> {
         let mut table = lock(self.shard(key));
         if let Some(flight) = table.get(key)
-            && let Some(follow) = flight.enrol()
+            && let Some(follow) = flight.enrol(is_joinable)
         {
             return Joined::Follow(follow);
         }
@@ -135,10 +141,12 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
 
 impl<B: Bearing, L> Flight<B, L> {
     /// Enrols a follower, unless what it would get began before an invalidation that this caller began after.
-    fn enrol(self: &Arc<Self>) -> Option<Follow<B, L>> {
+    fn enrol(self: &Arc<Self>, is_joinable: impl FnOnce(&B) -> bool) -> Option<Follow<B, L>> {
         let mut state = lock(&self.state);
         let is_running = matches!(state.phase, Phase::Running);
-        if !is_running || !state.bearing.as_ref().is_none_or(Bearing::is_current) {
+        if !is_running
+            || !state.bearing.as_ref().is_none_or(|bearing| bearing.is_current() && is_joinable(bearing))
+        {
             return None;
         }
         state.next_waiter += 1;
@@ -165,7 +173,7 @@ pub(crate) struct Lead<'f, K: Hash + Eq + Clone, B, L> {
 }
 
 impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
-    /// Says what the computation bears; to be called before it begins.
+    /// Says what the computation bears; to be called before it begins, and again when it begins anew.
     pub(crate) fn bear(&self, bearing: B) {
         lock(&self.flight.state).bearing = Some(bearing);
     }

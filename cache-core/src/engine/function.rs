@@ -1,52 +1,115 @@
 //! One cached function as one cache knows it.
 
+use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::backend::TagKey;
+use crate::call_site;
 use crate::event::stats::Counters;
 use crate::key::Identity;
 use crate::local::epochs::{Cell, Severity};
+use crate::storage::Storage;
 
 /// The counters and the epoch of a function.
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) identity: Identity,
+    /// One for all versions and type instances of a function: who invalidates it by name need not know them.
     pub(crate) epoch: Arc<Cell>,
+    /// The tag of that epoch in the shared tier.
+    pub(crate) tag: TagKey,
     pub(crate) counters: Counters,
+    /// By type of the value: one, unless it is called without the macro.
+    fingerprints: Mutex<Vec<(TypeId, Option<u64>)>>,
 }
 
 /// All functions that were called on a cache.
 ///
 /// Grows to the number of functions in the program, times the type instances of the generic ones.
 #[derive(Debug, Default)]
-pub(crate) struct Functions(Mutex<HashMap<Identity, Arc<Function>>>);
+pub(crate) struct Functions(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    functions: HashMap<Identity, Arc<Function>>,
+    epochs: HashMap<&'static str, Arc<Cell>>,
+}
 
 impl Functions {
     /// The record of `identity`, made on first sight.
     pub(crate) fn of(&self, identity: Identity) -> Arc<Function> {
-        let mut functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Function { identity, epoch: Arc::default(), counters: Counters::default() });
+        let Table { functions, epochs } = &mut *self.lock();
+        let make = || {
+            Arc::new(Function {
+                identity,
+                epoch: epochs.entry(identity.function()).or_default().clone(),
+                tag: tag_of(identity.function()),
+                counters: Counters::default(),
+                fingerprints: Mutex::default(),
+            })
+        };
         functions.entry(identity).or_insert_with(make).clone()
     }
 
-    /// Moves the epochs of those that `which` picks; tells how many.
+    /// Moves the epochs of those that `which` picks; tells how many functions that are.
     pub(crate) fn invalidate(&self, severity: Severity, which: impl Fn(&Function) -> bool) -> usize {
         // Under the lock: a function that appears now begins after this invalidation.
-        let functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let picked = functions.values().filter(|function| which(function));
+        let table = self.lock();
+        let picked = table.functions.values().filter(|function| which(function));
         picked.map(|function| function.epoch.invalidate(severity)).count()
+    }
+
+    /// How many functions are called `name`.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.lock()
+            .functions
+            .values()
+            .filter(|function| is_called(function.identity.function(), name))
+            .count()
+    }
+
+    /// Shows the epoch of the functions at `path` to `change`, if there are any.
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&Cell)) {
+        if let Some(cell) = self.lock().epochs.get(path) {
+            change(cell);
+        }
+    }
+
+    /// The tags of the functions called `name`. A name that fits none is taken for the whole path of a function that
+    /// other processes call.
+    pub(crate) fn tags_of(&self, name: &str) -> Vec<TagKey> {
+        let table = self.lock();
+        let picked = table.epochs.keys().filter(|path| is_called(path, name));
+        let mut tags: Vec<_> = picked.map(|path| tag_of(path)).collect();
+        if tags.is_empty() {
+            tags.push(tag_of(name));
+        }
+        tags
     }
 
     /// All, by name.
     pub(crate) fn all(&self) -> Vec<Arc<Function>> {
-        let functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = functions.values().cloned().collect();
-        drop(functions);
+        let mut all: Vec<_> = self.lock().functions.values().cloned().collect();
         all.sort_by(|a, b| {
             (a.identity.name(), a.identity.version()).cmp(&(b.identity.name(), b.identity.version()))
         });
         all
     }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The tag that all entries of the functions at `path` bear.
+pub(crate) fn tag_of(path: &str) -> TagKey {
+    TagKey::Function(path.into())
+}
+
+/// Whether `name` means the function at `path`: its whole path, or the end of it after a `::`.
+fn is_called(path: &str, name: &str) -> bool {
+    path.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with("::"))
 }
 
 impl Function {
@@ -58,10 +121,18 @@ impl Function {
         }
     }
 
-    /// Whether `name` means this function: its whole name, or the end of it after a `::`; whatever its type
-    /// arguments.
-    pub(crate) fn is_called(&self, name: &str) -> bool {
-        let front = self.identity.function().strip_suffix(name);
-        front.is_some_and(|front| front.is_empty() || front.ends_with("::"))
+    /// The fingerprint of its values, or `None` where they stay in this process.
+    pub(crate) fn fingerprint<V: 'static, S: Storage<V>>(&self, storage: S) -> Option<u64> {
+        if call_site::is_ambiguous(self.identity) {
+            return None;
+        }
+        let mut known = self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = TypeId::of::<V>();
+        if let Some((_, fingerprint)) = known.iter().find(|(known, _)| *known == of) {
+            return *fingerprint;
+        }
+        let fingerprint = storage.fingerprint(self.identity.version());
+        known.push((of, fingerprint));
+        fingerprint
     }
 }

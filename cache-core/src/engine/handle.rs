@@ -1,16 +1,17 @@
 //! The typed handle to one entry, which `f_entry(..)` returns.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::fill::{self, Fill};
+use super::fill::{self, Fill, Share};
+use super::shared::{Borne, Looked, Question};
 use super::{Cache, Function};
-use crate::answer::Answer;
-use crate::entry::{Freshness, Remember, StoredEntry, lifetime};
-use crate::error::Error;
+use crate::answer::{Answer, Outcome};
+use crate::backend::dynamic::BoxFuture;
+use crate::entry::{Freshness, Lifetime, Remember, lifetime};
+use crate::error::{Error, ErrorKind};
 use crate::key::{Key, Tag};
-use crate::local::epochs::{Severity, Stamp, Stamps};
+use crate::local::epochs::Severity;
 use crate::storage::Storage;
 
 /// One entry of a cached function, named by the function's own arguments. `R` is what the function returns.
@@ -26,19 +27,12 @@ pub struct Entry<R> {
     remember: Remember,
     tags: Box<[Tag]>,
     /// The verbs that need the types behind `R`.
-    peek: Show<R>,
-    put: Put<R>,
+    peek: PeekVerb<R>,
+    put: PutVerb<R>,
 }
 
-type Show<R> = fn(&StoredEntry) -> Option<R>;
-type Put<R> = fn(&Cache, &Key, &Terms<'_>, &R);
-
-/// On what terms a value is put.
-struct Terms<'e> {
-    remember: &'e Remember,
-    stamps: Stamps,
-    function: &'e Arc<Function>,
-}
+type PeekVerb<R> = for<'e> fn(&'e Entry<R>) -> BoxFuture<'e, Result<Option<Peek<R>>, Error>>;
+type PutVerb<R> = for<'e> fn(&'e Entry<R>, R) -> BoxFuture<'e, Result<(), Error>>;
 
 /// What an entry holds, without counting as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +60,7 @@ impl<R> Entry<R> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        Self { cache, key, remember, tags, peek: show::<A>, put: put::<A, S> }
+        Self { cache, key, remember, tags, peek: show::<A, S>, put: put::<A, S> }
     }
 
     /// The key of this entry.
@@ -96,103 +90,168 @@ impl<R> Entry<R> {
         self.cache.expire(self.key()?).await
     }
 
-    /// Invalidates every entry of this entry's function, of this version and these type arguments.
+    /// Invalidates every entry of this entry's function: all versions and type instances, as
+    /// [`Cache::invalidate_function`].
     ///
     /// # Errors
     ///
-    /// As [`key`](Self::key).
+    /// As [`key`](Self::key), and as [`Cache::invalidate`].
     pub async fn invalidate_function(&self) -> Result<(), Error> {
-        self.move_function(Severity::Hard)
+        self.cache.move_function(self.key()?.identity().function(), Severity::Hard).await
     }
 
-    /// Makes every entry of this entry's function stale, of this version and these type arguments.
+    /// Makes every entry of this entry's function stale: all versions and type instances, as
+    /// [`Cache::expire_function`].
     ///
     /// # Errors
     ///
-    /// As [`key`](Self::key).
+    /// As [`key`](Self::key), and as [`Cache::invalidate`].
     pub async fn expire_function(&self) -> Result<(), Error> {
-        self.move_function(Severity::Soft)
+        self.cache.move_function(self.key()?.identity().function(), Severity::Soft).await
     }
 
-    fn move_function(&self, severity: Severity) -> Result<(), Error> {
-        let identity = self.key()?.identity();
-        self.cache.0.functions.invalidate(severity, |function| function.identity == identity);
-        Ok(())
-    }
-
-    /// Looks at the entry, without computing, waiting or counting. `None` when nothing is stored that could
-    /// be served: an invalidated value never shows.
+    /// Looks at the entry, without computing, waiting or counting: in the local tier, then in the shared one. `None`
+    /// when nothing is stored that could be served: an invalidated value never shows.
     ///
     /// # Errors
     ///
-    /// As [`key`](Self::key).
+    /// As [`key`](Self::key); `Unreachable`, when the local tier has nothing and the shared one does not answer.
     pub async fn peek(&self) -> Result<Option<Peek<R>>, Error> {
-        let now = self.cache.0.clock.now();
-        let found = self.cache.0.tier.find(&self.key()?.view(), |entry| {
-            let freshness = entry.freshness(now);
-            (freshness != Freshness::Invalidated).then(|| (entry.clone(), freshness == Freshness::Fresh))
-        });
-        let Some((entry, is_fresh)) = found.flatten() else {
-            return Ok(None);
-        };
-        Ok((self.peek)(&entry).map(|value| Peek { value, is_fresh, age: entry.age(now) }))
+        (self.peek)(self).await
     }
 
     /// Stores `value` as if the function had just returned it: under its ttl, stagger and tags. What the
     /// function's options do not store (`None` without `none_ttl`, `Err` without `err_ttl`) removes the
     /// entry instead, so that no older value stays behind.
     ///
-    /// A computation in flight began before and is not stored over it.
+    /// A computation in flight began before and is not stored over it, in whatever process.
     ///
     /// # Errors
     ///
-    /// As [`key`](Self::key).
+    /// As [`key`](Self::key); `Unreachable`, when the shared tier does not answer: then the value is stored nowhere,
+    /// and other processes may go on with an older one.
+    ///
+    /// # Cancel safety
+    ///
+    /// The value is stored, or not.
     pub async fn put(&self, value: R) -> Result<(), Error> {
-        let key = self.key()?;
-        let cache = &self.cache.0;
-        if cache.is_disabled {
+        self.key()?;
+        if self.cache.0.is_disabled {
             return Ok(());
         }
-        let function = cache.functions.of(key.identity());
-        let stamps = Stamps::new(Stamp::now(function.epoch.clone()), cache.epochs.stamp(&self.tags));
-        (self.put)(
-            &self.cache,
-            key,
-            &Terms { remember: &self.remember, stamps, function: &function },
-            &value,
-        );
-        Ok(())
+        (self.put)(self, value).await
+    }
+
+    /// What the shared tier is asked, if there is one for such values.
+    fn question<'e, V, S>(
+        &'e self,
+        function: &'e Function,
+        storage: S,
+    ) -> Result<Option<Question<'e, S>>, Error>
+    where
+        V: 'static,
+        S: Storage<V>,
+    {
+        let key = self.key()?;
+        Ok(Question::new::<V>(&self.cache, function, key, &self.tags, &self.remember, storage))
     }
 }
 
-fn show<A: Answer>(entry: &StoredEntry) -> Option<A::Output>
-where
-    A::Value: Clone + 'static,
-{
-    entry.value::<A::Value>().map(|value| A::SELF.restore(value.clone()))
-}
-
-fn put<A, S>(cache: &Cache, key: &Key, terms: &Terms<'_>, output: &A::Output)
+fn show<A, S>(entry: &Entry<A::Output>) -> BoxFuture<'_, Result<Option<Peek<A::Output>>, Error>>
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
 {
-    let outcome = A::SELF.outcome(output);
-    let lifetime = lifetime(terms.remember, outcome, cache.0.chance.unit());
-    let (Some(value), Some(lifetime)) = (A::SELF.stored(output), lifetime) else {
-        drop(cache.0.flights.detach(key, || cache.0.tier.remove(key)));
-        return;
+    Box::pin(async move {
+        let (key, cache) = (entry.key()?, &entry.cache.0);
+        let now = cache.clock.now();
+        let found = cache.tier.find(&key.view(), |entry| {
+            let freshness = entry.freshness(now);
+            let is_shown = freshness != Freshness::Invalidated && cache.trust.covers(now, entry.begun());
+            is_shown.then(|| (entry.clone(), freshness == Freshness::Fresh))
+        });
+        if let Some((entry, is_fresh)) = found.flatten() {
+            let value = entry.value::<A::Value>().cloned();
+            let age = entry.age(now);
+            return Ok(value.map(|value| Peek { value: A::SELF.restore(value), is_fresh, age }));
+        }
+        let function = cache.functions.of(key.identity());
+        let Some(question) = entry.question::<A::Value, S>(&function, S::default())? else { return Ok(None) };
+        match question.look::<A::Value>(&mut question.borne()).await {
+            Looked::Usable(stored) => {
+                let (value, age) = (A::SELF.restore(stored.value), stored.age);
+                Ok(Some(Peek { value, is_fresh: true, age }))
+            }
+            Looked::Unusable(..) => Ok(None),
+            Looked::Away(error) => Err(error),
+        }
+    })
+}
+
+fn put<A, S>(entry: &Entry<A::Output>, output: A::Output) -> BoxFuture<'_, Result<(), Error>>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let outcome = A::SELF.outcome(&output);
+    let value = A::SELF.stored(&output).cloned();
+    let lifetime = lifetime(&entry.remember, outcome, entry.cache.0.chance.unit());
+    Box::pin(async move {
+        match (value, lifetime) {
+            (Some(value), Some(lifetime)) => put_value(entry, S::default(), outcome, value, lifetime).await,
+            _ => entry.invalidate().await,
+        }
+    })
+}
+
+async fn put_value<R, V, S>(
+    entry: &Entry<R>,
+    storage: S,
+    outcome: Outcome,
+    value: V,
+    lifetime: Lifetime,
+) -> Result<(), Error>
+where
+    V: Clone + Send + Sync + 'static,
+    S: Storage<V>,
+{
+    let (key, cache) = (entry.key()?, &entry.cache);
+    let function = cache.0.functions.of(key.identity());
+    // Later callers join this, and not a computation that began before.
+    let lead = cache.0.flights.lead(key);
+    let (hold, borne) = match entry.question::<V, S>(&function, storage)? {
+        Some(question) => match question.take().await {
+            (Ok(hold), borne) => (Some(hold), borne),
+            (Err(error), _) => {
+                cache.0.remove_here(key);
+                return Err(error);
+            }
+        },
+        None => (None, Borne::now(cache, &function, &entry.tags)),
     };
+    lead.bear(borne.clone());
     let fill = Fill {
         key,
-        remember: terms.remember,
+        remember: &entry.remember,
         outcome,
-        stamps: terms.stamps.clone(),
-        function: terms.function,
+        borne: &borne,
+        function: &function,
+        cost: Duration::ZERO,
+        lifetime: Some(lifetime),
     };
-    let entry = fill.entry(cache, S::default(), value.clone(), Some(lifetime));
-    drop(cache.0.flights.detach(key, || fill::store(cache, &terms.function.counters, key, entry)));
+    let share = match hold {
+        Some(hold) => fill::share(cache, &fill, storage, &value, hold).await,
+        None => Share::NotShared,
+    };
+    if share == Share::Unknown {
+        cache.0.remove_here(key);
+        let what = "put a value into the shared tier: it did not answer; put it again";
+        return Err(Error::new(ErrorKind::Unreachable, what));
+    }
+    fill::land(cache, lead, &fill, storage, &value, share);
+    Ok(())
 }
 
 impl<R> fmt::Debug for Entry<R> {

@@ -3,20 +3,17 @@
 //! A leader that is dropped wakes its followers. One that is kept but no longer polled does not: its runtime
 //! stands still, or it sits in a `select!` whose other arm waits for the same key ("futurelock"). So a leader
 //! shows that it lives whenever it is polled, sees to it that it is polled, and followers do not wait for one
-//! that has shown nothing for [`LEASE`].
+//! that has shown nothing for 10 s.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use super::flight::{Bearing, Follow, Lead};
+use super::shared::Borne;
 use super::{Cache, Landing};
+use crate::entry::LEASE;
 use crate::key::Key;
-use crate::local::epochs::Stamps;
-
-/// How long a leader that is no longer polled can delay its followers.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// The looks of a follower at its leader within a lease.
 const LOOKS: u32 = 4;
@@ -36,7 +33,7 @@ pub(super) enum Waited {
 /// # Cancel safety
 ///
 /// Dropping the future takes the follower off the flight.
-pub(super) async fn wait(cache: &Cache, key: &Key, follow: Follow<Stamps, Landing>) -> Waited {
+pub(super) async fn wait(cache: &Cache, key: &Key, follow: Follow<Borne, Landing>) -> Waited {
     let mut follow = pin!(follow);
     let mut sleep = Box::pin(cache.0.clock.sleep(LEASE / LOOKS));
     let (mut beats, mut silent) = (follow.beats(), 0);

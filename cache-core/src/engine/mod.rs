@@ -12,6 +12,8 @@ mod function;
 mod handle;
 mod invalidate;
 mod liveness;
+mod shared;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,11 +30,13 @@ use crate::clock::{Clock, Sweep};
 use crate::entry::StoredEntry;
 use crate::event::Stats;
 use crate::key::{Key, SecretKey};
-use crate::local::epochs::{EpochTable, Stamps};
+use crate::local::epochs::EpochTable;
 use crate::local::{Local, LocalTier};
 use crate::storage::Packed;
 use flight::{Bearing, Flights};
 use function::Functions;
+use shared::{Borne, Shared};
+use trust::Trust;
 
 /// A cache. Cheap to clone; clones are one cache.
 ///
@@ -57,13 +61,17 @@ pub(crate) struct Inner {
     prefix: String,
     is_disabled: bool,
     tier: LocalTier,
+    trust: Trust,
     limit: Local,
     clock: Clock,
     secret_key: SecretKey,
+    /// Whether `secret_key` is the same in all processes that share entries.
+    has_common_secret: bool,
     chance: Chance,
     epochs: EpochTable,
     functions: Functions,
-    flights: Flights<Key, Stamps, Landing>,
+    flights: Flights<Key, Borne, Landing>,
+    shared: Option<Box<Shared>>,
 }
 
 /// What a leader leaves its followers.
@@ -77,9 +85,9 @@ enum Landing {
     NotShared,
 }
 
-impl Bearing for Stamps {
+impl Bearing for Borne {
     fn is_current(&self) -> bool {
-        self.currency() == crate::local::epochs::Currency::Current
+        self.is_current()
     }
 }
 
@@ -93,13 +101,16 @@ impl Inner {
             prefix: "larder".to_owned(),
             is_disabled: true,
             tier: LocalTier::new(&Local::bytes(0)),
+            trust: Trust::unlimited(),
             limit: Local::bytes(0),
             clock: Clock::system(),
             secret_key: SecretKey::from([0; 32]),
+            has_common_secret: true,
             chance: Chance::seeded(0),
             epochs: EpochTable::default(),
             functions: Functions::default(),
             flights: Flights::new(FLIGHT_SHARDS),
+            shared: None,
         }
     }
 }
@@ -143,6 +154,10 @@ impl Cache {
             local_weight: self.0.tier.weight(),
             local_capacity: self.0.tier.capacity(),
             evictions: self.0.tier.evictions(),
+            shared: self.0.shared.as_deref().map(|shared| {
+                let is_confirmed = self.0.trust.is_given(self.0.clock.now());
+                shared.counters.report(shared.is_away(), is_confirmed, shared.queued_invalidations() as u64)
+            }),
         }
     }
 
@@ -166,6 +181,7 @@ impl fmt::Debug for Cache {
             .field("is_disabled", &self.0.is_disabled)
             .field("local", &self.0.limit)
             .field("clock", &self.0.clock)
+            .field("shared", &self.0.shared.as_ref().map(|shared| &shared.backend))
             .finish_non_exhaustive()
     }
 }

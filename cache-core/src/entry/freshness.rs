@@ -15,8 +15,12 @@ pub(crate) enum MissReason {
     Expired,
     /// A tag, the function or everything was invalidated since.
     Invalidated,
-    /// Of another type than asked for.
+    /// Stored by another version of the function or of its type.
+    Version,
+    /// Of another type than asked for, or not bytes of ours.
     Undecodable,
+    /// The shared tier could not be asked, and nothing else could confirm what the local tier holds.
+    Unreachable,
 }
 
 /// Whether a stored value may be used.
@@ -47,8 +51,19 @@ pub(crate) struct Lifetime {
     pub(crate) fresh: Duration,
 }
 
+impl Lifetime {
+    /// The same in the local tier. `None` means not at all.
+    pub(crate) fn here(self, remember: &Remember) -> Option<Self> {
+        if remember.reads_through {
+            return None;
+        }
+        let fresh = remember.local_ttl.map_or(self.fresh, |local| local.min(self.fresh));
+        (!fresh.is_zero()).then_some(Self { fresh })
+    }
+}
+
 /// What of an answer is remembered, and how long.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Remember {
     /// For values.
     pub(crate) ttl: Duration,
@@ -60,18 +75,37 @@ pub(crate) struct Remember {
     pub(crate) local_ttl: Option<Duration>,
     /// The share of the ttl, from 0 to 1, that chance may take away.
     pub(crate) stagger: f64,
+    /// How long a dead holder can delay others.
+    pub(crate) lease: Duration,
+    /// Whether every call asks the shared tier, and nothing is kept here.
+    pub(crate) reads_through: bool,
 }
 
-/// Decides how long an answer is kept in the local tier: `None` means not at all. `chance` is at least 0
-/// and less than 1.
+/// How long a dead holder can delay others, unless the function says otherwise.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+
+impl Default for Remember {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::ZERO,
+            none_ttl: None,
+            err_ttl: None,
+            local_ttl: None,
+            stagger: 0.0,
+            lease: LEASE,
+            reads_through: false,
+        }
+    }
+}
+
+/// Decides how long an answer is kept: `None` means not at all. `chance` is at least 0 and less than 1.
 pub(crate) fn lifetime(remember: &Remember, outcome: Outcome, chance: f64) -> Option<Lifetime> {
     let ttl = match outcome {
         Outcome::Value => remember.ttl,
         Outcome::Absent => remember.none_ttl?,
         Outcome::Error => remember.err_ttl?,
     };
-    let staggered = shortened(ttl, remember.stagger.clamp(0.0, 1.0) * chance);
-    let fresh = remember.local_ttl.map_or(staggered, |local| local.min(staggered));
+    let fresh = shortened(ttl, remember.stagger.clamp(0.0, 1.0) * chance);
     (!fresh.is_zero()).then_some(Lifetime { fresh })
 }
 
@@ -142,9 +176,12 @@ mod tests {
         fn the_local_ttl_is_an_upper_bound(secs in 1u64..1_000, local in 1u64..1_000) {
             let (ttl, local) = (Duration::from_secs(secs), Duration::from_secs(local));
 
-            let told = lifetime(&Remember { ttl, local_ttl: Some(local), ..Remember::default() }, Outcome::Value, 0.0);
+            let remember = Remember { ttl, local_ttl: Some(local), ..Remember::default() };
 
-            prop_assert_eq!(told, Some(Lifetime { fresh: ttl.min(local) }));
+            let told = lifetime(&remember, Outcome::Value, 0.0);
+
+            prop_assert_eq!(told, Some(Lifetime { fresh: ttl }));
+            prop_assert_eq!(Lifetime { fresh: ttl }.here(&remember), Some(Lifetime { fresh: ttl.min(local) }));
         }
     }
 }

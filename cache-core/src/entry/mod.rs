@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub(crate) use freshness::{Freshness, Lifetime, MissReason, Remember, lifetime};
+pub(crate) use freshness::{Freshness, LEASE, Lifetime, MissReason, Remember, lifetime};
 
 use crate::clock::Tick;
 use crate::engine::Function;
@@ -25,6 +25,8 @@ pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
     /// Raw ticks; moved to the past by `expire`.
     fresh_until: AtomicU64,
     created: Tick,
+    /// When the stamps were taken: what the value is not older than.
+    begun: Tick,
     /// What the epochs were before the computation began.
     stamps: Stamps,
     /// For counting, without a lookup by name.
@@ -37,6 +39,7 @@ pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) created: Tick,
+    pub(crate) begun: Tick,
     pub(crate) lifetime: Lifetime,
     pub(crate) stamps: Stamps,
     pub(crate) function: Arc<Function>,
@@ -45,9 +48,9 @@ pub(crate) struct Header {
 
 impl<V> StoredEntry<V> {
     pub(crate) fn new(header: Header, value: V) -> Self {
-        let Header { created, lifetime, stamps, function, weight } = header;
+        let Header { created, begun, lifetime, stamps, function, weight } = header;
         let fresh_until = AtomicU64::new(created.later(lifetime.fresh).raw());
-        Self { fresh_until, created, stamps, function, weight, value }
+        Self { fresh_until, created, begun, stamps, function, weight, value }
     }
 
     /// What an entry of this type takes beside its value's own heap, in bytes.
@@ -78,6 +81,12 @@ impl StoredEntry {
     /// Makes the value stale from now on.
     pub(crate) fn expire(&self) {
         self.fresh_until.store(0, Ordering::Release);
+    }
+
+    /// When its stamps were taken.
+    #[inline]
+    pub(crate) fn begun(&self) -> Tick {
+        self.begun
     }
 
     /// The time since the value was stored.

@@ -2,7 +2,9 @@
 
 mod counter;
 mod histogram;
+pub(crate) mod log;
 mod report;
+pub(crate) mod shared;
 pub(crate) mod stats;
 
-pub use report::{FunctionStats, Misses, Stats, Timing};
+pub use report::{FunctionStats, Misses, SharedStats, Stats, Timing};

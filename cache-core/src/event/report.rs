@@ -25,6 +25,31 @@ pub struct Stats {
     pub local_capacity: u64,
     /// Entries that the local tier let go to make room.
     pub evictions: u64,
+    /// The shared tier, if the cache has one.
+    pub shared: Option<SharedStats>,
+}
+
+/// Statistics of a cache's shared tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SharedStats {
+    /// Whether the shared tier is not asked at present: it does not answer (the breaker is open), or was not yet told
+    /// of what was invalidated here meanwhile.
+    pub is_away: bool,
+    /// Whether the bus vouches for the local tier: a heartbeat came back within `max_local_staleness`.
+    pub is_confirmed: bool,
+    /// Invalidations that will be repeated when the shared tier is back.
+    pub queued_invalidations: u64,
+    /// Invalidations that were repeated.
+    pub repeated_invalidations: u64,
+    /// Calls to the shared tier that failed.
+    pub failures: u64,
+    /// Times that the breaker opened.
+    pub openings: u64,
+    /// Messages heard on the bus.
+    pub messages: u64,
+    /// Times that messages may have been missed; the first is the beginning.
+    pub gaps: u64,
 }
 
 /// Statistics of one function in one cache.
@@ -35,6 +60,8 @@ pub struct FunctionStats {
     pub name: String,
     /// Calls that a tier answered.
     pub hits: u64,
+    /// Those of them that the shared tier answered.
+    pub shared_hits: u64,
     /// Calls that a stale value answered.
     pub stale: u64,
     /// Calls that had to compute, by reason.
@@ -72,14 +99,18 @@ pub struct Misses {
     pub expired: u64,
     /// What was stored had been invalidated.
     pub invalidated: u64,
-    /// What was stored is not of the type asked for.
+    /// What was stored is of another version of the function, or of its type.
+    pub version: u64,
+    /// What was stored is not of the type asked for, or was not written by Larder.
     pub undecodable: u64,
+    /// The shared tier could not be asked.
+    pub unreachable: u64,
 }
 
 impl Misses {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.absent + self.expired + self.invalidated + self.undecodable
+        self.absent + self.expired + self.invalidated + self.version + self.undecodable + self.unreachable
     }
 }
 
@@ -190,15 +221,20 @@ impl fmt::Display for Stats {
             absent: sum.absent + f.misses.absent,
             expired: sum.expired + f.misses.expired,
             invalidated: sum.invalidated + f.misses.invalidated,
+            version: sum.version + f.misses.version,
             undecodable: sum.undecodable + f.misses.undecodable,
+            unreachable: sum.unreachable + f.misses.unreachable,
         });
         writeln!(
             f,
-            "misses: {} absent, {} expired, {} invalidated, {} undecodable; bypassed: {}; lookup and compute: mean / p99",
+            "misses: {} absent, {} expired, {} invalidated, {} version, {} undecodable, {} unreachable; bypassed: {}; \
+             lookup and compute: mean / p99",
             grouped(misses.absent),
             grouped(misses.expired),
             grouped(misses.invalidated),
+            grouped(misses.version),
             grouped(misses.undecodable),
+            grouped(misses.unreachable),
             grouped(self.sum(|f| f.bypassed)),
         )?;
         write!(
@@ -208,6 +244,19 @@ impl fmt::Display for Stats {
             grouped(self.local_weight),
             grouped(self.local_capacity),
             grouped(self.evictions),
+        )?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        write!(
+            f,
+            "\nshared tier: {}, {} hits, {} failures, {} openings of the breaker, {} invalidations queued; bus: {}, {} messages, {} gaps",
+            if shared.is_away { "away" } else { "there" },
+            grouped(self.sum(|f| f.shared_hits)),
+            grouped(shared.failures),
+            grouped(shared.openings),
+            grouped(shared.queued_invalidations),
+            if shared.is_confirmed { "heard" } else { "silent" },
+            grouped(shared.messages),
+            grouped(shared.gaps),
         )
     }
 }

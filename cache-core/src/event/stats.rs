@@ -21,7 +21,10 @@ pub(crate) struct Counters {
     absent: AtomicU64,
     expired: AtomicU64,
     invalidated: AtomicU64,
+    version: AtomicU64,
     undecodable: AtomicU64,
+    unreachable: AtomicU64,
+    shared_hits: AtomicU64,
     joined: AtomicU64,
     bypassed: AtomicU64,
     computations: AtomicU64,
@@ -38,6 +41,8 @@ pub(crate) struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happening {
     Miss(MissReason),
+    /// The shared tier answered the call.
+    SharedHit,
     Joined,
     Bypassed,
     /// A computation began.
@@ -59,7 +64,10 @@ impl Counters {
             Happening::Miss(MissReason::Absent) => &self.absent,
             Happening::Miss(MissReason::Expired) => &self.expired,
             Happening::Miss(MissReason::Invalidated) => &self.invalidated,
+            Happening::Miss(MissReason::Version) => &self.version,
             Happening::Miss(MissReason::Undecodable) => &self.undecodable,
+            Happening::Miss(MissReason::Unreachable) => &self.unreachable,
+            Happening::SharedHit => &self.shared_hits,
             Happening::Joined => &self.joined,
             Happening::Bypassed => &self.bypassed,
             Happening::Computation => &self.computations,
@@ -85,13 +93,16 @@ impl Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FunctionStats {
             name,
-            hits: self.hits.sum(),
+            hits: self.hits.sum() + read(&self.shared_hits),
+            shared_hits: read(&self.shared_hits),
             stale: 0,
             misses: Misses {
                 absent: read(&self.absent),
                 expired: read(&self.expired),
                 invalidated: read(&self.invalidated),
+                version: read(&self.version),
                 undecodable: read(&self.undecodable),
+                unreachable: read(&self.unreachable),
             },
             joined: read(&self.joined),
             bypassed: read(&self.bypassed),

@@ -93,6 +93,17 @@ impl KeyWriter {
         }
     }
 
+    /// Makes no key: digests under a key that each process draws for itself would name other entries in each.
+    #[cold]
+    pub(crate) fn refuse_secrets(&mut self) {
+        let message = format!(
+            "could not make a key of `{}`: it has secret arguments, and the processes that share its entries need one \
+             key for their digests; set `Cache::builder().secret_key(..)`, or LARDER_SECRET_KEY, alike in all of them",
+            self.identity.name()
+        );
+        self.failure.get_or_insert_with(|| Error::new(ErrorKind::Configuration, message));
+    }
+
     #[cold]
     fn fail<T: ?Sized>(&mut self, failure: Failure) {
         // The reason is part of the message, and not a source beneath, since the message has to end with the fix.

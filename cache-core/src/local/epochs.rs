@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::entry::epoch::Epoch;
 use crate::key::Tag;
 
 /// Hard: never served again. Soft: stale, may stand in where a policy allows it.
@@ -39,22 +40,108 @@ fn draw() -> u64 {
 }
 
 /// The epoch of one tag or function.
+///
+/// What entries in this process bear is a number of this process's own. It moves with each invalidation that
+/// this process makes or hears of. Beside it stands the epoch in the shared tier, where it is known: it decides
+/// on what is read from there.
 #[derive(Debug)]
 pub(crate) struct Cell {
     current: AtomicU64,
     /// The number of the last hard invalidation: entries that bear a smaller one are invalidated.
     hard: AtomicU64,
+    /// Locked by whoever moves the number.
+    shared: Mutex<Shared>,
+}
+
+/// What is known of the epoch in the shared tier.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Which generation it was learned in. What was learned in an earlier one is forgotten.
+    generation: u64,
+    /// The current epoch, as far as the bus tells.
+    known: Option<Epoch>,
+    /// The epoch that the number moved for last, so that an invalidation is not applied twice.
+    applied: Option<Epoch>,
 }
 
 impl Default for Cell {
     fn default() -> Self {
-        Self { current: AtomicU64::new(draw()), hard: AtomicU64::new(0) }
+        Self { current: AtomicU64::new(draw()), hard: AtomicU64::new(0), shared: Mutex::default() }
     }
 }
 
 impl Cell {
     /// Moves the epoch. A computation that began before this call was made is outdated when it returns.
     pub(crate) fn invalidate(&self, severity: Severity) {
+        let mut shared = self.shared();
+        shared.known = None;
+        self.advance(severity);
+    }
+
+    /// Moves the epoch after this process gave the tag `epoch` in the shared tier. Its message may have been heard
+    /// before.
+    pub(crate) fn moved(&self, epoch: Epoch, generation: u64, severity: Severity) {
+        let mut shared = self.shared_in(generation);
+        // Unknown stays unknown: a message that was heard between the change and its answer may be newer.
+        shared.known = shared.known.map(|known| known.max(epoch));
+        if shared.applied.replace(epoch) != Some(epoch) {
+            self.advance(severity);
+        }
+    }
+
+    /// Moves the epoch after a message told that it is `epoch` now; tells whether that was news.
+    pub(crate) fn heard(&self, epoch: Epoch, generation: u64) -> bool {
+        let mut shared = self.shared_in(generation);
+        if shared.applied == Some(epoch) {
+            return false;
+        }
+        shared.applied = Some(epoch);
+        // A smaller one was overtaken by an answer, or the server's clock went back and its epochs were lost. Which of
+        // the two the next read will tell.
+        shared.known = shared.known.filter(|known| *known <= epoch).map(|_| epoch);
+        self.advance(Severity::Hard);
+        true
+    }
+
+    /// Learns the epoch from an answer of the shared tier to a question that was asked in `generation`, after the
+    /// number was `stamped`. What was heard since is newer, and then the answer teaches nothing.
+    ///
+    /// Where it differs from what was known, an invalidation is on its way here: it takes effect now, and `stamped`
+    /// goes along, since what it was taken for is read or computed after that invalidation.
+    fn learn(&self, epoch: Epoch, generation: u64, stamped: &mut u64) {
+        let mut shared = self.shared_in(generation);
+        if shared.generation != generation || self.current() != *stamped {
+            return;
+        }
+        match shared.known.replace(epoch) {
+            Some(known) if known != epoch => {
+                shared.applied = Some(epoch);
+                *stamped = self.advance(Severity::Hard);
+            }
+            _ => {}
+        }
+    }
+
+    /// The epoch in the shared tier, if the bus has told all about it since it was learned.
+    pub(crate) fn known(&self, generation: u64) -> Option<Epoch> {
+        let shared = self.shared();
+        shared.known.filter(|_| shared.generation == generation)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known in `generation`: nothing yet, if that is a new one.
+    fn shared_in(&self, generation: u64) -> MutexGuard<'_, Shared> {
+        let mut shared = self.shared();
+        if shared.generation < generation {
+            *shared = Shared { generation, known: None, applied: None };
+        }
+        shared
+    }
+
+    fn advance(&self, severity: Severity) -> u64 {
         let number = draw();
         // `max`: of two at once the later number stays. The one that lost it is covered all the same, since
         // what bears the later number began after the earlier was drawn.
@@ -62,6 +149,7 @@ impl Cell {
             self.hard.fetch_max(number, Ordering::SeqCst);
         }
         self.current.fetch_max(number, Ordering::SeqCst);
+        number
     }
 
     #[inline]
@@ -90,6 +178,22 @@ impl Stamp {
         let number = cell.current();
         Self { cell, number }
     }
+
+    /// Whether the epoch is what it was.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        self.cell.current() == self.number
+    }
+
+    /// The epoch in the shared tier, if it is known.
+    pub(crate) fn known(&self, generation: u64) -> Option<Epoch> {
+        self.cell.known(generation)
+    }
+
+    /// See [`Cell::learn`].
+    pub(crate) fn learn(&mut self, epoch: Epoch, generation: u64) {
+        self.cell.learn(epoch, generation, &mut self.number);
+    }
 }
 
 /// All that an entry bears: the epoch of its function first, then those of its tags.
@@ -112,9 +216,8 @@ impl Stamps {
 
     #[inline]
     pub(crate) fn currency(&self) -> Currency {
-        let is_current = |stamp: &Stamp| stamp.cell.current() == stamp.number;
-        let few = self.few.iter().all(|stamp| stamp.as_ref().is_none_or(is_current));
-        if is_current(&self.function) && few && self.more.iter().all(is_current) {
+        let few = self.few.iter().all(|stamp| stamp.as_ref().is_none_or(Stamp::is_current));
+        if self.function.is_current() && few && self.more.iter().all(Stamp::is_current) {
             return Currency::Current;
         }
         self.worst()
@@ -178,12 +281,10 @@ impl EpochTable {
         cell
     }
 
-    /// Moves the epoch of `tag`. Without a cell nothing bears it, and there is nothing to move.
-    pub(crate) fn invalidate(&self, tag: &Tag, severity: Severity) {
+    /// Shows the cell of `tag` to `change`. Without a cell nothing bears it, and there is nothing to change.
+    pub(crate) fn change<T>(&self, tag: &Tag, change: impl FnOnce(&Cell) -> T) -> Option<T> {
         let shard = self.shard(tag).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cell) = shard.cells.get(tag) {
-            cell.invalidate(severity);
-        }
+        shard.cells.get(tag).map(|cell| change(cell))
     }
 
     /// Drops the cells that nothing bears any more.
@@ -231,7 +332,7 @@ mod tests {
         let (menu, place) =
             (stamps(&table, &function, &["menu", "a"]), stamps(&table, &function, &["place"]));
 
-        table.invalidate(&Tag::from("menu"), Severity::Hard);
+        table.change(&Tag::from("menu"), |cell| cell.invalidate(Severity::Hard));
 
         assert_eq!(menu.currency(), Currency::Invalidated);
         assert_eq!(place.currency(), Currency::Current);
@@ -243,9 +344,9 @@ mod tests {
         let (table, function) = (EpochTable::default(), Arc::<Cell>::default());
         let before = stamps(&table, &function, &["menu"]);
 
-        table.invalidate(&Tag::from("menu"), Severity::Hard);
+        table.change(&Tag::from("menu"), |cell| cell.invalidate(Severity::Hard));
         let between = stamps(&table, &function, &["menu"]);
-        table.invalidate(&Tag::from("menu"), Severity::Soft);
+        table.change(&Tag::from("menu"), |cell| cell.invalidate(Severity::Soft));
 
         assert_eq!(before.currency(), Currency::Invalidated);
         assert_eq!(between.currency(), Currency::Expired);

@@ -36,6 +36,15 @@ pub(crate) enum Installed {
     TooHeavy(Displaced),
 }
 
+impl Installed {
+    /// What gave way.
+    pub(crate) fn displaced(self) -> Displaced {
+        match self {
+            Self::Stored(displaced) | Self::TooHeavy(displaced) => displaced,
+        }
+    }
+}
+
 /// Entries that the tier let go of. A value's `Drop` is the user's code, which may ask the cache: it is kept until
 /// no lock is held.
 #[derive(Default)]

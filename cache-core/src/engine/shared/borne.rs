@@ -1,0 +1,66 @@
+//! What a value bears of the epochs, in both tiers.
+
+use crate::backend::Epoch;
+use crate::clock::Tick;
+use crate::engine::{Cache, Function};
+use crate::key::Tag;
+use crate::local::epochs::{Stamp, Stamps};
+
+/// The epochs of one call's tags as they were at one moment: that of everything, of the function, of its tags.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Borne {
+    /// When they were taken: what is read or computed from here on is not older.
+    pub(in crate::engine) begun: Tick,
+    generation: u64,
+    everything: Option<Stamp>,
+    function: Stamp,
+    tags: Box<[Stamp]>,
+}
+
+impl Borne {
+    /// Takes them.
+    pub(in crate::engine) fn now(cache: &Cache, function: &Function, tags: &[Tag]) -> Self {
+        let shared = cache.0.shared.as_deref();
+        Self {
+            // First of all: a gap or an invalidation after this line shows.
+            generation: shared.map_or(0, super::Shared::generation),
+            begun: cache.0.clock.now(),
+            everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
+            function: Stamp::now(function.epoch.clone()),
+            tags: cache.0.epochs.stamp(tags),
+        }
+    }
+
+    /// What an entry in the local tier bears.
+    pub(in crate::engine) fn stamps(&self) -> Stamps {
+        Stamps::new(self.function.clone(), self.tags.iter().cloned())
+    }
+
+    /// Whether nothing it bears was invalidated since, as far as is known here.
+    pub(in crate::engine) fn is_current(&self) -> bool {
+        let mut stamps = self.everything.iter().chain([&self.function]).chain(&self.tags);
+        stamps.all(Stamp::is_current)
+    }
+
+    /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.
+    pub(super) fn known(&self) -> Option<Epoch> {
+        let mut is_known = true;
+        let stamps = self.everything.iter().chain([&self.function]).chain(&self.tags);
+        let known = stamps.map_while(|stamp| {
+            let known = stamp.known(self.generation);
+            is_known &= known.is_some();
+            known
+        });
+        let combined = Epoch::combined(known);
+        is_known.then_some(combined)
+    }
+
+    /// Learns the epochs, in the order of [`Question::tags`](super::Question::tags), from an answer to a question that
+    /// was asked after these were taken.
+    pub(super) fn learn(&mut self, epochs: &[Epoch]) {
+        let stamps = self.everything.iter_mut().chain([&mut self.function]).chain(&mut self.tags);
+        for (stamp, epoch) in stamps.zip(epochs) {
+            stamp.learn(*epoch, self.generation);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Tells this process's own messages from those that still have to be applied.
+//!
+//! Whoever changes a key in the shared tier changes the local tier when the answer has come. The message of the same
+//! change comes back over the bus, before the answer or after it. Applied again, it would remove what was filled
+//! since.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::backend::EntryKey;
+
+/// The changes of this process whose messages are expected.
+#[derive(Debug, Default)]
+pub(super) struct Echoes(Mutex<HashMap<EntryKey, Expected>>);
+
+#[derive(Debug, Default)]
+struct Expected {
+    /// Changes without an answer yet.
+    underway: u32,
+    /// Changes that were answered, less messages that were heard. Below zero: a message came before its answer.
+    due: i64,
+}
+
+/// A change of a key, from before it is sent until it was answered. Dropped without an answer it has failed, and its
+/// message, if there is one, will be applied.
+#[derive(Debug)]
+pub(in crate::engine) struct Underway<'e> {
+    echoes: &'e Echoes,
+    key: EntryKey,
+    is_answered: bool,
+}
+
+impl Echoes {
+    /// A change of `key` is about to be sent.
+    pub(super) fn begin(&self, key: &EntryKey) -> Underway<'_> {
+        self.lock().entry(key.clone()).or_default().underway += 1;
+        Underway { echoes: self, key: key.clone(), is_answered: false }
+    }
+
+    /// A message about `key` from this process was heard: whether it is an echo, to be skipped.
+    pub(super) fn is_echo(&self, key: &EntryKey) -> bool {
+        let mut table = self.lock();
+        let Some(expected) = table.get_mut(key) else { return false };
+        if expected.underway == 0 && expected.due <= 0 {
+            return false;
+        }
+        expected.due -= 1;
+        if expected.is_settled() {
+            table.remove(key);
+        }
+        true
+    }
+
+    /// Messages may be missing: none is expected any more.
+    pub(super) fn forget(&self) {
+        self.lock().retain(|_, expected| {
+            expected.due = 0;
+            expected.underway > 0
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<EntryKey, Expected>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Expected {
+    /// Below zero with nothing under way: the change whose message was heard has failed towards its caller, and was
+    /// applied here then.
+    fn is_settled(&self) -> bool {
+        self.underway == 0 && self.due <= 0
+    }
+}
+
+impl Underway<'_> {
+    /// The change was answered: its caller applies it here.
+    pub(in crate::engine) fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let mut table = self.echoes.lock();
+        let Some(expected) = table.get_mut(&self.key) else { return };
+        expected.underway -= 1;
+        expected.due += i64::from(self.is_answered);
+        if expected.is_settled() {
+            table.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> EntryKey {
+        EntryKey::from("menu_of:v0:42")
+    }
+
+    #[test]
+    fn a_message_after_its_answer_is_an_echo_once() {
+        let echoes = Echoes::default();
+        echoes.begin(&key()).answered();
+
+        assert!(echoes.is_echo(&key()));
+        assert!(!echoes.is_echo(&key()));
+    }
+
+    #[test]
+    fn a_message_before_its_answer_is_an_echo_once() {
+        let echoes = Echoes::default();
+        let underway = echoes.begin(&key());
+
+        assert!(echoes.is_echo(&key()));
+        underway.answered();
+        assert!(!echoes.is_echo(&key()));
+    }
+
+    #[test]
+    fn the_message_of_a_change_that_failed_is_applied() {
+        let echoes = Echoes::default();
+        drop(echoes.begin(&key()));
+
+        assert!(!echoes.is_echo(&key()));
+    }
+
+    #[test]
+    fn a_message_that_was_lost_does_not_hide_a_later_one() {
+        let echoes = Echoes::default();
+        echoes.begin(&key()).answered();
+
+        echoes.forget();
+
+        assert!(!echoes.is_echo(&key()));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_is_settled() {
+        let echoes = Echoes::default();
+        for is_heard_first in [true, false] {
+            let underway = echoes.begin(&key());
+            if is_heard_first {
+                echoes.is_echo(&key());
+            }
+            underway.answered();
+            echoes.is_echo(&key());
+        }
+
+        assert!(echoes.lock().is_empty());
+    }
+}

@@ -1,0 +1,92 @@
+//! What the bus tells, applied to this process.
+
+use super::Shared;
+use crate::backend::{Change, EntryKey, Epoch, Heard, Message, TagKey};
+use crate::engine::Cache;
+use crate::key::Key;
+use crate::local::epochs::Severity;
+
+impl Shared {
+    /// Applies what was heard.
+    pub(super) fn hear(&self, cache: &Cache, heard: Heard) {
+        match heard {
+            Heard::Gap => self.begin_generation(cache),
+            Heard::Message(message) => self.hear_message(cache, message),
+        }
+    }
+
+    /// Messages may have been missed: nothing that was learned before counts any more, and nothing in the local tier
+    /// is known to be current.
+    pub(super) fn begin_generation(&self, cache: &Cache) {
+        self.counters.gap();
+        cache.0.trust.withdraw();
+        self.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        // Every entry and every flight bears the epoch of its function.
+        cache.0.functions.invalidate(Severity::Hard, |_| true);
+        self.echoes.forget();
+        self.server_clock.forget();
+        self.waiters.wake_all();
+        self.keeper.wake();
+    }
+
+    fn hear_message(&self, cache: &Cache, message: Message) {
+        self.counters.heard();
+        let is_own = message.origin == self.backend.origin();
+        match message.change {
+            Change::Heartbeat { nonce } => {
+                if let Some(sent) = self.keeper.beat_heard(nonce).filter(|_| is_own) {
+                    cache.0.trust.confirm(sent);
+                }
+            }
+            Change::Invalidated { key } => {
+                if !(is_own && self.echoes.is_echo(&key)) {
+                    with_key(&key, |key| cache.0.remove_here(key));
+                }
+                self.waiters.wake(&key);
+            }
+            Change::Expired { key } => {
+                if !(is_own && self.echoes.is_echo(&key)) {
+                    with_key(&key, |key| cache.0.expire_here(key));
+                }
+                self.waiters.wake(&key);
+            }
+            Change::Filled { key } => {
+                // What is here is older. A flight that is under way is not: it stays.
+                if !is_own {
+                    with_key(&key, |key| drop(cache.0.tier.remove(key)));
+                }
+                self.waiters.wake(&key);
+            }
+            Change::Released { key } => self.waiters.wake(&key),
+            Change::TagsInvalidated { epochs } => {
+                for (tag, epoch) in epochs {
+                    self.hear_epoch(cache, &tag, epoch);
+                }
+            }
+        }
+    }
+
+    fn hear_epoch(&self, cache: &Cache, tag: &TagKey, epoch: Epoch) {
+        let generation = self.generation();
+        match tag {
+            TagKey::Everything => {
+                if self.everything.heard(epoch, generation) {
+                    cache.0.functions.invalidate(Severity::Hard, |_| true);
+                }
+            }
+            TagKey::Function(path) => cache.0.functions.change(path, |cell| {
+                cell.heard(epoch, generation);
+            }),
+            TagKey::Tag(tag) => {
+                cache.0.epochs.change(tag, |cell| cell.heard(epoch, generation));
+            }
+        }
+    }
+}
+
+/// Reads the key out of its text. One that is not known has never been asked for here: there is nothing to do.
+fn with_key(text: &EntryKey, then: impl FnOnce(&Key)) {
+    if let Ok(key) = Key::parse(text.as_str()) {
+        then(&key);
+    }
+}

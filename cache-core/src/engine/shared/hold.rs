@@ -1,0 +1,195 @@
+//! A lease in hand.
+
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::server_clock::later;
+use super::{Question, Shared};
+use crate::backend::dynamic::DynBackend;
+use crate::backend::{
+    Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken, Renewal,
+    ServerTime, Tags,
+};
+use crate::clock::{Clock, Tick};
+use crate::error::Error;
+
+/// Renewals within a lease, so that two may get lost.
+const RENEWALS: u32 = 3;
+
+/// A lease that was granted, or may have been: as long as an answer is out, nobody knows.
+///
+/// Dropped before its end it is given up, so that nobody waits for its life to pass.
+#[derive(Debug)]
+pub(in crate::engine) struct Hold<'c> {
+    shared: &'c Shared,
+    backend: Arc<dyn DynBackend>,
+    key: EntryKey,
+    token: LeaseToken,
+    life: Duration,
+    state: State,
+    /// Whether something is there that the value would replace.
+    replaces: bool,
+    is_lost: AtomicBool,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing to give up.
+    Free,
+    /// Asked for; the answer is out.
+    Asked,
+    Granted {
+        grant: Grant,
+        epochs: Vec<Epoch>,
+        answered: Tick,
+    },
+}
+
+/// What became of a fill.
+#[derive(Debug)]
+pub(in crate::engine) enum Filled {
+    Stored,
+    /// The lease was voided, or has ended.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl<'c> Hold<'c> {
+    /// None yet.
+    pub(super) fn none<S>(question: &Question<'c, S>) -> Self {
+        Self {
+            shared: question.shared,
+            backend: question.shared.backend.clone(),
+            key: question.key.clone(),
+            token: LeaseToken::random(),
+            life: question.lease,
+            state: State::Free,
+            replaces: false,
+            is_lost: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether something is there that the value would replace.
+    pub(in crate::engine) fn replaces(&self) -> bool {
+        self.replaces
+    }
+
+    /// Takes the key, whatever is there and whoever computes.
+    pub(in crate::engine) async fn take<S: Copy>(question: &Question<'c, S>) -> Result<Self, Error> {
+        let mut hold = Self::none(question);
+        hold.ask(question, Claim::Take).await?;
+        Ok(hold)
+    }
+
+    /// Asks for the lease.
+    pub(super) async fn ask<S: Copy>(
+        &mut self,
+        question: &Question<'_, S>,
+        claim: Claim<'_>,
+    ) -> Result<Lease, Error> {
+        let clock = &question.cache.0.clock;
+        let keys = question.tag_keys();
+        let tags = Tags { keys: &keys, life: question.tag_life() };
+        let request = LeaseRequest { key: &self.key, token: self.token, life: self.life, tags, claim };
+        self.state = State::Asked;
+        self.replaces = !matches!(claim, Claim::Absent);
+        let asked = clock.now();
+        let lease = self.shared.ask(self.backend.lease(request)).await?;
+        self.state = match &lease {
+            Lease::Granted { grant, epochs } => {
+                let answered = clock.now();
+                self.shared.server_clock.told(grant.granted_at, asked, answered);
+                State::Granted { grant: *grant, epochs: epochs.clone(), answered }
+            }
+            Lease::Held { .. } | Lease::Filled { .. } => State::Free,
+        };
+        Ok(lease)
+    }
+
+    /// The epochs of the tags before the computation, in the order of the question's tags.
+    pub(in crate::engine) fn epochs(&self) -> &[Epoch] {
+        match &self.state {
+            State::Granted { epochs, .. } => epochs,
+            _ => &[],
+        }
+    }
+
+    /// The server's time at `now`, or a little earlier: so that nothing is taken for younger than it is.
+    pub(in crate::engine) fn server_time(&self, now: Tick) -> ServerTime {
+        match &self.state {
+            State::Granted { grant, answered, .. } => later(grant.granted_at, now.since(*answered)),
+            _ => ServerTime::from_micros(0),
+        }
+    }
+
+    /// Runs `body`, and renews the lease until it ends.
+    pub(in crate::engine) async fn keep<F: Future>(&self, clock: &Clock, body: F) -> F::Output {
+        let mut body = pin!(body);
+        let mut renewals = None;
+        poll_fn(|context| {
+            if let Poll::Ready(output) = body.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            // Only made for a body that waits.
+            let renewals = renewals.get_or_insert_with(|| Box::pin(self.renew(clock)));
+            let Poll::Pending = renewals.as_mut().poll(context);
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn renew(&self, clock: &Clock) -> std::convert::Infallible {
+        let State::Granted { grant, .. } = &self.state else { return pending().await };
+        loop {
+            clock.sleep(self.life / RENEWALS).await;
+            let renewal = self.shared.ask(self.backend.renew(&self.key, grant, self.life)).await;
+            // An error is not the end: the next renewal may come in time.
+            if matches!(renewal, Ok(Renewal::Refused)) {
+                self.is_lost.store(true, Ordering::Relaxed);
+                return pending().await;
+            }
+        }
+    }
+
+    /// Stores `frame` for `life`, and ends the lease.
+    pub(in crate::engine) async fn fill(mut self, frame: Vec<u8>, life: Duration) -> Filled {
+        let State::Granted { grant, .. } = &self.state else { return Filled::Refused };
+        if self.is_lost.load(Ordering::Relaxed) {
+            self.state = State::Free;
+            return Filled::Refused;
+        }
+        let frame = FrameBytes::from(frame);
+        let request = FillRequest { key: &self.key, grant, frame: &frame, life, tags: Tags::NONE };
+        match self.shared.ask(self.backend.fill(request)).await {
+            Ok(fill) => {
+                self.state = State::Free;
+                if fill == Fill::Stored { Filled::Stored } else { Filled::Refused }
+            }
+            // Given up by the drop: the fill may have run or not, and nobody shall wait for that.
+            Err(_) => Filled::Unknown,
+        }
+    }
+
+    /// Removes what is stored and ends the lease: the answer is newer, and not to be stored.
+    pub(in crate::engine) async fn remove(mut self) {
+        if self.shared.ask(self.backend.invalidate(&self.key)).await.is_ok() {
+            self.state = State::Free;
+        }
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        if matches!(self.state, State::Free) {
+            return;
+        }
+        let (backend, key, token) = (self.backend.clone(), self.key.clone(), self.token);
+        // Where there is no runtime, and if this fails too, the lease ends with its life.
+        let _ = self.shared.keeper.spawn(async move { backend.release(&key, token).await });
+    }
+}

@@ -1,0 +1,287 @@
+//! The background task of a cache with a shared tier: it listens to the bus and sees to it that it hears, probes a
+//! shared tier that is away, and repeats there what could not be done.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::Shared;
+use crate::clock::{Clock, Tick};
+use crate::engine::{Cache, Inner};
+
+/// How often a shared tier that is away is asked whether it is back.
+const PROBE_EVERY: Duration = Duration::from_millis(100);
+/// The pause before another attempt to listen: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Heartbeats within `max_local_staleness`, so that two may get lost.
+const BEATS: u32 = 4;
+/// More often than this is no use, however small the staleness.
+const SHORTEST_BEAT: Duration = Duration::from_millis(25);
+/// Heartbeats between two questions for the server's time.
+const BEATS_PER_TIME: u64 = 16;
+
+/// Starts the task, and ends it with the cache.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    is_running: AtomicBool,
+    tasks: Mutex<Tasks>,
+    bell: Arc<Notify>,
+    beats: Mutex<Beats>,
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    /// The runtime that the task runs on, for what has to be done when no other is at hand.
+    runtime: Option<Handle>,
+    keeping: Option<AbortHandle>,
+}
+
+/// The heartbeats of this process.
+#[derive(Debug, Default)]
+struct Beats {
+    last: u64,
+    /// When the last few were sent.
+    sent: Vec<(u64, Tick)>,
+    /// Since when beats are sent and not heard.
+    silent_since: Option<Tick>,
+}
+
+impl Keeper {
+    /// Sees to it that the task runs: on the runtime of the first call, and when that has ended, on that of the next.
+    #[inline]
+    pub(super) fn ensure(&self, cache: &Cache) {
+        if !self.is_running.load(Ordering::Acquire) {
+            self.start(cache);
+        }
+    }
+
+    #[cold]
+    fn start(&self, cache: &Cache) {
+        let mut tasks = self.tasks();
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.is_running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let running = Running(Arc::downgrade(&cache.0));
+        tasks.keeping = Some(runtime.spawn(keep(running, self.bell.clone())).abort_handle());
+        tasks.runtime = Some(runtime);
+    }
+
+    /// Lets the task look at once.
+    pub(super) fn wake(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Runs `task` in the background; gives it back where there is no runtime.
+    pub(super) fn spawn<F>(&self, task: F) -> Result<JoinHandle<F::Output>, F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        match Handle::try_current().ok().or_else(|| self.tasks().runtime.clone()) {
+            Some(runtime) => Ok(runtime.spawn(task)),
+            None => Err(task),
+        }
+    }
+
+    /// A heartbeat came back: when it was sent.
+    pub(super) fn beat_heard(&self, nonce: u64) -> Option<Tick> {
+        let mut beats = self.beats();
+        let sent = beats.sent.iter().find(|(number, _)| *number == nonce)?.1;
+        beats.sent.retain(|(number, _)| *number > nonce);
+        beats.silent_since = None;
+        Some(sent)
+    }
+
+    /// A heartbeat is about to be sent.
+    fn beat(&self, now: Tick) -> u64 {
+        let mut beats = self.beats();
+        beats.last += 1;
+        let nonce = beats.last;
+        if beats.sent.len() >= 16 {
+            beats.sent.remove(0);
+        }
+        beats.sent.push((nonce, now));
+        nonce
+    }
+
+    /// A heartbeat of `sent` has left, and should come back.
+    fn beat_left(&self, nonce: u64, sent: Tick) {
+        let mut beats = self.beats();
+        if beats.sent.iter().any(|(number, _)| *number == nonce) {
+            beats.silent_since.get_or_insert(sent);
+        }
+    }
+
+    fn is_silent(&self, now: Tick, patience: Duration) -> bool {
+        self.beats().silent_since.is_some_and(|since| now > since.later(patience))
+    }
+
+    fn listens_anew(&self) {
+        *self.beats() = Beats { last: self.beats().last, ..Beats::default() };
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beats(&self) -> MutexGuard<'_, Beats> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(keeping) = self.tasks().keeping.take() {
+            keeping.abort();
+        }
+    }
+}
+
+/// The task's hold on its cache: weak, so that it ends with it.
+struct Running(Weak<Inner>);
+
+impl Running {
+    fn cache(&self) -> Option<Cache> {
+        self.0.upgrade().map(Cache)
+    }
+}
+
+impl Drop for Running {
+    /// By its end or with its runtime.
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache()
+            && let Some(shared) = cache.0.shared.as_deref()
+        {
+            cache.0.trust.withdraw();
+            shared.keeper.is_running.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// A task that ends with its owner.
+struct Owned(JoinHandle<()>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn keep(running: Running, bell: Arc<Notify>) {
+    let mut listening: Option<Owned> = None;
+    loop {
+        let Some(cache) = running.cache() else { return };
+        let Some(shared) = cache.0.shared.as_deref() else { return };
+        let patience = cache.0.trust.staleness();
+        // Messages that are sent and do not arrive: the connection is not what it seems.
+        if shared.keeper.is_silent(cache.0.clock.now(), patience) {
+            crate::event::log::warn!("the bus is silent; listening anew");
+            listening = None;
+        }
+        if listening.as_ref().is_none_or(|task| task.0.is_finished()) {
+            shared.keeper.listens_anew();
+            listening = Some(Owned(tokio::spawn(listen(running.0.clone()))));
+        }
+        let pause = shared.tend(&cache).await;
+        let clock = cache.0.clock.clone();
+        drop(cache);
+        until(&clock, pause, &bell).await;
+    }
+}
+
+/// Waits for the bell, or for `pause`.
+async fn until(clock: &Clock, pause: Duration, bell: &Notify) {
+    let (mut bell, mut sleep) = (pin!(bell.notified()), Box::pin(clock.sleep(pause)));
+    poll_fn(|context| {
+        if bell.as_mut().poll(context).is_ready() || sleep.as_mut().poll(context).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Listens to the bus, for ever.
+async fn listen(cache: Weak<Inner>) {
+    let mut pause = RETRY.0;
+    loop {
+        let Some((backend, clock)) = cache
+            .upgrade()
+            .and_then(|cache| Some((cache.shared.as_deref()?.backend.clone(), cache.clock.clone())))
+        else {
+            return;
+        };
+        if let Ok(mut subscription) = backend.subscribe().await {
+            pause = RETRY.0;
+            // Whatever happened before this subscription was not heard.
+            let mut heard = Some(crate::backend::Heard::Gap);
+            while let Some(next) = heard {
+                let Some(cache) = cache.upgrade().map(Cache) else { return };
+                let Some(shared) = cache.0.shared.as_deref() else { return };
+                shared.hear(&cache, next);
+                drop(cache);
+                heard = subscription.hear().await;
+            }
+        }
+        clock.sleep(pause).await;
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+impl Shared {
+    /// Does what is due; tells when to look again.
+    async fn tend(&self, cache: &Cache) -> Duration {
+        if self.is_away() && !self.is_back(cache).await {
+            return PROBE_EVERY.mul_f64(0.75 + cache.0.chance.unit() / 2.0);
+        }
+        self.beat(cache).await;
+        (cache.0.trust.staleness() / BEATS).max(SHORTEST_BEAT)
+    }
+
+    /// Asks whether the shared tier is back, and repeats there what could not be done before anything is read.
+    async fn is_back(&self, cache: &Cache) -> bool {
+        let asked = cache.0.clock.now();
+        match self.backend.health().await {
+            Ok(time) => self.server_clock.told(time, asked, cache.0.clock.now()),
+            Err(_) => return false,
+        }
+        while let Some(change) = self.undone.next() {
+            match self.repeat(&change).await {
+                Err(error) if error.kind() == crate::ErrorKind::Unreachable => return false,
+                // What can never be done is not waited for.
+                Err(error) => crate::event::log::warn!(error, "an invalidation cannot be repeated"),
+                Ok(()) => self.counters.repeated(),
+            }
+            self.undone.done(&change);
+        }
+        if self.breaker.close() {
+            crate::event::log::info!("the shared tier answers again");
+        }
+        self.waiters.wake_all();
+        true
+    }
+
+    async fn beat(&self, cache: &Cache) {
+        let clock = &cache.0.clock;
+        let sent = clock.now();
+        let nonce = self.keeper.beat(sent);
+        if self.ask(self.backend.heartbeat(nonce)).await.is_err() {
+            return;
+        }
+        self.keeper.beat_left(nonce, sent);
+        if nonce % BEATS_PER_TIME == 1 {
+            let asked = clock.now();
+            if let Ok(time) = self.ask(self.backend.health()).await {
+                self.server_clock.told(time, asked, clock.now());
+            }
+        }
+    }
+}

@@ -78,11 +78,6 @@ impl Key {
         writer.finish()
     }
 
-    /// STUB
-    pub fn parse(_: &str) -> Result<Self, Malformed> {
-        Err(Malformed::Truncated)
-    }
-
     #[inline]
     fn new(identity: Identity, arguments: Arguments) -> Self {
         Self { identity, arguments }

@@ -12,6 +12,7 @@ use super::{
     Backend, Change, EntryKey, Epoch, Feed, Fill, FillRequest, Grant, Heard, Lease, LeaseRequest, LeaseToken,
     Listening, Message, Origin, Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags, subscription,
 };
+use crate::clock::Clock;
 use crate::{Error, ErrorKind};
 
 /// How many bytes a store holds by default: 256 MiB.
@@ -54,6 +55,23 @@ struct Listener {
 }
 
 impl Memory {
+    /// Makes an empty store on the system's clock.
+    ///
+    /// ```
+    /// use cache_core::Cache;
+    /// use cache_core::backend::Memory;
+    ///
+    /// let store = Memory::new();
+    /// let one = Cache::builder().shared(store.clone()).build()?;
+    /// let two = Cache::builder().shared(store).build()?;
+    /// # Ok::<(), cache_core::Error>(())
+    /// ```
+    #[expect(clippy::new_without_default, reason = "a store is something to be made on purpose")]
+    pub fn new() -> Self {
+        let clock = Clock::system();
+        Self::with_clock(move || clock.micros())
+    }
+
     /// Makes an empty store. `clock` tells the time in µs; it should not go back.
     pub fn with_clock(clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         let shared = Shared {

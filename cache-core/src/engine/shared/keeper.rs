@@ -124,7 +124,8 @@ impl Keeper {
     }
 
     fn listens_anew(&self) {
-        *self.beats() = Beats { last: self.beats().last, ..Beats::default() };
+        let mut beats = self.beats();
+        *beats = Beats { last: beats.last, ..Beats::default() };
     }
 
     fn tasks(&self) -> MutexGuard<'_, Tasks> {

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use foldhash::fast::RandomState;
 use once_cell::sync::Lazy;
 
-use super::name::{self, Alphabet};
+use super::name;
 
 /// Who a cached function is: name, type arguments and version.
 ///
@@ -92,6 +92,12 @@ impl Identity {
         std::ptr::from_ref(self.0).addr()
     }
 
+    /// The beginning of the text of every key of this function: `menu_of:v2`.
+    #[inline]
+    pub(super) fn text(self) -> &'static str {
+        &self.0.text
+    }
+
     fn is(self, name: &str, types: &[&str], version: u32) -> bool {
         let record = self.0;
         record.version == version && record.function == name && record.types.iter().eq(types)
@@ -116,17 +122,16 @@ impl IdentityRecord {
 }
 
 /// `;`, `(` and `)` are outside the alphabet of paths, so the parts can be told apart.
-fn text(name: &str, types: &[&str], version: u32) -> String {
+fn text<T: AsRef<str>>(name: &str, types: &[T], version: u32) -> String {
     let mut text = String::new();
-    let mut written = name::write(name, Alphabet::Path, &mut text);
+    name::write_path(name, &mut text);
     for (index, part) in types.iter().enumerate() {
         text.push(if index == 0 { '(' } else { ';' });
-        written = written.and(name::write(part, Alphabet::Path, &mut text));
+        name::write_path(part.as_ref(), &mut text);
     }
     if !types.is_empty() {
         text.push(')');
     }
-    debug_assert!(written.is_ok(), "writing to a `String` never fails");
     text + ":v" + &version.to_string()
 }
 

@@ -8,13 +8,16 @@ mod arguments;
 mod buffer;
 pub(crate) mod canonical;
 mod compound;
+mod escape;
 mod failure;
 mod identity;
+mod limit;
 mod name;
 mod probe;
 mod reader;
 mod secret;
 mod serializer;
+mod sink;
 mod tag;
 pub(crate) mod text;
 mod view;
@@ -123,7 +126,7 @@ impl Hash for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_key(self.identity, &self.arguments(), f)
+        text::write_key(self.identity, &self.arguments, f)
     }
 }
 

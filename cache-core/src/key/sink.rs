@@ -1,0 +1,101 @@
+//! Where the text of arguments goes: into a text, or into a count of its bytes.
+
+use std::fmt::{self, Write};
+
+use super::escape::escape;
+
+/// Takes text, piece by piece, and never fails.
+///
+/// Integers and escapes come here without passing through `std::fmt`, which takes as long as all the rest.
+pub(super) trait Sink: Sized {
+    fn put(&mut self, text: &str);
+
+    /// One char, which is ASCII.
+    fn put_char(&mut self, char: char);
+
+    /// Text, with `%XX` for each byte of which `stays` says no. `stays` says yes to ASCII only.
+    fn put_escaped(&mut self, text: &str, stays: impl Fn(u8) -> bool) {
+        let mut start = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if !stays(byte) {
+                // Where bytes follow each other that do not stay, the text between them is empty, and within a char.
+                if start < at {
+                    self.put(text.get(start..at).unwrap_or_default());
+                }
+                escape(byte).into_iter().for_each(|char| self.put_char(char));
+                start = at + 1;
+            }
+        }
+        self.put(text.get(start..).unwrap_or_default());
+    }
+
+    fn put_hex(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let [_, high, low] = escape(*byte);
+            self.put_char(high.to_ascii_lowercase());
+            self.put_char(low.to_ascii_lowercase());
+        }
+    }
+
+    fn put_integer(&mut self, mut value: u64) {
+        // As many digits as the largest has, lowest first.
+        let mut digits = ['0'; 20];
+        let mut count = 0;
+        for digit in &mut digits {
+            *digit = char::from(b'0' + (value % 10) as u8);
+            value /= 10;
+            count += 1;
+            if value == 0 {
+                break;
+            }
+        }
+        digits[..count].iter().rev().for_each(|digit| self.put_char(*digit));
+    }
+
+    fn put_formatted(&mut self, text: fmt::Arguments<'_>) {
+        // A sink never fails.
+        let _ = Formatted(self).write_fmt(text);
+    }
+}
+
+struct Formatted<'s, S>(&'s mut S);
+
+impl<S: Sink> Write for Formatted<'_, S> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.put(text);
+        Ok(())
+    }
+}
+
+impl Sink for String {
+    fn put(&mut self, text: &str) {
+        self.push_str(text);
+    }
+
+    fn put_char(&mut self, char: char) {
+        self.push(char);
+    }
+}
+
+/// How many bytes the text has.
+#[derive(Default)]
+pub(super) struct Length(pub(super) usize);
+
+impl Sink for Length {
+    fn put(&mut self, text: &str) {
+        self.0 += text.len();
+    }
+
+    fn put_char(&mut self, _: char) {
+        self.0 += 1;
+    }
+
+    fn put_escaped(&mut self, text: &str, stays: impl Fn(u8) -> bool) {
+        let escaped = text.bytes().filter(|byte| !stays(*byte)).count();
+        self.0 += text.len() + 2 * escaped;
+    }
+
+    fn put_hex(&mut self, bytes: &[u8]) {
+        self.0 += 2 * bytes.len();
+    }
+}

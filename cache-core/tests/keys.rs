@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use cache_core::ErrorKind;
-use cache_core::key::{Identity, Key, KeyWriter, SecretKey};
+use cache_core::key::{Identity, Key, KeyWriter, MalformedText, SecretKey};
 use serde::Serialize;
 use serde::ser::{Error as _, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer};
 
@@ -338,5 +338,6 @@ fn key_types_can_be_shared_between_threads() {
     assert_shared::<Key>();
     assert_shared::<Identity>();
     assert_shared::<KeyWriter>();
+    assert_shared::<MalformedText>();
     assert_shared::<SecretKey>();
 }

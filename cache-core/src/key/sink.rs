@@ -1,4 +1,4 @@
-//! Where the text of arguments goes: into a text, or into a count of its bytes.
+//! Where the text of arguments goes: into a text, into a count of its bytes, or beside a text that it should equal.
 
 use std::fmt::{self, Write};
 
@@ -97,5 +97,43 @@ impl Sink for Length {
 
     fn put_hex(&mut self, bytes: &[u8]) {
         self.0 += 2 * bytes.len();
+    }
+}
+
+/// What is left of another text that this one should equal.
+pub(super) struct Beside<'t> {
+    rest: &'t [u8],
+    is_same: bool,
+}
+
+impl<'t> Beside<'t> {
+    pub(super) fn new(other: &'t str) -> Self {
+        Self { rest: other.as_bytes(), is_same: true }
+    }
+
+    /// How many bytes at the end of the other text differ, from the first piece on that does; `None` if both are equal.
+    pub(super) fn difference(&self) -> Option<usize> {
+        (!self.is_same || !self.rest.is_empty()).then_some(self.rest.len())
+    }
+
+    fn go_on_if(&mut self, rest: Option<&'t [u8]>) {
+        match rest {
+            Some(rest) if self.is_same => self.rest = rest,
+            _ => self.is_same = false,
+        }
+    }
+}
+
+impl Sink for Beside<'_> {
+    #[inline]
+    fn put(&mut self, text: &str) {
+        self.go_on_if(self.rest.strip_prefix(text.as_bytes()));
+    }
+
+    #[inline]
+    fn put_char(&mut self, char: char) {
+        let rest =
+            self.rest.split_first().and_then(|(first, rest)| (char::from(*first) == char).then_some(rest));
+        self.go_on_if(rest);
     }
 }

@@ -19,7 +19,7 @@
 //!
 //! Where the values of all parts with the colons between them take more than 200 bytes, or their canonical
 //! form does, `#` and the digest of the canonical form stand for them: in the key as well as in its text
-//! ([`limit`](super::limit)), so that the two are one to one.
+//! ([`limit`](super::limit)), so that the text can be read back ([`parser`](super::parser)).
 
 use std::fmt;
 

@@ -3,7 +3,7 @@
 use cache_core::Tag;
 use cache_core::entry::epoch::Epoch;
 use cache_core::entry::frame::{Frame, FrameView};
-use cache_core::key::render;
+use cache_core::key::{Identity, Key, render};
 
 /// Bytes are refused, or are the one form of the frame that they give.
 #[allow(dead_code, reason = "each target uses one of them")]
@@ -38,5 +38,24 @@ pub(crate) fn key(bytes: &[u8]) -> bool {
     };
     assert!(text.len() <= 200, "{text}");
     assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{' && byte != b'}'), "{text}");
+    true
+}
+
+/// Text is refused, or is that of no function that is known here, or is the text of the key that it gives.
+#[allow(dead_code, reason = "each target uses one of them")]
+pub(crate) fn key_text(bytes: &[u8]) -> bool {
+    // One that is known, so that what comes behind it is a key.
+    Identity::intern("menu_of", &[], 2);
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    match Key::parse(text) {
+        Ok(Some(key)) => assert_eq!(key.to_string(), text),
+        Ok(None) => assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text}"),
+        Err(malformed) => {
+            assert!(malformed.position() <= text.len(), "{text}");
+            return false;
+        }
+    }
     true
 }

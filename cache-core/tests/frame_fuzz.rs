@@ -63,3 +63,13 @@ fn the_key_target_holds_on_changed_golden_keys() {
 
     assert!(seeds.len() >= 60 && accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
 }
+
+#[test]
+fn the_key_text_target_holds_on_changed_golden_texts() {
+    let lines = include_str!("golden/keys.txt").lines().skip(2).step_by(3);
+    let seeds: Vec<Vec<u8>> = lines.map(|line| line.trim().as_bytes().to_vec()).collect();
+
+    let (accepted, refused) = run(&seeds, entry_points::key_text);
+
+    assert!(seeds.len() >= 60 && accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
+}

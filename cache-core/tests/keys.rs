@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use cache_core::ErrorKind;
-use cache_core::key::{Identity, Key, KeyWriter, SecretKey};
+use cache_core::key::{Identity, Key, KeyWriter, MalformedText, SecretKey};
 use serde::Serialize;
-use serde::ser::{Error as _, Serializer};
+use serde::ser::{Error as _, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer};
 
 fn key<T: Serialize + ?Sized>(value: &T) -> Key {
     let mut writer = KeyWriter::new(Identity::intern("f", &[], 0));
@@ -264,6 +264,58 @@ fn a_failing_part_is_an_error_that_says_how_to_go_on() {
 }
 
 #[test]
+fn a_part_that_goes_on_after_an_error_within_is_no_key() {
+    struct Broken;
+    impl Serialize for Broken {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut list = serializer.serialize_seq(None)?;
+            list.serialize_element(&1)?;
+            Err(S::Error::custom("the flux is off"))
+        }
+    }
+    enum Ignores {
+        List,
+        Tuple,
+        Map,
+        Struct,
+    }
+    impl Serialize for Ignores {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self {
+                Self::List => {
+                    let mut list = serializer.serialize_seq(None)?;
+                    let _ = list.serialize_element(&Broken);
+                    list.end()
+                }
+                Self::Tuple => {
+                    let mut tuple = serializer.serialize_tuple(1)?;
+                    let _ = tuple.serialize_element(&Broken);
+                    tuple.end()
+                }
+                Self::Map => {
+                    let mut map = serializer.serialize_map(None)?;
+                    map.serialize_key(&1)?;
+                    let _ = map.serialize_value(&Broken);
+                    map.serialize_value(&2).and_then(|()| map.end())
+                }
+                Self::Struct => {
+                    let mut structure = serializer.serialize_struct("Struct", 1)?;
+                    let _ = structure.serialize_field("name", &Broken);
+                    structure.end()
+                }
+            }
+        }
+    }
+
+    for ignores in [Ignores::List, Ignores::Tuple, Ignores::Map, Ignores::Struct] {
+        let mut writer = KeyWriter::new(Identity::intern("f", &[], 0));
+        writer.part(&ignores);
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Key);
+        assert!(Key::of("f", &ignores).is_err());
+    }
+}
+
+#[test]
 fn a_failing_secret_does_not_quote_it() {
     struct Broken;
     impl Serialize for Broken {
@@ -286,5 +338,6 @@ fn key_types_can_be_shared_between_threads() {
     assert_shared::<Key>();
     assert_shared::<Identity>();
     assert_shared::<KeyWriter>();
+    assert_shared::<MalformedText>();
     assert_shared::<SecretKey>();
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::buffer::Buffer;
 use super::canonical;
+use super::limit;
 use super::view::ArgumentsView;
 
 /// The longest arguments that need no heap: what is left of 48 bytes beside the identity and the length.
@@ -45,11 +46,19 @@ impl Inline {
         ((self.last.get() >> 56) as usize).saturating_sub(1)
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    /// Hands the bytes on, put together on the stack.
+    fn with_bytes<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        let mut bytes = [0; 8 * 5];
         let words = self.words.into_iter().chain([self.last.get()]);
-        let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        bytes.truncate(self.length());
-        bytes
+        for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        read(&bytes[..self.length()])
+    }
+
+    #[inline]
+    fn is_doubtful(&self) -> bool {
+        limit::is_doubtful(&self.words, self.length())
     }
 }
 
@@ -60,29 +69,47 @@ pub(super) fn last_word(word: u64, length: usize) -> u64 {
 }
 
 impl Arguments {
-    /// Takes what was collected; more than [`canonical::LIMIT`] bytes become their digest.
+    /// Takes what was collected; more than [`canonical::LIMIT`] bytes, or bytes with a longer text, become their digest.
     #[inline]
     pub(super) fn from_buffer(buffer: Buffer) -> Self {
         match buffer.into_inline() {
-            Ok(inline) => Self::Inline(inline),
+            Ok(inline) if !inline.is_doubtful() => Self::Inline(inline),
+            Ok(inline) => Self::from_doubtful(inline),
             Err(bytes) => Self::from_long(&bytes),
         }
     }
 
     #[cold]
+    fn from_doubtful(inline: Inline) -> Self {
+        inline.with_bytes(
+            |bytes| {
+                if limit::is_exceeded(bytes) { Self::digest(bytes) } else { Self::Inline(inline) }
+            },
+        )
+    }
+
+    #[cold]
     fn from_long(bytes: &[u8]) -> Self {
-        if bytes.len() <= canonical::LIMIT {
-            return Self::Shared(bytes.into());
-        }
+        if limit::is_exceeded(bytes) { Self::digest(bytes) } else { Self::Shared(bytes.into()) }
+    }
+
+    fn digest(bytes: &[u8]) -> Self {
         let mut digest = Buffer::new();
         digest.push(canonical::DIGEST);
         digest.extend(blake3::hash(bytes).as_bytes());
         Self::from_buffer(digest)
     }
 
+    pub(super) fn with_bytes<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Self::Inline(inline) => inline.with_bytes(read),
+            Self::Shared(bytes) => read(bytes),
+        }
+    }
+
     pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Inline(inline) => inline.bytes().into(),
+            Self::Inline(inline) => inline.with_bytes(<[u8]>::to_vec).into(),
             Self::Shared(bytes) => (&**bytes).into(),
         }
     }

@@ -1,6 +1,7 @@
 //! Where canonical bytes are collected: on the stack while they are few.
 
 use super::arguments::{INLINE, Inline, last_word};
+use super::limit;
 use super::view::ArgumentsView;
 
 /// Words for [`INLINE`] bytes, and one that takes what is shifted out of the last.
@@ -95,14 +96,14 @@ impl Buffer {
         self.extend(bytes);
     }
 
-    /// The bytes where they lie, if they fit inline.
+    /// The bytes where they lie, if they fit inline and it needs no closer look to know that they are the key.
     #[inline(always)]
     pub(super) fn view(&self) -> Option<ArgumentsView<'_>> {
-        if self.spilled.is_some() {
+        let words = self.words.first_chunk()?;
+        if self.spilled.is_some() || limit::is_doubtful(words, self.length) {
             return None;
         }
-        let last = last_word(self.words[4], self.length);
-        Some(ArgumentsView::Inline { words: self.words.first_chunk()?, last })
+        Some(ArgumentsView::Inline { words, last: last_word(self.words[4], self.length) })
     }
 
     /// The bytes if they fit inline, else all of them on the heap.

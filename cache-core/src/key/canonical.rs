@@ -24,7 +24,7 @@
 //! | `10`..`20` n bytes | integer from zero up, in n = 0 to 16 bytes, lowest first, no leading zero |
 //! | `30`..`40` n bytes | integer below zero, as the integer `-1 - i` |
 //! | `50` 32 bytes | a secret: the keyed BLAKE3 digest of the canonical form of its value |
-//! | `51` 32 bytes | arguments above 200 bytes: the BLAKE3 digest of all of them; stands alone |
+//! | `51` 32 bytes | arguments above 200 bytes, in this form or as text: the BLAKE3 digest of this form; stands alone |
 //!
 //! What is *not* told apart, and why that is sound within one function, where each argument has one type:
 //!

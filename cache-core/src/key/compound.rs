@@ -13,29 +13,55 @@ use super::canonical;
 use super::failure::Failure;
 use super::serializer::{Canonical, write_text};
 
+/// Whether a value within was left half written, so that the bytes mean nothing.
+///
+/// A `Serialize` gets to know, and may go on all the same: then two values could have the same bytes.
+struct Broken(bool);
+
+impl Broken {
+    #[inline]
+    fn write<T: Serialize + ?Sized>(
+        &mut self,
+        out: &mut Buffer,
+        depth: usize,
+        value: &T,
+    ) -> Result<(), Failure> {
+        let written = Canonical::at_depth(out, depth).and_then(|canonical| value.serialize(canonical));
+        self.0 |= written.is_err();
+        written
+    }
+
+    #[inline]
+    fn check(&self) -> Result<(), Failure> {
+        if self.0 { Err(Failure::ignored()) } else { Ok(()) }
+    }
+}
+
 /// Writes values one after the other: sequences, arrays, tuples.
 pub(super) struct ValuesWriter<'a> {
     out: &'a mut Buffer,
     depth: usize,
     /// Parts of the key stand side by side, without an end.
     of_parts: bool,
+    broken: Broken,
 }
 
 impl<'a> ValuesWriter<'a> {
     pub(super) fn new(out: &'a mut Buffer, depth: usize) -> Self {
-        Self { out, depth, of_parts: false }
+        Self { out, depth, of_parts: false, broken: Broken(false) }
     }
 
     pub(super) fn of_parts(out: &'a mut Buffer) -> Self {
-        Self { out, depth: 0, of_parts: true }
+        Self { out, depth: 0, of_parts: true, broken: Broken(false) }
     }
 
     #[inline]
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        value.serialize(Canonical::at_depth(self.out, self.depth)?)
+        self.broken.write(self.out, self.depth, value)
     }
 
     fn finish(self) -> Result<(), Failure> {
+        self.broken.check()?;
         if !self.of_parts {
             self.out.push(canonical::END);
         }
@@ -71,11 +97,12 @@ values!(
 pub(super) struct StructWriter<'a> {
     out: &'a mut Buffer,
     depth: usize,
+    broken: Broken,
 }
 
 impl<'a> StructWriter<'a> {
     pub(super) fn new(out: &'a mut Buffer, depth: usize) -> Self {
-        Self { out, depth }
+        Self { out, depth, broken: Broken(false) }
     }
 }
 
@@ -87,10 +114,11 @@ macro_rules! fields {
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Failure> {
                 write_text(self.out, name);
-                value.serialize(Canonical::at_depth(self.out, self.depth)?)
+                self.broken.write(self.out, self.depth, value)
             }
 
             fn end(self) -> Result<(), Failure> {
+                self.broken.check()?;
                 self.out.push(canonical::END);
                 Ok(())
             }
@@ -107,6 +135,7 @@ pub(super) struct MapWriter<'a> {
     /// Where the key of the current pair starts, and ends once its value is due.
     key: Option<Range<usize>>,
     pairs: Vec<Pair>,
+    broken: Broken,
 }
 
 /// Where one pair lies, from the start of the map.
@@ -118,7 +147,7 @@ struct Pair {
 impl<'a> MapWriter<'a> {
     pub(super) fn new(out: &'a mut Buffer, depth: usize) -> Self {
         let start = out.len();
-        Self { out, depth, start, key: None, pairs: Vec::new() }
+        Self { out, depth, start, key: None, pairs: Vec::new(), broken: Broken(false) }
     }
 
     fn position(&self) -> usize {
@@ -146,7 +175,7 @@ impl SerializeMap for MapWriter<'_> {
             return Err(Failure::key_without_value());
         }
         let start = self.position();
-        key.serialize(Canonical::at_depth(self.out, self.depth)?)?;
+        self.broken.write(self.out, self.depth, key)?;
         self.key = Some(start..self.position());
         Ok(())
     }
@@ -155,7 +184,7 @@ impl SerializeMap for MapWriter<'_> {
         let Some(key) = self.key.take() else {
             return Err(Failure::key_without_value());
         };
-        value.serialize(Canonical::at_depth(self.out, self.depth)?)?;
+        self.broken.write(self.out, self.depth, value)?;
         self.pairs.push(Pair { all: key.start..self.position(), key });
         Ok(())
     }
@@ -164,6 +193,7 @@ impl SerializeMap for MapWriter<'_> {
         if self.key.is_some() {
             return Err(Failure::key_without_value());
         }
+        self.broken.check()?;
         self.sort();
         self.out.push(canonical::END);
         Ok(())

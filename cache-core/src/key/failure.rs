@@ -15,6 +15,11 @@ impl Failure {
     }
 
     #[cold]
+    pub(super) fn ignored() -> Self {
+        Self("its `Serialize` goes on after a value within could not be written".into())
+    }
+
+    #[cold]
     pub(super) fn key_without_value() -> Self {
         Self("its `Serialize` writes a map value without a key, or a key without a value".into())
     }

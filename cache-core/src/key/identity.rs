@@ -8,7 +8,8 @@ use std::sync::{PoisonError, RwLock};
 use foldhash::fast::RandomState;
 use once_cell::sync::Lazy;
 
-use super::name::{self, Alphabet};
+use super::escape::unescape;
+use super::name;
 
 /// Who a cached function is: name, type arguments and version.
 ///
@@ -37,7 +38,13 @@ struct IdentityRecord {
     id: u64,
 }
 
-type Table = HashMap<u64, Vec<Identity>>;
+#[derive(Default)]
+struct Table {
+    /// By the hash of name, types and version.
+    by_parts: HashMap<u64, Vec<Identity>>,
+    /// Only looked into with texts from outside, never filled from them.
+    by_text: HashMap<&'static str, Identity, RandomState>,
+}
 
 static TABLE: Lazy<(RandomState, RwLock<Table>)> = Lazy::new(Default::default);
 
@@ -59,8 +66,23 @@ impl Identity {
             return known;
         }
         let identity = Self(Box::leak(Box::new(IdentityRecord::new(name, types, version))));
-        table.entry(hash).or_default().push(identity);
+        table.by_parts.entry(hash).or_default().push(identity);
+        table.by_text.insert(identity.text(), identity);
         identity
+    }
+
+    /// Finds a function by its text, `menu_of:v2`, if it was interned in this process. Interns nothing, so the text may
+    /// come from anywhere.
+    ///
+    /// ```
+    /// use cache_core::key::Identity;
+    ///
+    /// let menu = Identity::intern("menu_of", &["u64"], 2);
+    /// assert_eq!(Identity::find("menu_of(u64):v2"), Some(menu));
+    /// assert_eq!(Identity::find("menu_of(u64):v3"), None);
+    /// ```
+    pub fn find(text: &str) -> Option<Self> {
+        TABLE.1.read().unwrap_or_else(PoisonError::into_inner).by_text.get(text).copied()
     }
 
     /// The name, with the type arguments in angle brackets: `menu::menu_of`, `menu::find<u64>`.
@@ -92,6 +114,12 @@ impl Identity {
         std::ptr::from_ref(self.0).addr()
     }
 
+    /// The beginning of the text of every key of this function: `menu_of:v2`.
+    #[inline]
+    pub(super) fn text(self) -> &'static str {
+        &self.0.text
+    }
+
     fn is(self, name: &str, types: &[&str], version: u32) -> bool {
         let record = self.0;
         record.version == version && record.function == name && record.types.iter().eq(types)
@@ -99,7 +127,7 @@ impl Identity {
 }
 
 fn find(table: &Table, hash: u64, name: &str, types: &[&str], version: u32) -> Option<Identity> {
-    table.get(&hash)?.iter().copied().find(|known| known.is(name, types, version))
+    table.by_parts.get(&hash)?.iter().copied().find(|known| known.is(name, types, version))
 }
 
 impl IdentityRecord {
@@ -116,18 +144,32 @@ impl IdentityRecord {
 }
 
 /// `;`, `(` and `)` are outside the alphabet of paths, so the parts can be told apart.
-fn text(name: &str, types: &[&str], version: u32) -> String {
+fn text<T: AsRef<str>>(name: &str, types: &[T], version: u32) -> String {
     let mut text = String::new();
-    let mut written = name::write(name, Alphabet::Path, &mut text);
+    name::write_path(name, &mut text);
     for (index, part) in types.iter().enumerate() {
         text.push(if index == 0 { '(' } else { ';' });
-        written = written.and(name::write(part, Alphabet::Path, &mut text));
+        name::write_path(part.as_ref(), &mut text);
     }
     if !types.is_empty() {
         text.push(')');
     }
-    debug_assert!(written.is_ok(), "writing to a `String` never fails");
     text + ":v" + &version.to_string()
+}
+
+/// Whether a text could be that of an identity: taken apart and put together again, it is the same.
+pub(super) fn is_text(whole: &str) -> bool {
+    let parts = || {
+        let (path, version) = whole.rsplit_once(":v")?;
+        let (name, types) = match path.split_once('(') {
+            Some((name, types)) => {
+                (name, types.strip_suffix(')')?.split(';').map(unescape).collect::<Option<_>>()?)
+            }
+            None => (path, Vec::new()),
+        };
+        Some(text(&unescape(name)?, &types, version.parse().ok()?))
+    };
+    parts().is_some_and(|again| again == whole)
 }
 
 fn id(name: &str, types: &[&str], version: u32) -> u64 {

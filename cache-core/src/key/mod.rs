@@ -8,13 +8,17 @@ mod arguments;
 mod buffer;
 pub(crate) mod canonical;
 mod compound;
+mod escape;
 mod failure;
 mod identity;
+mod limit;
 mod name;
+mod parser;
 mod probe;
 mod reader;
 mod secret;
 mod serializer;
+mod sink;
 mod tag;
 pub(crate) mod text;
 mod view;
@@ -30,6 +34,7 @@ use crate::Error;
 use arguments::Arguments;
 
 pub use identity::Identity;
+pub use parser::MalformedText;
 pub use probe::{KeyPart, KeyReceiver, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, WritesPart};
 pub use reader::Malformed;
 pub use secret::SecretKey;
@@ -42,7 +47,7 @@ pub use writer::KeyWriter;
 ///
 /// Its text, by `Display` and `Debug`, is what Redis, logs and tools see: `name:v2:42:"en"`, or
 /// `name:v2:#<64 hex digits>` where the arguments are long. The text never contains a brace, a
-/// whitespace or a control character, and no two keys have the same one.
+/// whitespace or a control character, no two keys have the same one, and [`parse`](Key::parse) reads it back.
 ///
 /// 48 bytes; arguments of up to 38 canonical bytes own no heap, longer ones share one allocation, and
 /// those above 200 are replaced by their 256-bit BLAKE3 digest.
@@ -76,6 +81,32 @@ impl Key {
         let mut writer = KeyWriter::new(Identity::intern(name, &[], 0));
         writer.parts(&parts);
         writer.finish()
+    }
+
+    /// Reads a key back from its text, which is what processes tell each other, and what operators see.
+    ///
+    /// The inverse of `Display`: the text of a key gives that key, whoever wrote it. `None` means that the text is
+    /// well-formed, but this process knows no such function (none was called or [interned](Identity::intern) yet), so
+    /// there is nothing of it here. Such a function is not interned: a text costs no memory once it is read.
+    ///
+    /// Strict: any text that no key has is an error, never some other key. Takes time in proportion to the text.
+    ///
+    /// ```
+    /// use cache_core::key::Key;
+    ///
+    /// let key = Key::of("menu", (42, "en"))?;
+    /// assert_eq!(Key::parse(r#"menu:v0:42:"en""#)?, Some(key));
+    /// assert_eq!(Key::parse(r#"menu:v3:42:"en""#)?, None);
+    /// assert!(Key::parse(r#"menu:v0:042:"en""#).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedText`] when the text is not that of a key.
+    pub fn parse(text: &str) -> Result<Option<Self>, MalformedText> {
+        let (identity, arguments) = parser::parse(text)?;
+        Ok(identity.map(|identity| Self::new(identity, arguments)))
     }
 
     #[inline]
@@ -123,7 +154,7 @@ impl Hash for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_key(self.identity, &self.arguments(), f)
+        text::write_key(self.identity, &self.arguments, f)
     }
 }
 

@@ -18,32 +18,48 @@
 //! parser that looks one byte ahead can take it apart: it is injective.
 //!
 //! Where the values of all parts with the colons between them take more than 200 bytes, or their canonical
-//! form does, `#` and the digest of the canonical form stand for them.
+//! form does, `#` and the digest of the canonical form stand for them: in the key as well as in its text
+//! ([`limit`](super::limit)), so that the text can be read back ([`parser`](super::parser)).
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use super::Identity;
+use super::arguments::Arguments;
 use super::canonical;
-use super::name::{self, Alphabet};
+use super::name;
 use super::reader::{Malformed, Reader, Token};
+use super::sink::{Length, Sink};
 
-/// Writes the text of a key. `arguments` come from the serializer, so they are well-formed.
-pub(super) fn write_key(identity: Identity, arguments: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{identity}")?;
-    if arguments.is_empty() {
-        return Ok(());
-    }
-    f.write_char(':')?;
-    match render(arguments) {
-        Ok(text) => f.write_str(&text),
-        // Cannot happen to what the serializer wrote; if it did, the digest would still tell keys apart.
-        Err(_) => f.write_str(&digest_text(blake3::hash(arguments).as_bytes())),
-    }
+/// Writes the text of a key.
+pub(super) fn write_key(
+    identity: Identity,
+    arguments: &Arguments,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    arguments.with_bytes(|bytes| {
+        if bytes.is_empty() {
+            return f.write_str(identity.text());
+        }
+        // All of it at once: a formatter takes as long for a char as for a text.
+        let mut text = String::with_capacity(identity.text().len() + 1 + ROOM.max(2 * bytes.len()));
+        text.put(identity.text());
+        text.put(":");
+        let start = text.len();
+        if write(bytes, &mut text).is_err() {
+            // Cannot happen to what the serializer wrote; if it did, the digest would still tell keys apart.
+            text.truncate(start);
+            put_digest(blake3::hash(bytes).as_bytes(), &mut text);
+        }
+        f.write_str(&text)
+    })
 }
+
+/// Enough for the text of most arguments.
+const ROOM: usize = 24;
 
 /// Renders canonical arguments as text: the part of a key's text behind the version.
 ///
-/// Strict: bytes that the serializer cannot have written are refused, so that equal texts come from equal bytes. For
+/// Strict: bytes that are not those of a key are refused, so that equal texts come from equal bytes. For
 /// tools and fuzzers; a [`Key`](super::Key) renders itself.
 ///
 /// ```
@@ -57,62 +73,51 @@ pub(super) fn write_key(identity: Identity, arguments: &[u8], f: &mut fmt::Forma
 ///
 /// What is wrong with the bytes.
 pub fn render(arguments: &[u8]) -> Result<String, Malformed> {
-    if let Some(digest) = arguments.strip_prefix(&[canonical::DIGEST]) {
-        let is_whole = digest.len() == canonical::DIGEST_LENGTH;
-        return if is_whole { Ok(digest_text(digest)) } else { Err(Malformed::NotCanonical) };
-    }
-    if arguments.len() > canonical::LIMIT {
-        return Err(Malformed::NotCanonical);
-    }
-    let mut renderer = Renderer { reader: Reader::new(arguments), text: Short::default() };
-    renderer.arguments()?;
-    Ok(match renderer.text.into_text() {
-        Some(text) => text,
-        None => digest_text(blake3::hash(arguments).as_bytes()),
-    })
-}
-
-fn digest_text(digest: &[u8]) -> String {
-    let mut text = String::from("#");
-    for byte in digest {
-        text += &format!("{byte:02x}");
-    }
-    text
-}
-
-/// Text that keeps no more than [`canonical::LIMIT`] bytes.
-#[derive(Default)]
-struct Short {
-    text: String,
-    is_too_long: bool,
-}
-
-impl Short {
-    fn into_text(self) -> Option<String> {
-        (!self.is_too_long).then_some(self.text)
-    }
-}
-
-impl Write for Short {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.is_too_long |= self.text.len() + text.len() > canonical::LIMIT;
-        if !self.is_too_long {
-            self.text.push_str(text);
+    let mut text = String::new();
+    if arguments.len() <= canonical::LIMIT {
+        write(arguments, &mut text)?;
+        if text.len() <= canonical::LIMIT {
+            return Ok(text);
         }
-        Ok(())
     }
+    // A key has the digest of these.
+    Err(Malformed::NotCanonical)
 }
 
-struct Renderer<'a> {
+/// The bytes that the text of arguments has, be they too many.
+pub(super) fn length(arguments: &[u8]) -> Result<usize, Malformed> {
+    let mut length = Length::default();
+    write(arguments, &mut length)?;
+    Ok(length.0)
+}
+
+/// Writes the text of arguments, or of their digest.
+pub(super) fn write<S: Sink>(arguments: &[u8], out: &mut S) -> Result<(), Malformed> {
+    if let Some(digest) = arguments.strip_prefix(&[canonical::DIGEST]) {
+        if digest.len() != canonical::DIGEST_LENGTH {
+            return Err(Malformed::NotCanonical);
+        }
+        put_digest(digest, out);
+        return Ok(());
+    }
+    Renderer { reader: Reader::new(arguments), out }.arguments()
+}
+
+fn put_digest(digest: &[u8], out: &mut impl Sink) {
+    out.put("#");
+    out.put_hex(digest);
+}
+
+struct Renderer<'a, 's, S> {
     reader: Reader<'a>,
-    text: Short,
+    out: &'s mut S,
 }
 
-impl<'a> Renderer<'a> {
+impl<'a, S: Sink> Renderer<'a, '_, S> {
     fn arguments(&mut self) -> Result<(), Malformed> {
         let mut separator = "";
         while !self.reader.is_at_end() {
-            self.put(separator);
+            self.out.put(separator);
             separator = ":";
             let token = self.reader.token()?;
             self.value(token, 0)?;
@@ -120,44 +125,25 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    fn put(&mut self, text: &str) {
-        // `Short` never fails.
-        let _ = self.text.write_str(text);
-    }
-
-    fn format(&mut self, text: fmt::Arguments<'_>) {
-        // `Short` never fails.
-        let _ = self.text.write_fmt(text);
-    }
-
-    fn word(&mut self, word: &str) {
-        // `Short` never fails.
-        let _ = name::write(word, Alphabet::Word, &mut self.text);
-    }
-
     fn value(&mut self, token: Token<'a>, depth: usize) -> Result<(), Malformed> {
         if depth > canonical::DEPTH {
             return Err(Malformed::TooDeep);
         }
         match token {
-            Token::Unit => self.put("()"),
-            Token::None => self.put("none"),
+            Token::Unit => self.out.put("()"),
+            Token::None => self.out.put("none"),
             Token::Some => {
-                self.put("some(");
+                self.out.put("some(");
                 self.next(depth + 1)?;
-                self.put(")");
+                self.out.put(")");
             }
-            Token::Bool(value) => self.put(if value { "true" } else { "false" }),
+            Token::Bool(value) => self.out.put(if value { "true" } else { "false" }),
             Token::Char(value) => self.quoted("'", value.encode_utf8(&mut [0; 4])),
-            Token::Float(value) => self.format(format_args!("{value:?}")),
+            Token::Float(value) => self.out.put_formatted(format_args!("{value:?}")),
             Token::Text(value) => self.quoted("\"", value),
             Token::Bytes(value) => self.hex("x\"", value, "\""),
-            Token::FromZero(value) => self.format(format_args!("{value}")),
-            Token::BelowZero(value) => match i128::try_from(value) {
-                Ok(value) => self.format(format_args!("{}", !value)),
-                // Less than the least `i128`: nothing writes that.
-                Err(_) => return Err(Malformed::NotCanonical),
-            },
+            Token::FromZero(value) => self.integer_from_zero(value),
+            Token::BelowZero(value) => self.integer_below_zero(value)?,
             Token::Secret(digest) if depth == 0 => self.hex("secret(", digest, ")"),
             Token::Sequence => self.values(depth + 1)?,
             Token::Map => self.map(depth + 1)?,
@@ -165,9 +151,9 @@ impl<'a> Renderer<'a> {
             Token::UnitVariant(variant) => self.variant(variant),
             Token::NewtypeVariant(variant) => {
                 self.variant(variant);
-                self.put("(");
+                self.out.put("(");
                 self.next(depth + 1)?;
-                self.put(")");
+                self.out.put(")");
             }
             Token::TupleVariant(variant) => {
                 self.variant(variant);
@@ -183,35 +169,58 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
+    fn integer_from_zero(&mut self, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.out.put_integer(value),
+            Err(_) => self.out.put_formatted(format_args!("{value}")),
+        }
+    }
+
+    /// Writes `-1 - value`.
+    fn integer_below_zero(&mut self, value: u128) -> Result<(), Malformed> {
+        match u64::try_from(value).ok().and_then(|value| value.checked_add(1)) {
+            Some(value) => {
+                self.out.put("-");
+                self.out.put_integer(value);
+            }
+            None => {
+                // Less than the least `i128`: nothing writes that.
+                let value = i128::try_from(value).map_err(|_| Malformed::NotCanonical)?;
+                self.out.put_formatted(format_args!("{}", !value));
+            }
+        }
+        Ok(())
+    }
+
     fn next(&mut self, depth: usize) -> Result<(), Malformed> {
         let token = self.reader.token()?;
         self.value(token, depth)
     }
 
     fn variant(&mut self, variant: &str) {
-        self.put(".");
-        self.word(variant);
+        self.out.put(".");
+        self.out.put_escaped(variant, name::is_word);
     }
 
     fn values(&mut self, depth: usize) -> Result<(), Malformed> {
-        self.put("[");
+        self.out.put("[");
         let mut separator = "";
         loop {
             match self.reader.token()? {
                 Token::End => break,
                 token => {
-                    self.put(separator);
+                    self.out.put(separator);
                     self.value(token, depth)?;
                 }
             }
             separator = ",";
         }
-        self.put("]");
+        self.out.put("]");
         Ok(())
     }
 
     fn map(&mut self, depth: usize) -> Result<(), Malformed> {
-        self.put("map<");
+        self.out.put("map<");
         let mut before: Option<&[u8]> = None;
         loop {
             let start = self.reader.rest();
@@ -219,59 +228,44 @@ impl<'a> Renderer<'a> {
             if token == Token::End {
                 break;
             }
-            self.put(if before.is_some() { "," } else { "" });
+            self.out.put(if before.is_some() { "," } else { "" });
             self.value(token, depth)?;
             let key = &start[..start.len() - self.reader.rest().len()];
             if before.is_some_and(|before| before > key) {
                 return Err(Malformed::NotCanonical);
             }
             before = Some(key);
-            self.put("=");
+            self.out.put("=");
             self.next(depth)?;
         }
-        self.put(">");
+        self.out.put(">");
         Ok(())
     }
 
     fn fields(&mut self, depth: usize) -> Result<(), Malformed> {
-        self.put("<");
+        self.out.put("<");
         let mut separator = "";
         while let Some(field) = self.reader.field()? {
-            self.put(separator);
-            self.word(field);
-            self.put("=");
+            self.out.put(separator);
+            self.out.put_escaped(field, name::is_word);
+            self.out.put("=");
             self.next(depth)?;
             separator = ",";
         }
-        self.put(">");
+        self.out.put(">");
         Ok(())
     }
 
     fn quoted(&mut self, quote: &str, text: &str) {
-        self.put(quote);
-        let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| !is_literal(byte)) {
-            // Every byte before is ASCII, so both ends are at the border of a char.
-            let (literal, other) = rest.split_at(at);
-            self.put(literal);
-            let mut after = other.chars();
-            after.next();
-            for byte in &other.as_bytes()[..other.len() - after.as_str().len()] {
-                // `Short` never fails.
-                let _ = name::escape(*byte, &mut self.text);
-            }
-            rest = after.as_str();
-        }
-        self.put(rest);
-        self.put(quote);
+        self.out.put(quote);
+        self.out.put_escaped(text, is_literal);
+        self.out.put(quote);
     }
 
     fn hex(&mut self, open: &str, bytes: &[u8], close: &str) {
-        self.put(open);
-        for byte in bytes {
-            self.format(format_args!("{byte:02x}"));
-        }
-        self.put(close);
+        self.out.put(open);
+        self.out.put_hex(bytes);
+        self.out.put(close);
     }
 }
 

@@ -84,9 +84,9 @@ impl Shared {
     }
 }
 
-/// Reads the key out of its text. One that is not known has never been asked for here: there is nothing to do.
+/// Reads the key out of its text. A function that is not known here, or a text that is no key, has no entry here.
 fn with_key(text: &EntryKey, then: impl FnOnce(&Key)) {
-    if let Ok(key) = Key::parse(text.as_str()) {
+    if let Ok(Some(key)) = Key::parse(text.as_str()) {
         then(&key);
     }
 }

@@ -14,8 +14,8 @@ use crate::bus::Bus;
 use crate::command::reply::{self, Failure, LeaseReply};
 use crate::command::{Command, Marked, script};
 use crate::config::{Config, RedisBuilder};
-use crate::connection::traffic::{Lane, Traffic};
 use crate::connection::Answers;
+use crate::connection::traffic::{Lane, Traffic};
 use crate::message::{self, OfKey};
 use crate::{chance, error, names};
 
@@ -201,19 +201,23 @@ impl Backend for Redis {
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {
         let doing = "asking Redis for a lease";
-        let (entry, lease) = (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
+        let (entry, lease) =
+            (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
         let mut commands = self.epoch_commands(request.tags);
         commands.push(self.lease_command(&request, &entry, &lease));
 
         let mut answers = self.run(self.shared.traffic.stored(&entry), doing, &commands).await?;
         let failed = |failure| self.failed(doing, failure);
         let granted = answers.pop().map_or(Err(Failure::Misfit), reply::lease).map_err(failed)?;
-        let epochs = answers.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>().map_err(failed)?;
+        let epochs =
+            answers.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>().map_err(failed)?;
         Ok(match granted {
             LeaseReply::Granted(granted_at) => {
                 Lease::Granted { grant: Grant { token: request.token, granted_at }, epochs }
             }
-            LeaseReply::Held { remaining_ms } => Lease::Held { remaining: Duration::from_millis(remaining_ms) },
+            LeaseReply::Held { remaining_ms } => {
+                Lease::Held { remaining: Duration::from_millis(remaining_ms) }
+            }
             LeaseReply::Filled(found) => {
                 self.has_found(&entry, &found.frame);
                 Lease::Filled { found, epochs }
@@ -243,7 +247,8 @@ impl Backend for Redis {
 
     async fn fill(&self, request: FillRequest<'_>) -> Result<Fill, Error> {
         let doing = "storing an entry in Redis";
-        let (entry, lease) = (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
+        let (entry, lease) =
+            (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
         let command = self
             .script(&script::FILL, &[&entry, &lease])
             .arg(&grant_bytes(request.grant))

@@ -176,10 +176,14 @@ impl Config {
 
         // The server refuses spaces and line ends in a name.
         if !builder.client_name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return refuse("a client name has no spaces and no letters beyond ASCII; write `client_name(\"app\")`");
+            return refuse(
+                "a client name has no spaces and no letters beyond ASCII; write `client_name(\"app\")`",
+            );
         }
         if builder.time_limit < Duration::from_millis(1) {
-            return refuse("no call can be answered in less than 1 ms; write `time_limit(Duration::from_millis(100))`");
+            return refuse(
+                "no call can be answered in less than 1 ms; write `time_limit(Duration::from_millis(100))`",
+            );
         }
         Ok(Self {
             target,
@@ -245,7 +249,8 @@ fn target_of(url: &str) -> Result<ConnectionInfo, Error> {
         // The client's own words name what is wrong, and hold nothing of the URL.
         let why = error.to_string();
         let why = why.split(" - ").next().unwrap_or_default().to_lowercase();
-        let example = if scheme.ends_with("unix") { "unix:///run/redis.sock?db=0" } else { "redis://host:6379/0" };
+        let example =
+            if scheme.ends_with("unix") { "unix:///run/redis.sock?db=0" } else { "redis://host:6379/0" };
         refuse(&format!("the Redis URL is none ({why}); write `{example}`"))
     })
 }

@@ -172,7 +172,10 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", Unreachable),
             ("READONLY You can't write against a read only replica.", Unreachable),
             ("MASTERDOWN Link with MASTER is down", Unreachable),
-            ("OOM command not allowed when used memory > 'maxmemory'. script: ab, on @user_script:1.", Unreachable),
+            (
+                "OOM command not allowed when used memory > 'maxmemory'. script: ab, on @user_script:1.",
+                Unreachable,
+            ),
             ("BUSY Redis is busy running a script.", Unreachable),
             ("CLUSTERDOWN The cluster is down", Unreachable),
             ("TRYAGAIN Multiple keys request during rehashing of slot", Unreachable),
@@ -200,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_server_that_moved_is_elsewhere() {
-        let in_script = "ERR Error running script (call to f_ab): @user_script:3: @user_script: 3: -READONLY no";
+        let in_script =
+            "ERR Error running script (call to f_ab): @user_script:3: @user_script: 3: -READONLY no";
         for line in ["READONLY no", "MOVED 1 a:1", in_script] {
             assert_eq!(Verdict::of(&answered(line)), Verdict::Elsewhere, "{line}");
         }
@@ -213,7 +217,8 @@ mod tests {
     fn sockets_are_unreachable() {
         use std::io;
 
-        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut, io::ErrorKind::UnexpectedEof] {
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut, io::ErrorKind::UnexpectedEof]
+        {
             let error = of("reading", io::Error::from(kind).into());
 
             assert_eq!(error.kind(), ErrorKind::Unreachable);

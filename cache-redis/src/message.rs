@@ -6,8 +6,8 @@
 //! What does not decode was sent by a newer program, or by a stranger. It may have been an invalidation, so
 //! whoever hears it is told of a gap.
 
-use cache_core::backend::{Change, EntryKey, Epoch, Message, Origin, TagKey};
 use cache_core::Tag;
+use cache_core::backend::{Change, EntryKey, Epoch, Message, Origin, TagKey};
 
 /// The first byte. A reader knows its own version alone.
 const VERSION: u8 = 1;
@@ -143,7 +143,7 @@ mod tests {
             likely.extend(bytes);
 
             if let Some(message) = decode(&likely) {
-                prop_assert_eq!(message.origin.bits().to_be_bytes(), likely[2..HEADER]);
+                prop_assert_eq!(&message.origin.bits().to_be_bytes(), &likely[2..HEADER]);
             }
         }
 

@@ -98,8 +98,9 @@ mod tests {
         #[test]
         fn an_entry_and_its_lease_lie_in_one_slot(text in "[{}a-]{0,6}|\\PC{0,8}") {
             let (app, key) = (prefix("app"), EntryKey::from(text));
+            let (entry, lease) = (entry(&app, &key), lease(&app, &key));
 
-            prop_assert_eq!(hash_tag(&entry(&app, &key)), hash_tag(&lease(&app, &key)));
+            prop_assert_eq!(hash_tag(&entry), hash_tag(&lease), "{} and {}", &entry, &lease);
         }
 
         #[test]

@@ -69,7 +69,11 @@ impl Listeners {
     }
 
     /// Adds a listener; the answer comes when messages arrive.
-    pub(super) fn add(&mut self, channels: [Arc<str>; 2], feed: Feed) -> oneshot::Receiver<Result<(), Error>> {
+    pub(super) fn add(
+        &mut self,
+        channels: [Arc<str>; 2],
+        feed: Feed,
+    ) -> oneshot::Receiver<Result<(), Error>> {
         let (sender, answer) = oneshot::channel();
         self.listeners.push(Listener { channels, feed, hearing: Hearing::Awaited(sender) });
         self.advance();

@@ -163,7 +163,12 @@ async fn listen(listening: Listening) {
 }
 
 /// Keeps one connection, until it is lost or nobody listens.
-async fn follow(inner: &Inner, number: u64, mut connection: MultiplexedConnection, failures: &mut u32) -> Ended {
+async fn follow(
+    inner: &Inner,
+    number: u64,
+    mut connection: MultiplexedConnection,
+    failures: &mut u32,
+) -> Ended {
     let server = inner.config.server();
     let limit = inner.config.connect_limit();
     let mut subscribed: HashSet<Arc<str>> = HashSet::new();
@@ -192,7 +197,9 @@ async fn follow(inner: &Inner, number: u64, mut connection: MultiplexedConnectio
         }
         match asked {
             Ok(Ok(())) => *failures = 0,
-            Ok(Err(error)) => return Ended::Failed(error::of(&format!("listening to the bus at {server}"), error)),
+            Ok(Err(error)) => {
+                return Ended::Failed(error::of(&format!("listening to the bus at {server}"), error));
+            }
             Err(_) => return Ended::Failed(error::timed_out("listening to the bus", &server, limit)),
         }
         subscribed = wanted;
@@ -218,6 +225,8 @@ async fn pause(inner: &Inner, failures: u32) {
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bus").field("channels", &self.inner.listeners().wanted().len()).finish_non_exhaustive()
+        f.debug_struct("Bus")
+            .field("channels", &self.inner.listeners().wanted().len())
+            .finish_non_exhaustive()
     }
 }

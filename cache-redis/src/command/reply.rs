@@ -70,7 +70,9 @@ pub(crate) fn lease(answer: Result<Value, RedisError>) -> Result<LeaseReply, Fai
     let Value::Array(parts) = answer? else { return Err(Failure::Misfit) };
     let Ok([Value::Int(kind), what]) = <[Value; 2]>::try_from(parts) else { return Err(Failure::Misfit) };
     let reply = match (kind, what) {
-        (0, Value::Int(remaining)) => LeaseReply::Held { remaining_ms: u64::try_from(remaining).unwrap_or(0) },
+        (0, Value::Int(remaining)) => {
+            LeaseReply::Held { remaining_ms: u64::try_from(remaining).unwrap_or(0) }
+        }
         (1, Value::BulkString(bytes)) => {
             let micros = bytes.try_into().map_err(|_| Failure::Misfit)?;
             LeaseReply::Granted(ServerTime::from_micros(u64::from_be_bytes(micros)))

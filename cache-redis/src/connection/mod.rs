@@ -68,7 +68,12 @@ impl Link {
     /// its keys, they will go at once. So they run in any order, and each of them runs or not.
     ///
     /// What was lost with its connection is sent once more: every call of the contract may be repeated.
-    pub(crate) async fn run(&self, commands: &[Command], limit: Duration, doing: &str) -> Result<Answers, Error> {
+    pub(crate) async fn run(
+        &self,
+        commands: &[Command],
+        limit: Duration,
+        doing: &str,
+    ) -> Result<Answers, Error> {
         let server = || self.config.server();
         match timeout(limit, self.send(commands, limit)).await {
             Ok(Ok(answers)) => Ok(answers),
@@ -85,7 +90,9 @@ impl Link {
 
     async fn send(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
         let mut answers = match self.send_once(commands, limit).await {
-            Err(Lost::ByClient(error)) if error::is_dropped(&error) => self.send_once(commands, limit).await?,
+            Err(Lost::ByClient(error)) if error::is_dropped(&error) => {
+                self.send_once(commands, limit).await?
+            }
             other => other?,
         };
         // The server forgets its scripts when it restarts, and when told to.
@@ -105,7 +112,8 @@ impl Link {
 
     async fn send_once(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
         let live = self.live().await.map_err(Lost::Connecting)?;
-        let mut waiting = Waiting { link: self, live: &live, began: Moment::now(), limit, is_answered: false };
+        let mut waiting =
+            Waiting { link: self, live: &live, began: Moment::now(), limit, is_answered: false };
         let mut connection = live.connection.clone();
         let answered = match commands {
             [one] => connection.send_packed_command(one.cmd()).await.map(|answer| vec![answer]),
@@ -174,9 +182,9 @@ impl Link {
         let (sender, outcome) = watch::channel(None);
         let (config, slot, own) = (Arc::clone(&self.config), Arc::downgrade(&self.slot), outcome.clone());
         tokio::spawn(async move {
-            let opened = open::for_commands(&config).await.map(|connection| {
-                Arc::new(Live { connection, silence: Silence::new(Moment::now()) })
-            });
+            let opened = open::for_commands(&config)
+                .await
+                .map(|connection| Arc::new(Live { connection, silence: Silence::new(Moment::now()) }));
             if let Some(slot) = slot.upgrade() {
                 let mut slot = lock(&slot);
                 if slot.attempt.as_ref().is_some_and(|current| current.outcome.same_channel(&own)) {
@@ -258,6 +266,8 @@ impl Drop for Waiting<'_> {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("is_connected", &lock(&self.slot).current.is_some()).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("is_connected", &lock(&self.slot).current.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -88,7 +88,11 @@ fn of_login(attempted: &str, config: &Config, error: RedisError) -> Error {
 }
 
 /// Asks who is there, and says who we are.
-async fn greet(connection: &mut MultiplexedConnection, config: &Config, attempted: &str) -> Result<(), Error> {
+async fn greet(
+    connection: &mut MultiplexedConnection,
+    config: &Config,
+    attempted: &str,
+) -> Result<(), Error> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("HELLO").cmd("CLIENT").arg("SETNAME").arg(&config.client_name);
     let answers = connection.send_packed_commands(&pipeline, 0, 2).await;
@@ -171,7 +175,8 @@ fn too_old(attempted: &str, version: &str) -> Error {
 }
 
 fn no_redis(attempted: &str) -> Error {
-    let what = format!("{attempted}: what answers is no Redis; write `redis://host:6379` with its host and port");
+    let what =
+        format!("{attempted}: what answers is no Redis; write `redis://host:6379` with its host and port");
     Error::new(ErrorKind::Configuration, what)
 }
 

@@ -85,7 +85,12 @@ impl Drop for Proxy {
 }
 
 /// Carries one connection until an end closes it or it is cut.
-async fn connect(client: TcpStream, target: u16, traffic: watch::Receiver<Traffic>, mut cut: watch::Receiver<u64>) {
+async fn connect(
+    client: TcpStream,
+    target: u16,
+    traffic: watch::Receiver<Traffic>,
+    mut cut: watch::Receiver<u64>,
+) {
     cut.mark_unchanged();
     let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else { return };
     let (from_client, to_client) = client.into_split();

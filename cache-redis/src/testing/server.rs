@@ -94,7 +94,7 @@ impl Server {
         let mut connection = client.get_connection_with_timeout(limit).expect("the server takes connections");
         connection.set_read_timeout(Some(limit)).expect("a limit");
         let mut command = redis::Cmd::new();
-        words.iter().for_each(|word| drop(command.arg(word)));
+        command.arg(words);
         match redis::ConnectionLike::req_command(&mut connection, &command) {
             Ok(value) => Reply::of(value),
             Err(error) => Reply::Error(error.to_string()),

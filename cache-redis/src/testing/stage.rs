@@ -45,7 +45,10 @@ impl Stage for RedisStage {
         Duration::from_millis(100)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "lives are counted by the server's clock, which nobody moves")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "lives are counted by the server's clock, which nobody moves"
+    )]
     async fn advance(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }

@@ -45,8 +45,8 @@ impl Verdict {
                 None if detail.contains("unknown command") || detail.contains("unknown subcommand") => {
                     Self::Unknown
                 }
-                // Redis 7.0 and before, of a command inside a script.
-                None if detail.contains("ACL failure in script") => Self::Forbidden,
+                // Redis 7.0 and before, of a command, key or channel inside a script; they do not say which.
+                None if detail.contains("The user executing the script can't") => Self::Forbidden,
                 None => Self::Unreachable,
             },
             code => Self::of_code(code),
@@ -185,7 +185,7 @@ mod tests {
             ("ERR max number of clients reached", Unreachable),
             ("SOMETHING new", Unreachable),
             ("NOPERM User app has no permissions to run the 'evalsha' command", Unsupported),
-            ("ERR ACL failure in script: User app has no permissions to run the 'set' command", Unsupported),
+            ("ERR The user executing the script can't run this command or subcommand", Unsupported),
             ("ERR unknown command 'HELLO', with args beginning with: '3' ", Unsupported),
             ("ERR unknown subcommand 'SETNAME'. Try CLIENT HELP.", Unsupported),
             ("NOAUTH Authentication required.", Configuration),

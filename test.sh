@@ -3,8 +3,9 @@
 #
 #   bash test.sh
 #
-# Needs a Rust toolchain with rustfmt and clippy, a C compiler (the examples bundle SQLite), and a package
-# registry or a filled cargo cache; nothing else. Stops at the first failure.
+# Needs a Rust toolchain with rustfmt and clippy, a C compiler (the examples bundle SQLite), a package registry or
+# a filled cargo cache, and redis-server, which it installs with apt-get if it is missing; nothing else. Stops at
+# the first failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -26,6 +27,20 @@ step() {
 # The lock file is part of what is tested.
 locked() { cargo --locked "$@"; }
 
+# The tests start servers of their own; the package's daemon is not needed, and none is stopped.
+redis_server() {
+    command -v redis-server >/dev/null && return
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+        echo "redis-server is missing and cannot be installed from here: install it (Redis 6.2 or later)" >&2
+        return 1
+    fi
+    "${as_root[@]}" apt-get update -q >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q redis-server >/dev/null
+    command -v redis-server >/dev/null
+}
+
 # The names in the `[features]` of a manifest.
 features_of() {
     awk '/^\[/ { inside = ($0 == "[features]") } inside && /^[a-z]/ { print $1 }' "$1"
@@ -35,7 +50,7 @@ lint() { locked clippy --quiet "$@" -- --deny warnings; }
 
 every_feature() {
     local package manifest feature
-    for package in larder cache-core; do
+    for package in larder cache-core cache-redis; do
         [ "$package" = larder ] && manifest=Cargo.toml || manifest="$package/Cargo.toml"
         echo "$package: no features"
         lint --package "$package" --no-default-features
@@ -49,7 +64,7 @@ every_feature() {
 # The packages that a package brings into a program, itself and its workspace left out.
 brought_by() {
     locked tree --package "$1" --edges normal --prefix none --target x86_64-unknown-linux-gnu |
-        awk '{ print $1 }' | grep -vxE 'larder|cache-core|cache-macros' | sort -u
+        awk '{ print $1 }' | grep -vxE 'larder|cache-core|cache-macros|cache-redis' | sort -u
 }
 
 # A package more or less is a decision: it is made here, and README.md says why.
@@ -85,6 +100,81 @@ quote
 syn
 unicode-ident
 LIST
+    diff <(brought_by cache-redis) - <<'LIST'
+arcstr
+arrayvec
+async-lock
+bincode
+blake3
+bytes
+cfg-if
+coarsetime
+combine
+constant_time_eq
+cpufeatures
+displaydoc
+equivalent
+event-listener
+event-listener-strategy
+foldhash
+form_urlencoded
+futures-core
+futures-sink
+futures-task
+futures-util
+hashbrown
+icu_collections
+icu_locale_core
+icu_normalizer
+icu_normalizer_data
+icu_properties
+icu_properties_data
+icu_provider
+idna
+idna_adapter
+itoa
+libc
+litemap
+memchr
+mio
+once_cell
+parking
+percent-encoding
+pin-project-lite
+potential_utf
+proc-macro2
+quick_cache
+quote
+redis
+ryu
+serde
+serde_core
+serde_derive
+sha1_smol
+slab
+smallvec
+socket2
+stable_deref_trait
+syn
+synstructure
+tinystr
+tokio
+tokio-util
+unicode-ident
+unty
+url
+utf8_iter
+utf_types
+writeable
+xxhash-rust
+yoke
+yoke-derive
+zerofrom
+zerofrom-derive
+zerotrie
+zerovec
+zerovec-derive
+LIST
 }
 
 # The advisories need a database from the network, which a test may lack; they are for `cargo deny check`.
@@ -107,6 +197,7 @@ examples() {
     locked run --quiet --all-features --example menu -- --seconds 1 </dev/null
 }
 
+step "redis-server" redis_server
 step "format" cargo fmt --all --check
 step "dependencies" dependencies
 step "licenses" licenses

@@ -1,13 +1,22 @@
 // The examples of the README use everything there is; they are tested where all of it is compiled in.
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
-#[cfg(feature = "testing")]
-pub use cache_core::testing;
 pub use cache_core::{
     Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, FunctionStats, Key, Local, Misses, Options, Peek,
     SharedStats, Stats, Tag, Timing, backend, codec, key,
 };
 pub use cache_macros::cached;
+#[cfg(feature = "redis")]
+pub use cache_redis::{Redis, RedisBuilder};
+
+/// What tests use: a clock to move, a conformance suite for backends, and a backend that fails on demand.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use cache_core::testing::*;
+    /// A Redis server of a test's own, and a proxy that breaks connections.
+    #[cfg(feature = "redis")]
+    pub use cache_redis::testing as redis;
+}
 
 #[doc(hidden)]
 pub use cache_core::__private;

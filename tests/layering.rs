@@ -101,7 +101,7 @@ fn no_crate_is_unsafe() {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(workspace.contains("unsafe_code = \"forbid\""));
 
-    for package in [root(), core(), root().join("cache-macros")] {
+    for package in [root(), core(), root().join("cache-macros"), root().join("cache-redis")] {
         let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{} leaves the lints out", package.display());
     }

@@ -28,6 +28,10 @@ fn every_public_type_is_send_and_sync_and_debug() {
     check::<larder::key::SecretKey>();
     #[cfg(feature = "memory")]
     check::<larder::backend::Memory>();
+    #[cfg(feature = "redis")]
+    check::<larder::Redis>();
+    #[cfg(feature = "redis")]
+    check::<larder::RedisBuilder>();
     check::<larder::codec::AnyCodec>();
     check::<larder::codec::Bincode>();
 }
@@ -39,6 +43,10 @@ fn every_type_for_tests_is_send_and_sync_and_debug() {
 
     check::<larder::testing::ManualClock>();
     check::<larder::testing::Faulty<larder::backend::Memory>>();
+    #[cfg(feature = "redis")]
+    check::<larder::testing::redis::Server>();
+    #[cfg(feature = "redis")]
+    check::<larder::testing::redis::Proxy>();
 }
 
 /// The handle is not bound to what the function returns: it holds none of it.

@@ -1,0 +1,364 @@
+//! The backend: each call of the contract as commands, and their answers as the contract's.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::backend::{
+    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken,
+    Origin, Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags,
+};
+use cache_core::{Error, ErrorKind};
+
+use crate::bus::Bus;
+use crate::command::reply::{self, Failure, LeaseReply};
+use crate::command::{Command, Marked, script};
+use crate::config::{Config, RedisBuilder};
+use crate::connection::Answers;
+use crate::connection::traffic::{Lane, Traffic};
+use crate::message::{self, OfKey};
+use crate::{chance, error, names};
+
+/// How much of a frame is compared to tell it from another: a frame begins with its own times.
+const HEAD: usize = 64;
+/// The longest life, in ms: a hundred years. The server refuses what overflows its clock.
+const LONGEST: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+
+/// Redis as the shared tier: a [`Backend`].
+///
+/// It keeps one connection for commands, some for large values and one for messages, all made when needed and
+/// made again when they break. Views share them.
+///
+/// Needs Redis 6.2 or later, or Valkey, and a tokio runtime with I/O and time. A connection lives on the
+/// runtime that made it; when that is gone, the next call makes another on its own.
+///
+/// ```no_run
+/// use cache_redis::Redis;
+///
+/// # async fn connected() -> Result<(), cache_core::Error> {
+/// let redis = Redis::connect("redis://127.0.0.1:6379").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Beside those of the contract: [`ErrorKind::Configuration`] when the server wants another password, or is none
+/// that this crate can use; it is found out by the first call after [`lazy`](RedisBuilder::lazy).
+#[derive(Clone)]
+pub struct Redis {
+    shared: Arc<Shared>,
+    prefix: Prefix,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<Config>,
+    server: String,
+    traffic: Traffic,
+    bus: Bus,
+}
+
+impl Redis {
+    /// Connects to the server at a URL, like `redis://user:password@host:6379/0`.
+    ///
+    /// # Errors
+    /// See [`RedisBuilder::connect`].
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::builder().url(url).connect().await
+    }
+
+    /// Configures more than a URL.
+    pub fn builder() -> RedisBuilder {
+        RedisBuilder::new()
+    }
+
+    pub(crate) fn from_config(config: Config) -> Self {
+        let config = Arc::new(config);
+        let shared = Shared {
+            server: config.server(),
+            traffic: Traffic::new(&config),
+            bus: Bus::new(Arc::clone(&config)),
+            config,
+        };
+        #[expect(clippy::expect_used, reason = "the text is ours, and allowed")]
+        let prefix = Prefix::new("larder").expect("a prefix of letters");
+        Self { shared: Arc::new(shared), prefix, origin: Origin::random() }
+    }
+
+    pub(crate) async fn warm_up(&self) -> Result<(), Error> {
+        self.shared.traffic.small().link.connect().await
+    }
+
+    fn script(&self, script: &'static script::Script, keys: &[&str]) -> Command {
+        Command::script(script, keys)
+    }
+
+    /// Sends several commands.
+    async fn run(&self, lane: Lane<'_>, doing: &str, commands: &[Command]) -> Result<Answers, Error> {
+        lane.link.run(commands, lane.limit, doing).await
+    }
+
+    /// Sends one command, and reads its answer.
+    async fn one<T>(
+        &self,
+        lane: Lane<'_>,
+        doing: &str,
+        command: Command,
+        read: impl FnOnce(Result<redis::Value, redis::RedisError>) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        let answer = self.run(lane, doing, &[command]).await?.pop();
+        answer.map_or(Err(Failure::Misfit), read).map_err(|failure| self.failed(doing, failure))
+    }
+
+    fn failed(&self, doing: &str, failure: Failure) -> Error {
+        error::of_call(doing, &self.shared.server, failure)
+    }
+
+    /// Sends what invalidates, and waits for as many replicas as are asked for. Answers the invalidations alone.
+    async fn invalidating(&self, doing: &str, mut commands: Vec<Command>) -> Result<Answers, Error> {
+        let Some(wait) = self.shared.config.wait_replicas else {
+            return self.run(self.shared.traffic.small(), doing, &commands).await;
+        };
+        // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
+        commands = commands.into_iter().map(|command| command.with_text().unwrap_or(command)).collect();
+        let timeout = millis(wait.timeout).max(1);
+        commands.push(Command::plain("WAIT").arg(wait.count).arg(timeout));
+        let lane = self.shared.traffic.waiting(Duration::from_millis(timeout));
+        let mut answers = self.run(lane, doing, &commands).await?;
+        let waited = answers.pop().map_or(Err(Failure::Misfit), reply::count);
+        let replicas = waited.map_err(|failure| self.failed(doing, failure))?;
+        if replicas < i64::from(wait.count) {
+            let what = format!(
+                "{doing} at {}: {replicas} of {} replicas have it after {:?}; it was made, but a fail-over may lose it",
+                self.shared.server, wait.count, wait.timeout
+            );
+            return Err(Error::new(ErrorKind::Unreachable, what));
+        }
+        Ok(answers)
+    }
+
+    /// One command for each tag, that answers its epoch.
+    fn epoch_commands(&self, tags: Tags<'_>) -> Vec<Command> {
+        let life = millis(tags.life).max(1);
+        let command = |tag: &TagKey| {
+            let name = names::tag(&self.prefix, tag);
+            self.script(&script::EPOCH, &[&name]).arg(life).arg(&chance::bits().to_be_bytes())
+        };
+        tags.keys.iter().map(command).collect()
+    }
+
+    fn lease_command(&self, request: &LeaseRequest<'_>, entry: &str, lease: &str) -> Command {
+        let command = self
+            .script(&script::LEASE, &[entry, lease])
+            .arg(&request.token.to_bytes())
+            .arg(millis(request.life).max(1));
+        match request.claim {
+            Claim::Absent => command.arg("absent"),
+            Claim::Replace(seen) => command.arg("replace").arg(seen.len()).arg(&seen[..seen.len().min(HEAD)]),
+            Claim::Take => command.arg("take"),
+        }
+    }
+
+    fn channel(&self) -> String {
+        names::channel(&self.prefix)
+    }
+
+    /// Remembers how large what was found is.
+    fn has_found(&self, name: &str, frame: &FrameBytes) {
+        self.shared.traffic.has_size(name, frame.len());
+    }
+}
+
+impl Backend for Redis {
+    fn view(&self, prefix: &Prefix) -> Self {
+        Self { shared: Arc::clone(&self.shared), prefix: prefix.clone(), origin: Origin::random() }
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
+        let doing = "reading an entry from Redis";
+        let name = names::entry(&self.prefix, key);
+        let get = |name: &str| Command::plain("GET").arg(name);
+        let mut commands = Vec::with_capacity(1 + tags.len());
+        commands.push(get(&name));
+        commands.extend(tags.iter().map(|tag| get(&names::tag(&self.prefix, tag))));
+
+        let answers = self.run(self.shared.traffic.stored(&name), doing, &commands).await?;
+        let mut stored = answers.into_iter().map(reply::stored);
+        let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(|e| self.failed(doing, e));
+        let found = next()?.and_then(reply::entry);
+        let epochs = tags.iter().map(|_| Ok(next()?.and_then(|bytes| reply::epoch(&bytes))));
+        let epochs = epochs.collect::<Result<_, Error>>()?;
+        if let Some(found) = &found {
+            self.has_found(&name, &found.frame);
+        }
+        Ok(Read { found, epochs })
+    }
+
+    async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {
+        let doing = "asking Redis for a lease";
+        let (entry, lease) =
+            (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
+        let mut commands = self.epoch_commands(request.tags);
+        commands.push(self.lease_command(&request, &entry, &lease));
+
+        let mut answers = self.run(self.shared.traffic.stored(&entry), doing, &commands).await?;
+        let failed = |failure| self.failed(doing, failure);
+        let granted = answers.pop().map_or(Err(Failure::Misfit), reply::lease).map_err(failed)?;
+        let epochs =
+            answers.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>().map_err(failed)?;
+        Ok(match granted {
+            LeaseReply::Granted(granted_at) => {
+                Lease::Granted { grant: Grant { token: request.token, granted_at }, epochs }
+            }
+            LeaseReply::Held { remaining_ms } => {
+                Lease::Held { remaining: Duration::from_millis(remaining_ms) }
+            }
+            LeaseReply::Filled(found) => {
+                self.has_found(&entry, &found.frame);
+                Lease::Filled { found, epochs }
+            }
+        })
+    }
+
+    async fn renew(&self, key: &EntryKey, grant: &Grant, life: Duration) -> Result<Renewal, Error> {
+        let lease = names::lease(&self.prefix, key);
+        let command =
+            self.script(&script::RENEW, &[&lease]).arg(&grant_bytes(grant)).arg(millis(life).max(1));
+        let lane = self.shared.traffic.small();
+        let is_renewed = self.one(lane, "renewing a lease in Redis", command, reply::is_done).await?;
+        Ok(if is_renewed { Renewal::Renewed } else { Renewal::Refused })
+    }
+
+    async fn release(&self, key: &EntryKey, token: LeaseToken) -> Result<(), Error> {
+        let lease = names::lease(&self.prefix, key);
+        let command = self
+            .script(&script::RELEASE, &[&lease])
+            .arg(&token.to_bytes())
+            .arg(self.channel())
+            .arg(message::of_key(self.origin, OfKey::Released, key));
+        let lane = self.shared.traffic.small();
+        self.one(lane, "giving a lease back to Redis", command, reply::is_done).await.map(drop)
+    }
+
+    async fn fill(&self, request: FillRequest<'_>) -> Result<Fill, Error> {
+        let doing = "storing an entry in Redis";
+        let (entry, lease) =
+            (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
+        let command = self
+            .script(&script::FILL, &[&entry, &lease])
+            .arg(&grant_bytes(request.grant))
+            .arg(Marked(request.frame))
+            .arg(millis(request.life))
+            .arg(self.channel())
+            .arg(message::of_key(self.origin, OfKey::Filled, request.key));
+        let mut commands = self.epoch_commands(request.tags);
+        commands.push(command);
+
+        let mut answers = self.run(self.shared.traffic.sized(request.frame.len()), doing, &commands).await?;
+        let failed = |failure| self.failed(doing, failure);
+        let is_stored = answers.pop().map_or(Err(Failure::Misfit), reply::is_done).map_err(failed)?;
+        for answer in answers {
+            reply::scripted_epoch(answer).map_err(failed)?;
+        }
+        self.has_found(&entry, request.frame);
+        Ok(if is_stored { Fill::Stored } else { Fill::Refused })
+    }
+
+    async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
+        let doing = "invalidating an entry in Redis";
+        let (entry, lease) = (names::entry(&self.prefix, key), names::lease(&self.prefix, key));
+        let command = self
+            .script(&script::INVALIDATE, &[&entry, &lease])
+            .arg(self.channel())
+            .arg(message::of_key(self.origin, OfKey::Invalidated, key));
+        let answer = self.invalidating(doing, vec![command]).await?.pop();
+        answer.map_or(Err(Failure::Misfit), reply::is_done).map(drop).map_err(|e| self.failed(doing, e))
+    }
+
+    async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
+        let doing = "expiring an entry in Redis";
+        let (entry, lease) = (names::entry(&self.prefix, key), names::lease(&self.prefix, key));
+        let command = self
+            .script(&script::EXPIRE, &[&entry, &lease])
+            .arg(millis(keep))
+            .arg(self.channel())
+            .arg(message::of_key(self.origin, OfKey::Expired, key));
+        let answer = self.invalidating(doing, vec![command]).await?.pop();
+        answer.map_or(Err(Failure::Misfit), reply::is_done).map(drop).map_err(|e| self.failed(doing, e))
+    }
+
+    async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
+        if tags.keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let doing = "reading epochs from Redis";
+        let answers = self.run(self.shared.traffic.small(), doing, &self.epoch_commands(tags)).await?;
+        let epochs = answers.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>();
+        epochs.map_err(|failure| self.failed(doing, failure))
+    }
+
+    async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
+        if tags.keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let doing = "invalidating tags in Redis";
+        let (life, channel) = (millis(tags.life).max(1), self.channel());
+        let command = |tag: &TagKey| {
+            self.script(&script::INVALIDATE_TAG, &[&names::tag(&self.prefix, tag)])
+                .arg(life)
+                .arg(&chance::bits().to_be_bytes())
+                .arg(&channel)
+                .arg(message::of_tag(self.origin, tag))
+        };
+        let answers = self.invalidating(doing, tags.keys.iter().map(command).collect()).await?;
+        let epochs = answers.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>();
+        epochs.map_err(|failure| self.failed(doing, failure))
+    }
+
+    async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
+        self.shared.bus.keep_listening();
+        let command = Command::plain("PUBLISH")
+            .arg(names::own_channel(&self.prefix, self.origin))
+            .arg(message::heartbeat(self.origin, nonce));
+        let lane = self.shared.traffic.small();
+        self.one(lane, "sending a heartbeat through Redis", command, reply::count).await.map(drop)
+    }
+
+    async fn subscribe(&self) -> Result<Subscription, Error> {
+        self.shared.bus.subscribe(&self.prefix, self.origin).await
+    }
+
+    async fn health(&self) -> Result<ServerTime, Error> {
+        let lane = self.shared.traffic.small();
+        self.one(lane, "asking Redis for its time", Command::plain("TIME"), reply::time).await
+    }
+}
+
+/// Whole ms, rounded up, as the contract counts.
+fn millis(life: Duration) -> u64 {
+    u64::try_from(life.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(LONGEST)
+}
+
+/// The token and the time of the grant, as a lease begins with them.
+fn grant_bytes(grant: &Grant) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[..16].copy_from_slice(&grant.token.to_bytes());
+    bytes[16..].copy_from_slice(&grant.granted_at.micros().to_be_bytes());
+    bytes
+}
+
+/// Without the password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("prefix", &self.prefix)
+            .field("origin", &self.origin)
+            .field("shared", &self.shared)
+            .finish()
+    }
+}

@@ -1,0 +1,236 @@
+//! Who listens to which channels, and what they must be told.
+//!
+//! State alone: what the connection hears is handed in, in the order it came.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use cache_core::Error;
+use cache_core::backend::{Change, Feed, Heard, Listening};
+use tokio::sync::oneshot;
+
+use crate::message;
+
+/// One subscription.
+struct Listener {
+    /// Its prefix's channel, and its view's own.
+    channels: [Arc<str>; 2],
+    feed: Feed,
+    hearing: Hearing,
+}
+
+enum Hearing {
+    /// Somebody waits to be told that messages arrive.
+    Awaited(oneshot::Sender<Result<(), Error>>),
+    /// Messages arrive.
+    Yes,
+    /// Messages arrived, and may be missing now.
+    Lost,
+}
+
+/// All subscriptions, and what the server has confirmed to the current connection.
+#[derive(Default)]
+pub(super) struct Listeners {
+    listeners: Vec<Listener>,
+    confirmed: HashSet<Arc<str>>,
+    /// Which connection is the current one. What another one says is too late.
+    connection: u64,
+    /// The task that keeps the connection, if one does, and how many there were.
+    task: Option<u64>,
+    tasks: u64,
+}
+
+impl Listeners {
+    /// Whether a task is to be started; it gets the number.
+    pub(super) fn begin_task(&mut self) -> Option<u64> {
+        if self.task.is_some() || self.wanted().is_empty() {
+            return None;
+        }
+        self.tasks += 1;
+        self.task = Some(self.tasks);
+        self.task
+    }
+
+    /// Whether the task can end, because nobody listens. In one step with noting it, so that who comes
+    /// afterwards starts another.
+    pub(super) fn may_end_task(&mut self) -> bool {
+        if self.wanted().is_empty() {
+            self.task = None;
+        }
+        self.task.is_none()
+    }
+
+    /// The task ended, for whatever reason.
+    pub(super) fn end_task(&mut self, number: u64) {
+        if self.task == Some(number) {
+            self.task = None;
+            self.begin_connection();
+        }
+    }
+
+    /// Adds a listener; the answer comes when messages arrive.
+    pub(super) fn add(
+        &mut self,
+        channels: [Arc<str>; 2],
+        feed: Feed,
+    ) -> oneshot::Receiver<Result<(), Error>> {
+        let (sender, answer) = oneshot::channel();
+        self.listeners.push(Listener { channels, feed, hearing: Hearing::Awaited(sender) });
+        self.advance();
+        answer
+    }
+
+    /// The channels that somebody listens to. Forgets who does not any more.
+    pub(super) fn wanted(&mut self) -> HashSet<Arc<str>> {
+        self.listeners.retain(|listener| listener.feed.listening() == Listening::Yes);
+        self.listeners.iter().flat_map(|listener| listener.channels.iter().cloned()).collect()
+    }
+
+    /// Begins with a new connection, which has confirmed nothing yet.
+    pub(super) fn begin_connection(&mut self) -> u64 {
+        self.lose();
+        self.connection += 1;
+        self.connection
+    }
+
+    /// Whether this connection is the current one.
+    pub(super) fn is_current(&self, connection: u64) -> bool {
+        self.connection == connection
+    }
+
+    /// The connection is lost: messages may be missing from now on.
+    ///
+    /// Told at once, so that nobody relies on hearing, and again when messages arrive again.
+    pub(super) fn lose(&mut self) {
+        self.confirmed.clear();
+        for listener in &mut self.listeners {
+            if matches!(listener.hearing, Hearing::Yes) {
+                listener.hearing = Hearing::Lost;
+                listener.feed.send(Heard::Gap);
+            }
+        }
+    }
+
+    /// Who still waits to be told that messages arrive is told that they cannot.
+    pub(super) fn fail(&mut self, error: &Error) {
+        for listener in std::mem::take(&mut self.listeners) {
+            match listener.hearing {
+                // Nobody waits any more if this fails.
+                Hearing::Awaited(waiting) => drop(waiting.send(Err(error.clone()))),
+                _ => self.listeners.push(listener),
+            }
+        }
+    }
+
+    /// The server confirmed a channel.
+    pub(super) fn confirm(&mut self, channel: &[u8]) {
+        let known = self.listeners.iter().flat_map(|listener| &listener.channels);
+        if let Some(channel) = known.into_iter().find(|known| known.as_bytes() == channel) {
+            self.confirmed.insert(Arc::clone(channel));
+            self.advance();
+        }
+    }
+
+    /// The server confirmed that a channel is left.
+    pub(super) fn leave(&mut self, channel: &str) {
+        self.confirmed.remove(channel);
+    }
+
+    /// A message came.
+    pub(super) fn deliver(&mut self, channel: &[u8], payload: &[u8]) {
+        // What cannot be read may have been an invalidation.
+        let heard = message::decode(payload).map_or(Heard::Gap, Heard::Message);
+        let is_heartbeat = matches!(
+            &heard,
+            Heard::Message(message) if matches!(message.change, Change::Heartbeat { .. })
+        );
+        self.listeners.retain(|listener| {
+            let [all, own] = &listener.channels;
+            // A heartbeat proves something only on the channel of its own.
+            let expected = if is_heartbeat { own } else { all };
+            let is_meant = matches!(listener.hearing, Hearing::Yes) && expected.as_bytes() == channel;
+            !is_meant || listener.feed.send(heard.clone()) == Listening::Yes
+        });
+    }
+
+    /// Tells those whose channels are all confirmed now.
+    fn advance(&mut self) {
+        let confirmed = &self.confirmed;
+        for listener in &mut self.listeners {
+            if !listener.channels.iter().all(|channel| confirmed.contains(channel)) {
+                continue;
+            }
+            match std::mem::replace(&mut listener.hearing, Hearing::Yes) {
+                // If nobody waits any more, the feed's other end is gone too.
+                Hearing::Awaited(waiting) => drop(waiting.send(Ok(()))),
+                Hearing::Lost => drop(listener.feed.send(Heard::Gap)),
+                Hearing::Yes => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cache_core::backend::{Message, Origin, Subscription, subscription};
+
+    use super::*;
+
+    fn listening(listeners: &mut Listeners) -> (Subscription, oneshot::Receiver<Result<(), Error>>) {
+        let (feed, subscription) = subscription(16);
+        let answer = listeners.add(["a:b".into(), "a:b:1".into()], feed);
+        (subscription, answer)
+    }
+
+    fn confirm(listeners: &mut Listeners) {
+        listeners.confirm(b"a:b:1");
+        listeners.confirm(b"a:b");
+    }
+
+    #[tokio::test]
+    async fn a_gap_comes_before_what_comes_after_a_reconnection() {
+        // given one who listens
+        let mut listeners = Listeners::default();
+        listeners.begin_connection();
+        let (mut ear, mut answer) = listening(&mut listeners);
+        assert!(answer.try_recv().is_err());
+        confirm(&mut listeners);
+        assert!(matches!(answer.try_recv(), Ok(Ok(()))));
+
+        // when the connection is replaced, and a message comes
+        listeners.lose();
+        assert_eq!(ear.hear().await, Some(Heard::Gap));
+        listeners.begin_connection();
+        let message = message::of_key(Origin::from_bits(1), message::OfKey::Filled, &"k".into());
+        listeners.deliver(b"a:b", &message);
+        confirm(&mut listeners);
+        listeners.deliver(b"a:b", &message);
+
+        // then what came before the confirmation is a gap
+        assert_eq!(ear.hear().await, Some(Heard::Gap));
+        let change = Change::Filled { key: "k".into() };
+        assert_eq!(ear.hear().await, Some(Heard::Message(Message { origin: Origin::from_bits(1), change })));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_a_gap() {
+        let mut listeners = Listeners::default();
+        let (mut ear, _answer) = listening(&mut listeners);
+        confirm(&mut listeners);
+
+        listeners.deliver(b"a:b", b"\xffnew");
+
+        assert_eq!(ear.hear().await, Some(Heard::Gap));
+    }
+
+    #[test]
+    fn who_does_not_listen_wants_nothing() {
+        let mut listeners = Listeners::default();
+        let (ear, _answer) = listening(&mut listeners);
+        assert_eq!(listeners.wanted().len(), 2);
+
+        drop(ear);
+
+        assert!(listeners.wanted().is_empty());
+    }
+}

@@ -1,0 +1,232 @@
+//! The bus: one connection for all subscriptions of a [`Redis`](crate::Redis), and the task that keeps it.
+//!
+//! Messages are handed over by the connection's driver, in the order they came. The task subscribes, asks now and
+//! then whether the other end is there (a half-open connection stays silent for ever), and connects again.
+
+mod listeners;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cache_core::backend::{Origin, Prefix, Subscription, subscription};
+use cache_core::{Error, ErrorKind};
+use redis::aio::MultiplexedConnection;
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use self::listeners::Listeners;
+use crate::config::Config;
+use crate::connection::open;
+use crate::{chance, error, names};
+
+/// How many messages a subscriber may lag behind before it is told of a gap.
+const QUEUE: usize = 4096;
+/// How often the other end is asked whether it is there, and subscribers whether they still are.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// The first pause between attempts to connect, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// The listening end of the bus.
+pub(crate) struct Bus {
+    inner: Arc<Inner>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Inner {
+    config: Arc<Config>,
+    listeners: Mutex<Listeners>,
+    /// Somebody came, or the connection is lost.
+    changed: Notify,
+}
+
+impl Bus {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        let inner = Inner { config, listeners: Mutex::default(), changed: Notify::new() };
+        Self { inner: Arc::new(inner), task: Mutex::default() }
+    }
+
+    /// Listens to the messages of a prefix, and to the heartbeats of one view.
+    pub(crate) async fn subscribe(&self, prefix: &Prefix, origin: Origin) -> Result<Subscription, Error> {
+        let (feed, subscription) = subscription(QUEUE);
+        let channels = [names::channel(prefix).into(), names::own_channel(prefix, origin).into()];
+        let answer = self.inner.listeners().add(channels, feed);
+        self.keep_listening();
+        self.inner.changed.notify_one();
+
+        // The first one waits for a connection, and for two confirmations.
+        let limit = self.inner.config.connect_limit().saturating_add(self.inner.config.time_limit);
+        match timeout(limit, answer).await {
+            Ok(Ok(listening)) => listening.map(|()| subscription),
+            Ok(Err(_)) => {
+                let what = "subscribing to the bus: the runtime that listened is gone; try again";
+                Err(Error::new(ErrorKind::Unreachable, what))
+            }
+            Err(_) => Err(error::timed_out("subscribing to the bus", &self.inner.config.server(), limit)),
+        }
+    }
+
+    /// Starts the task if there is none: it ends when nobody listens, and with the runtime that ran it.
+    pub(crate) fn keep_listening(&self) {
+        let Some(number) = self.inner.listeners().begin_task() else { return };
+        let running = tokio::spawn(listen(Listening { inner: Arc::clone(&self.inner), number }));
+        // An older one has ended, or is about to.
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+        // Subscriptions end, also those that the task's connection still holds.
+        *self.inner.listeners() = Listeners::default();
+    }
+}
+
+impl Inner {
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the driver of a connection hears.
+    fn hear(&self, connection: u64, push: &PushInfo) {
+        let mut listeners = self.listeners();
+        if !listeners.is_current(connection) {
+            return;
+        }
+        match (&push.kind, &push.data[..]) {
+            (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+                listeners.deliver(channel, payload);
+            }
+            (PushKind::Subscribe, [Value::BulkString(channel), ..]) => listeners.confirm(channel),
+            (PushKind::Disconnection, _) => {
+                listeners.begin_connection();
+                drop(listeners);
+                self.changed.notify_one();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The task's hold on the state. However the task ends, nobody believes to hear any more.
+struct Listening {
+    inner: Arc<Inner>,
+    number: u64,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.inner.listeners().end_task(self.number);
+    }
+}
+
+/// How following a connection ended.
+enum Ended {
+    Lost,
+    Unwanted,
+    Failed(Error),
+}
+
+/// Listens until nobody does.
+async fn listen(listening: Listening) {
+    let inner = &listening.inner;
+    let mut failures = 0;
+    while !inner.listeners().may_end_task() {
+        let number = inner.listeners().begin_connection();
+        let hearer = Arc::downgrade(inner);
+        let hear = move |push: PushInfo| {
+            if let Some(inner) = hearer.upgrade() {
+                inner.hear(number, &push);
+            }
+        };
+        let ended = match open::for_messages(&inner.config, hear).await {
+            Ok(connection) => follow(inner, number, connection, &mut failures).await,
+            Err(error) => Ended::Failed(error),
+        };
+        inner.listeners().begin_connection();
+        match ended {
+            Ended::Unwanted => {}
+            Ended::Lost => pause(inner, 0).await,
+            Ended::Failed(error) => {
+                inner.listeners().fail(&error);
+                pause(inner, failures).await;
+                failures += 1;
+            }
+        }
+    }
+}
+
+/// Keeps one connection, until it is lost or nobody listens.
+async fn follow(
+    inner: &Inner,
+    number: u64,
+    mut connection: MultiplexedConnection,
+    failures: &mut u32,
+) -> Ended {
+    let server = inner.config.server();
+    let limit = inner.config.connect_limit();
+    let mut subscribed: HashSet<Arc<str>> = HashSet::new();
+    loop {
+        let wanted = inner.listeners().wanted();
+        if wanted.is_empty() {
+            return Ended::Unwanted;
+        }
+        let added: Vec<Arc<str>> = wanted.difference(&subscribed).cloned().collect();
+        let left: Vec<Arc<str>> = subscribed.difference(&wanted).cloned().collect();
+        let asking = async {
+            if !left.is_empty() {
+                left.iter().for_each(|channel| inner.listeners().leave(channel));
+                connection.unsubscribe(texts(&left)).await?;
+            }
+            if added.is_empty() {
+                connection.send_packed_command(&redis::cmd("PING")).await?.extract_error()?;
+            } else {
+                connection.subscribe(texts(&added)).await?;
+            }
+            Ok(())
+        };
+        let asked = timeout(limit, asking).await;
+        if !inner.listeners().is_current(number) {
+            return Ended::Lost;
+        }
+        match asked {
+            Ok(Ok(())) => *failures = 0,
+            Ok(Err(error)) => {
+                return Ended::Failed(error::of(&format!("listening to the bus at {server}"), error));
+            }
+            Err(_) => return Ended::Failed(error::timed_out("listening to the bus", &server, limit)),
+        }
+        subscribed = wanted;
+        // Whichever comes first: both are a reason to look.
+        let _is_late = timeout(ASK_EVERY, inner.changed.notified()).await;
+        if !inner.listeners().is_current(number) {
+            return Ended::Lost;
+        }
+    }
+}
+
+fn texts(channels: &[Arc<str>]) -> Vec<&str> {
+    channels.iter().map(|channel| &**channel).collect()
+}
+
+/// Waits before the next attempt; not if somebody new came.
+async fn pause(inner: &Inner, failures: u32) {
+    let (first, longest) = PAUSE;
+    let pause = first.saturating_mul(1 << failures.min(8)).min(longest);
+    // Half of it is chance, so that processes that lost one server do not all come back at once.
+    let _is_late = timeout(pause.mul_f64(0.5 + chance::unit() / 2.0), inner.changed.notified()).await;
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus")
+            .field("channels", &self.inner.listeners().wanted().len())
+            .finish_non_exhaustive()
+    }
+}

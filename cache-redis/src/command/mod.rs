@@ -1,0 +1,85 @@
+//! What is sent to the server, and what comes back.
+
+pub(crate) mod reply;
+pub(crate) mod script;
+
+use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
+
+use self::script::Script;
+
+/// One command: a plain one, or a script by its hash. All its keys lie in one slot.
+pub(crate) struct Command {
+    cmd: Cmd,
+    script: Option<&'static Script>,
+}
+
+impl Command {
+    /// A plain command.
+    pub(crate) fn plain(name: &str) -> Self {
+        Self { cmd: redis::cmd(name), script: None }
+    }
+
+    /// A script by its hash, with its keys.
+    pub(crate) fn script(script: &'static Script, keys: &[&str]) -> Self {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(script.hash()).arg(keys.len()).arg(keys);
+        Self { cmd, script: Some(script) }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub(crate) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.cmd.arg(argument);
+        self
+    }
+
+    pub(crate) fn cmd(&self) -> &Cmd {
+        &self.cmd
+    }
+
+    /// The same with the script's text, for a server that does not have it (yet, or any more); it has it then.
+    /// `None` for a plain command.
+    pub(crate) fn with_text(&self) -> Option<Self> {
+        let script = self.script?;
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(script.text());
+        for argument in self.cmd.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = argument {
+                cmd.arg(bytes);
+            }
+        }
+        Some(Self { cmd, script: None })
+    }
+}
+
+/// A frame as it is stored: a mark in front says whether it was made stale.
+pub(crate) struct Marked<'a>(pub(crate) &'a [u8]);
+
+impl ToRedisArgs for Marked<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        use std::io::Write;
+
+        let mut writer = out.writer_for_next_arg();
+        let written = writer.write_all(&[reply::FRESH]).and_then(|()| writer.write_all(self.0));
+        // The writer of the client appends to a buffer in memory.
+        debug_assert!(written.is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_with_its_text_keeps_its_arguments() {
+        let by_hash = Command::script(&script::FILL, &["e", "l"]).arg(Marked(b"\r\n\0")).arg("");
+
+        let with_text = by_hash.with_text().expect("a script");
+
+        let packed = with_text.cmd().get_packed_command();
+        let mut expected = redis::cmd("EVAL");
+        expected.arg(script::FILL.text()).arg(2).arg("e").arg("l").arg(b"\0\r\n\0").arg("");
+        assert_eq!(packed, expected.get_packed_command());
+        assert!(with_text.with_text().is_none());
+    }
+}

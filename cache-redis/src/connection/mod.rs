@@ -1,0 +1,273 @@
+//! The link to the server: one connection that all calls share, made when needed and made again when it broke.
+
+pub(crate) mod open;
+mod silence;
+pub(crate) mod traffic;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cache_core::Error;
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, Value};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use self::silence::Silence;
+use crate::clock::Moment;
+use crate::command::Command;
+use crate::config::Config;
+use crate::error::{self, Verdict};
+
+/// A connection that works, but not as it should, is replaced at most once in this time.
+const REPLACE_EVERY: Duration = Duration::from_millis(300);
+/// How many time limits a connection may be silent.
+const SILENT_LIMITS: u32 = 3;
+
+/// The answers to commands, in their order.
+pub(crate) type Answers = Vec<Result<Value, RedisError>>;
+
+/// One connection for many callers.
+///
+/// Every call has one deadline over all it waits for. A caller that goes away takes nothing with it: connecting
+/// is a task of its own, and all who need the connection wait for the same attempt.
+pub(crate) struct Link {
+    config: Arc<Config>,
+    slot: Arc<Mutex<Slot>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    current: Option<Arc<Live>>,
+    attempt: Option<Attempt>,
+    replaced: Option<Moment>,
+}
+
+/// A connection that was made.
+struct Live {
+    connection: MultiplexedConnection,
+    silence: Silence,
+}
+
+/// A connection in the making.
+#[derive(Clone)]
+struct Attempt {
+    outcome: watch::Receiver<Option<Result<Arc<Live>, Error>>>,
+    began: Moment,
+}
+
+impl Link {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        Self { config, slot: Arc::default() }
+    }
+
+    /// Sends commands and waits for their answers, `limit` at most.
+    ///
+    /// This is the one place that sends several: here as a pipeline; in a cluster, where each goes to the node of
+    /// its keys, they will go at once. So they run in any order, and each of them runs or not.
+    ///
+    /// What was lost with its connection is sent once more: every call of the contract may be repeated.
+    pub(crate) async fn run(
+        &self,
+        commands: &[Command],
+        limit: Duration,
+        doing: &str,
+    ) -> Result<Answers, Error> {
+        let server = || self.config.server();
+        match timeout(limit, self.send(commands, limit)).await {
+            Ok(Ok(answers)) => Ok(answers),
+            Ok(Err(Lost::ByClient(error))) => Err(error::of(&format!("{doing} at {}", server()), error)),
+            Ok(Err(Lost::Connecting(error))) => Err(error),
+            Err(_) => Err(error::timed_out(doing, &server(), limit)),
+        }
+    }
+
+    /// Makes sure that there is a connection.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        self.live().await.map(|_| ())
+    }
+
+    async fn send(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
+        let mut answers = match self.send_once(commands, limit).await {
+            Err(Lost::ByClient(error)) if error::is_dropped(&error) => {
+                self.send_once(commands, limit).await?
+            }
+            other => other?,
+        };
+        // The server forgets its scripts when it restarts, and when told to.
+        let forgotten = |answer: &Result<Value, RedisError>| {
+            answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
+        };
+        let places: Vec<usize> = (0..answers.len()).filter(|&at| forgotten(&answers[at])).collect();
+        if !places.is_empty() {
+            let again: Vec<Command> = places.iter().filter_map(|&at| commands[at].with_text()).collect();
+            let repeated = self.send_once(&again, limit).await?;
+            for (at, answer) in places.into_iter().zip(repeated) {
+                answers[at] = answer;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn send_once(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
+        let live = self.live().await.map_err(Lost::Connecting)?;
+        let mut waiting =
+            Waiting { link: self, live: &live, began: Moment::now(), limit, is_answered: false };
+        let mut connection = live.connection.clone();
+        let answered = match commands {
+            [one] => connection.send_packed_command(one.cmd()).await.map(|answer| vec![answer]),
+            several => {
+                let mut pipeline = redis::Pipeline::with_capacity(several.len());
+                for command in several {
+                    pipeline.add_command(command.cmd().clone());
+                }
+                connection.send_packed_commands(&pipeline, 0, several.len()).await
+            }
+        };
+        waiting.is_answered = true;
+        match answered {
+            Ok(values) if values.len() == commands.len() => {
+                live.silence.ends();
+                let answers: Answers = values.into_iter().map(split).collect();
+                // After a fail-over the name may lead to another server.
+                if answers.iter().any(|a| a.as_ref().is_err_and(|e| Verdict::of(e) == Verdict::Elsewhere)) {
+                    self.replace(&live);
+                }
+                Ok(answers)
+            }
+            Ok(_) => {
+                self.discard(&live);
+                let short = (redis::ErrorKind::Parse, "the server gave fewer answers than asked for");
+                Err(Lost::ByClient(short.into()))
+            }
+            Err(error) => {
+                // The client gives such an error when the connection is lost, or out of step.
+                self.discard(&live);
+                Err(Lost::ByClient(error))
+            }
+        }
+    }
+
+    /// The connection; waits for it to be made.
+    async fn live(&self) -> Result<Arc<Live>, Error> {
+        loop {
+            let mut attempt = {
+                let mut slot = lock(&self.slot);
+                if let Some(live) = &slot.current {
+                    return Ok(Arc::clone(live));
+                }
+                // An attempt can outlast its own limit if the runtime that makes it stands still.
+                let too_long = self.config.connect_limit() + self.config.time_limit;
+                match &slot.attempt {
+                    Some(attempt) if attempt.began.elapsed() < too_long => attempt.clone(),
+                    _ => slot.attempt.insert(self.begin()).clone(),
+                }
+            };
+            if let Ok(outcome) = attempt.outcome.wait_for(Option::is_some).await {
+                if let Some(outcome) = &*outcome {
+                    return outcome.clone();
+                }
+            }
+            // The task is gone without an outcome: so is the runtime that drove it. This one makes another.
+            let mut slot = lock(&self.slot);
+            if slot.attempt.as_ref().is_some_and(|current| current.outcome.same_channel(&attempt.outcome)) {
+                slot.attempt = None;
+            }
+        }
+    }
+
+    /// Begins an attempt, in a task of its own.
+    fn begin(&self) -> Attempt {
+        let (sender, outcome) = watch::channel(None);
+        let (config, slot, own) = (Arc::clone(&self.config), Arc::downgrade(&self.slot), outcome.clone());
+        tokio::spawn(async move {
+            let opened = open::for_commands(&config)
+                .await
+                .map(|connection| Arc::new(Live { connection, silence: Silence::new(Moment::now()) }));
+            if let Some(slot) = slot.upgrade() {
+                let mut slot = lock(&slot);
+                if slot.attempt.as_ref().is_some_and(|current| current.outcome.same_channel(&own)) {
+                    slot.attempt = None;
+                    slot.current = opened.as_ref().ok().map(Arc::clone);
+                }
+            }
+            sender.send_replace(Some(opened));
+        });
+        Attempt { outcome, began: Moment::now() }
+    }
+
+    /// Lets go of a connection that is lost.
+    fn discard(&self, live: &Arc<Live>) {
+        let mut slot = lock(&self.slot);
+        if slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live)) {
+            slot.current = None;
+        }
+    }
+
+    /// Lets go of a connection that works, but not as it should; not too often, since the next may be no better.
+    fn replace(&self, live: &Arc<Live>) {
+        let mut slot = lock(&self.slot);
+        if slot.replaced.is_some_and(|last| last.elapsed() < REPLACE_EVERY) {
+            return;
+        }
+        if slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live)) {
+            slot.current = None;
+            slot.replaced = Some(Moment::now());
+        }
+    }
+}
+
+fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn split(value: Value) -> Result<Value, RedisError> {
+    match value {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
+
+/// Why nothing was answered.
+enum Lost {
+    /// There was no connection to be had.
+    Connecting(Error),
+    /// There was one, and it broke.
+    ByClient(RedisError),
+}
+
+/// A call under way. Whether it ends by the deadline or is dropped by its caller at about that time, it has waited
+/// in vain.
+struct Waiting<'a> {
+    link: &'a Link,
+    live: &'a Arc<Live>,
+    began: Moment,
+    limit: Duration,
+    is_answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let now = Moment::now();
+        // Callers have deadlines of their own, of about the same length.
+        if now.since(self.began) < self.limit * 4 / 5 {
+            return;
+        }
+        // A little less, since the third call in vain ends at about three limits.
+        if self.live.silence.lasts(self.began, now) >= self.limit * SILENT_LIMITS * 9 / 10 {
+            self.link.replace(self.live);
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("is_connected", &lock(&self.slot).current.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! Which of the connections a call takes, and how long it may take.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::Link;
+use crate::config::Config;
+
+/// Values above this do not share a connection with small ones, which they would delay.
+const LARGE: usize = 64 << 10;
+const MIB: usize = 1 << 20;
+
+/// All connections for commands.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    main: Link,
+    large: Vec<Link>,
+    next: AtomicUsize,
+    waiting: Option<Link>,
+    sizes: Sizes,
+    time_limit: Duration,
+}
+
+/// A connection, and the time that a call on it may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lane<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) limit: Duration,
+}
+
+impl Traffic {
+    pub(crate) fn new(config: &Arc<Config>) -> Self {
+        let link = || Link::new(Arc::clone(config));
+        Self {
+            main: link(),
+            large: (0..config.large_value_connections).map(|_| link()).collect(),
+            next: AtomicUsize::new(0),
+            waiting: config.wait_replicas.map(|_| link()),
+            sizes: Sizes::default(),
+            time_limit: config.time_limit,
+        }
+    }
+
+    /// For what has no size to speak of.
+    pub(crate) fn small(&self) -> Lane<'_> {
+        Lane { link: &self.main, limit: self.time_limit }
+    }
+
+    /// For a value of this size.
+    pub(crate) fn sized(&self, bytes: usize) -> Lane<'_> {
+        if bytes <= LARGE {
+            return self.small();
+        }
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let link = self.large.get(turn % self.large.len().max(1)).unwrap_or(&self.main);
+        let mib = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX);
+        Lane { link, limit: self.time_limit.saturating_mul(mib.saturating_add(1)) }
+    }
+
+    /// For what is stored under a name. Its size is not known before it comes, so the first large value delays
+    /// others once, and is remembered.
+    pub(crate) fn stored(&self, name: &str) -> Lane<'_> {
+        self.sized(self.sizes.of(name))
+    }
+
+    /// Remembers how large a value is.
+    pub(crate) fn has_size(&self, name: &str, bytes: usize) {
+        self.sizes.set(name, if bytes > LARGE { bytes } else { 0 });
+    }
+
+    /// For `WAIT`, which counts what its own connection wrote, and holds up all that comes behind it.
+    pub(crate) fn waiting(&self, timeout: Duration) -> Lane<'_> {
+        let link = self.waiting.as_ref().unwrap_or(&self.main);
+        Lane { link, limit: self.time_limit.saturating_add(timeout) }
+    }
+}
+
+/// Remembers the sizes of large values by the hashes of their names. Of two in one place the later one stays: a
+/// wrong guess costs some delay, no more.
+#[derive(Debug)]
+struct Sizes {
+    hash: RandomState,
+    /// 32 bits of the hash, and 32 of the size. 0 for none.
+    places: Box<[AtomicU64]>,
+}
+
+const PLACES: usize = 1024;
+
+impl Default for Sizes {
+    fn default() -> Self {
+        let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+        Self { hash: RandomState::new(), places }
+    }
+}
+
+impl Sizes {
+    fn place(&self, name: &str) -> (&AtomicU64, u64) {
+        let hash = self.hash.hash_one(name);
+        (&self.places[hash as usize % PLACES], hash >> 32)
+    }
+
+    fn of(&self, name: &str) -> usize {
+        let (place, hash) = self.place(name);
+        let kept = place.load(Ordering::Relaxed);
+        if kept >> 32 == hash { kept as u32 as usize } else { 0 }
+    }
+
+    fn set(&self, name: &str, bytes: usize) {
+        let (place, hash) = self.place(name);
+        let size = u64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let kept = place.load(Ordering::Relaxed);
+        // Small values are many: they only take away what was remembered of themselves.
+        let is_its_own = kept >> 32 == hash && kept != 0;
+        if size != 0 || is_its_own {
+            place.store(if size == 0 { 0 } else { hash << 32 | size }, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_values_are_remembered_until_they_are_small() {
+        let sizes = Sizes::default();
+
+        sizes.set("a", 1 << 20);
+        sizes.set("other", 0);
+
+        assert_eq!((sizes.of("a"), sizes.of("other")), (1 << 20, 0));
+        sizes.set("a", 0);
+        assert_eq!(sizes.of("a"), 0);
+    }
+}

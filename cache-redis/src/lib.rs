@@ -1,0 +1,41 @@
+//! Redis as the shared tier of Larder.
+//!
+//! [`Redis`] keeps the contract of a [`Backend`](cache_core::backend::Backend) on one Redis or Valkey server.
+//! Programs use it through the facade, `larder`, with the feature `redis`.
+//!
+//! # What is stored
+//!
+//! | name | value |
+//! |---|---|
+//! | `prefix:e:{key}` | an entry: a mark, 0 or 1 (made stale), and the frame |
+//! | `prefix:l:{key}` | a lease: token, time of the grant, whether anyone waits |
+//! | `prefix:t:{tag}` | the epoch of a tag: the server's time in µs and 8 random bytes |
+//! | `prefix:f:{function}`, `prefix:a-:{-}` | the epochs of a function, and of everything under the prefix |
+//!
+//! All of it expires by itself. Messages go through the channel `prefix:b`, heartbeats through
+//! `prefix:b:` and 16 hex digits.
+//!
+//! # What a user of the server must be allowed
+//!
+//! ```text
+//! ACL SETUSER app on >password resetchannels ~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl
+//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname
+//! ```
+//!
+//! and `+wait` where invalidations wait for replicas.
+
+mod backend;
+mod bus;
+mod chance;
+mod clock;
+mod command;
+mod config;
+mod connection;
+mod error;
+mod message;
+mod names;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use backend::Redis;
+pub use config::RedisBuilder;

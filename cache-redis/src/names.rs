@@ -1,0 +1,121 @@
+//! The names of what is stored, and of the channels of the bus.
+//!
+//! `prefix:e:{key}` is an entry, `prefix:l:{key}` its lease, `prefix:t:{tag}` the epoch of a tag,
+//! `prefix:f:{function}` that of a function, `prefix:a:{}` that of everything. A prefix holds no braces, so the
+//! first `{` ends it and its letter, the last `}` ends the text, and no two names are one, whatever the text.
+//!
+//! What stands between the first `{` and the `}` after it is what a cluster hashes: an entry and its lease have
+//! the same, so they lie in one slot.
+
+use cache_core::backend::{EntryKey, Origin, Prefix, TagKey};
+
+/// An entry.
+pub(crate) fn entry(prefix: &Prefix, key: &EntryKey) -> String {
+    braced(prefix, "e", key.as_str())
+}
+
+/// The lease of an entry.
+pub(crate) fn lease(prefix: &Prefix, key: &EntryKey) -> String {
+    braced(prefix, "l", key.as_str())
+}
+
+/// The epoch of a tag.
+pub(crate) fn tag(prefix: &Prefix, tag: &TagKey) -> String {
+    match tag {
+        TagKey::Everything => braced(prefix, "a", ""),
+        TagKey::Function(name) => braced(prefix, "f", name),
+        TagKey::Tag(tag) => braced(prefix, "t", tag.as_str()),
+    }
+}
+
+/// The channel that all processes of a prefix hear.
+pub(crate) fn channel(prefix: &Prefix) -> String {
+    format!("{prefix}:b")
+}
+
+/// The channel that one view alone hears. A prefix cannot imitate it: the last part of `prefix:b` is `b`.
+pub(crate) fn own_channel(prefix: &Prefix, origin: Origin) -> String {
+    format!("{prefix}:b:{:016x}", origin.bits())
+}
+
+fn braced(prefix: &Prefix, letter: &str, text: &str) -> String {
+    // Nothing before the first `}` would make the cluster hash the whole name, and put an entry and its lease
+    // into different slots. The other form has a letter of its own, so it stays injective.
+    if text.is_empty() || text.starts_with('}') {
+        format!("{prefix}:{letter}-:{{-{text}}}")
+    } else {
+        format!("{prefix}:{letter}:{{{text}}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cache_core::Tag;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn prefix(text: &str) -> Prefix {
+        Prefix::new(text).expect("a prefix")
+    }
+
+    /// What a cluster hashes of a name.
+    fn hash_tag(name: &str) -> &str {
+        let Some((_, rest)) = name.split_once('{') else { return name };
+        match rest.split_once('}') {
+            Some((tag, _)) if !tag.is_empty() => tag,
+            _ => name,
+        }
+    }
+
+    #[test]
+    fn names_are_as_documented() {
+        let app = prefix("app");
+
+        assert_eq!(entry(&app, &"menu_of:42".into()), "app:e:{menu_of:42}");
+        assert_eq!(lease(&app, &"menu_of:42".into()), "app:l:{menu_of:42}");
+        assert_eq!(tag(&app, &Tag::from("menu").into()), "app:t:{menu}");
+        assert_eq!(tag(&app, &TagKey::Function("menu_of".into())), "app:f:{menu_of}");
+        assert_eq!(tag(&app, &TagKey::Everything), "app:a-:{-}");
+        assert_eq!(entry(&app, &"".into()), "app:e-:{-}");
+        assert_eq!(channel(&app), "app:b");
+        assert_eq!(own_channel(&app, Origin::from_bits(7)), "app:b:0000000000000007");
+    }
+
+    /// All names of one prefix and text.
+    fn all(prefix: &Prefix, text: &str) -> [String; 6] {
+        [
+            entry(prefix, &text.into()),
+            lease(prefix, &text.into()),
+            tag(prefix, &Tag::from(text).into()),
+            tag(prefix, &TagKey::Function(text.into())),
+            channel(prefix),
+            own_channel(prefix, Origin::from_bits(0xb)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_and_its_lease_lie_in_one_slot(text in "[{}a-]{0,6}|\\PC{0,8}") {
+            let (app, key) = (prefix("app"), EntryKey::from(text));
+            let (entry, lease) = (entry(&app, &key), lease(&app, &key));
+
+            prop_assert_eq!(hash_tag(&entry), hash_tag(&lease), "{} and {}", &entry, &lease);
+        }
+
+        #[test]
+        fn no_two_names_are_one(
+            (a, b) in ("[elabtf:-]{1,5}", "[elabtf:-]{1,5}"),
+            (x, y) in ("[{}ae:-]{0,5}", "[{}ae:-]{0,5}"),
+        ) {
+            let (here, there) = (all(&prefix(&a), &x), all(&prefix(&b), &y));
+
+            for (m, name) in here.iter().enumerate() {
+                for (n, other) in there.iter().enumerate() {
+                    let are_one = m == n && a == b && (x == y || m >= 4);
+                    prop_assert_eq!(name == other, are_one, "{} and {}", name, other);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Invalidations that wait for replicas.
+
+use std::time::Duration;
+
+use cache_core::backend::*;
+use cache_redis::Redis;
+use cache_redis::testing::{Reply, Server};
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fewer_than_asked_for_is_an_error() {
+    let server = Server::start();
+    let builder = Redis::builder().url(server.url()).wait_replicas(1, Duration::from_millis(50));
+    let redis = builder.time_limit(Duration::from_secs(10)).connect().await.expect("the server is there");
+    let key = EntryKey::from("k");
+    let keys = [tag("a"), tag("b")];
+    let tags = Tags { keys: &keys, life: MINUTE };
+    let before = redis.epochs(tags).await.unwrap();
+    put(&redis, &key, b"v").await;
+
+    for answer in [
+        redis.expire(&key, MINUTE).await,
+        redis.invalidate(&key).await,
+        redis.invalidate_tags(tags).await.map(drop),
+    ] {
+        let error = assert_unreachable(answer);
+        assert!(error.to_string().contains("0 of 1 replicas have it"), "{error}");
+    }
+    // They were made all the same.
+    assert_eq!(get(&redis, &key).await, None);
+    assert!(
+        redis.read(&key, &keys).await.unwrap().epochs.iter().zip(before).all(|(now, old)| now.unwrap() > old)
+    );
+
+    let replica = Server::start();
+    replica.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
+    until_ok(|| redis.invalidate(&key)).await;
+    redis.expire(&key, MINUTE).await.expect("the replica has it");
+    let epochs = redis.invalidate_tags(tags).await.expect("the replica has it");
+    assert_eq!(epochs.len(), 2);
+    let stored = replica.command(&["EXISTS", "larder:t:{a}", "larder:t:{b}"]);
+    assert_eq!(stored, Reply::Int(2));
+}
+
+/// `WAIT` holds up what comes behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_calls_do_not_wait() {
+    let server = Server::start();
+    let redis =
+        Redis::builder().url(server.url()).wait_replicas(1, MINUTE).time_limit(Duration::from_secs(10));
+    let redis = redis.connect().await.expect("the server is there");
+
+    let waiting = tokio::spawn({
+        let redis = redis.clone();
+        async move { redis.invalidate(&"k".into()).await }
+    });
+    until("it waits", || server.command(&["CLIENT", "LIST"]).text().contains("cmd=wait")).await;
+    redis.health().await.expect("health is answered");
+
+    assert!(!waiting.is_finished());
+    waiting.abort();
+}

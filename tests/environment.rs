@@ -11,7 +11,11 @@ fn told_with(variables: &[(&str, &std::ffi::OsStr)]) -> String {
     let binary = std::env::current_exe().expect("the test itself");
     let mut child = Command::new(binary);
     child.args(["--exact", "child", "--nocapture", "--include-ignored"]);
-    child.env_remove("LARDER_URL").env_remove("LARDER_PREFIX").envs(variables.iter().copied());
+    child
+        .env_remove("LARDER_URL")
+        .env_remove("LARDER_PREFIX")
+        .env_remove("LARDER_SECRET_KEY")
+        .envs(variables.iter().copied());
     let output = child.output().expect("a child");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let told = text.lines().find_map(|line| line.split_once("told: "));
@@ -28,7 +32,11 @@ fn told(variables: &[(&str, &str)]) -> String {
 #[allow(clippy::print_stdout, reason = "that is how it talks")]
 fn child() {
     match Cache::from_env() {
-        Ok(cache) => println!("told: {} {}", cache.prefix(), cache.stats().local_capacity),
+        Ok(cache) => {
+            let stats = cache.stats();
+            let shared = if stats.shared.is_some() { " and a shared tier" } else { "" };
+            println!("told: {} {}{shared}", cache.prefix(), stats.local_capacity);
+        }
         Err(error) => println!("told: {:?}: {error}", error.kind()),
     }
 }
@@ -57,14 +65,17 @@ fn wrong_values_are_told_with_the_fix() {
         ("LARDER_URL", "memory:-1MiB", "as in `memory:256MiB`"),
         ("LARDER_URL", "memory:1 MiB", "as in `memory:256MiB`"),
         ("LARDER_URL", "postgres://host", "write `memory:`"),
+        ("LARDER_URL", "rediss://:secret@host/", "needs the feature `redis-tls`"),
+        #[cfg(not(feature = "redis"))]
         ("LARDER_URL", "redis://:secret@host/", "needs the feature `redis`"),
+        ("LARDER_SECRET_KEY", "secret", "write 64 hex digits"),
         ("LARDER_PREFIX", "", "write 1 to 64"),
         ("LARDER_PREFIX", "with space", "write 1 to 64"),
     ] {
         let told = told(&[(name, value)]);
 
         assert!(told.starts_with("Configuration: ") && told.contains(says), "{name}={value}: {told}");
-        assert!(!told.contains("secret"), "{told}");
+        assert!(!told.contains(":secret"), "{told}");
     }
 }
 
@@ -76,4 +87,25 @@ fn a_variable_that_is_no_text_is_an_error() {
     let told = told_with(&[("LARDER_URL", std::ffi::OsStr::from_bytes(b"memory:\xFF"))]);
 
     assert!(told.starts_with("Configuration: ") && told.contains("LARDER_URL"), "{told}");
+}
+
+#[test]
+#[cfg(feature = "redis")]
+fn a_shared_tier_is_opened_though_nobody_answers_there() {
+    for url in ["redis://127.0.0.1:1", "redis://app:hunter2@127.0.0.1:1/3", "valkey://127.0.0.1:1"] {
+        let told = told(&[("LARDER_URL", url), ("LARDER_SECRET_KEY", &"5a".repeat(32))]);
+
+        assert_eq!(told, format!("larder {} and a shared tier", 64 << 20), "{url}");
+    }
+}
+
+#[test]
+#[cfg(feature = "redis")]
+fn a_wrong_url_of_a_shared_tier_is_told_with_the_fix_and_without_its_password() {
+    for url in ["redis://:hunter2@", "redis://app:hunter2@host:notaport", "redis://host/notadatabase"] {
+        let told = told(&[("LARDER_URL", url)]);
+
+        assert!(told.starts_with("Configuration: read LARDER_URL: "), "{told}");
+        assert!(told.contains("redis://") && !told.contains("hunter2"), "{told}");
+    }
 }

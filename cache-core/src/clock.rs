@@ -105,7 +105,10 @@ impl Clock {
     }
 
     /// The time now in µs, precisely, on a line of this process's own.
-    #[cfg_attr(not(feature = "memory"), expect(dead_code, reason = "only the memory backend keeps time for others"))]
+    #[cfg_attr(
+        not(feature = "memory"),
+        expect(dead_code, reason = "only the memory backend keeps time for others")
+    )]
     pub(crate) fn micros(&self) -> u64 {
         u64::try_from(self.precise_now().since(Tick::from_raw(0)).as_micros()).unwrap_or(u64::MAX)
     }

@@ -34,6 +34,7 @@ mod connection;
 mod error;
 mod message;
 mod names;
+mod scheme;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -13,6 +13,8 @@ mod lease;
 mod memory;
 mod name;
 mod random;
+#[cfg(feature = "schemes")]
+mod scheme;
 
 use std::fmt;
 use std::future::Future;
@@ -25,6 +27,8 @@ pub use lease::{Claim, Grant, Lease, LeaseRequest, LeaseToken, Renewal};
 #[cfg(feature = "memory")]
 pub use memory::Memory;
 pub use name::{EntryKey, Prefix, TagKey};
+#[cfg(feature = "schemes")]
+pub use scheme::{Opened, Scheme};
 
 use crate::Error;
 

@@ -184,8 +184,11 @@ impl Cache {
     ///
     /// | variable | meaning | default |
     /// |---|---|---|
-    /// | `LARDER_URL` | `memory:` for a local tier of 64 MiB, `memory:256MiB` for another size (`KiB`, `MiB`, `GiB`) | `memory:` |
+    /// | `LARDER_URL` | `memory:` for a local tier of 64 MiB, `memory:256MiB` for another size (`KiB`, `MiB`, `GiB`); with the feature `redis` also `redis://host:6379`, for a shared tier behind a local one of 64 MiB | `memory:` |
     /// | `LARDER_PREFIX` | as [`CacheBuilder::prefix`] | `larder` |
+    /// | `LARDER_SECRET_KEY` | as [`CacheBuilder::secret_key`], 64 hex digits | drawn at random |
+    ///
+    /// A shared tier is connected to with the first call that needs it: the program starts although it is down.
     ///
     /// # Errors
     ///
@@ -194,13 +197,45 @@ impl Cache {
     pub fn from_env() -> Result<Cache, Error> {
         let mut builder = Self::builder();
         if let Some(url) = variable("LARDER_URL")? {
-            builder = builder.local(local_of(&url)?);
+            builder = tiers_of(builder, &url)?;
         }
         if let Some(prefix) = variable("LARDER_PREFIX")? {
             builder = builder.prefix(prefix);
         }
+        if let Some(digits) = variable("LARDER_SECRET_KEY")? {
+            builder = builder.secret_key(secret_of(&digits)?);
+        }
         builder.build()
     }
+}
+
+/// The tiers that `url` names.
+fn tiers_of(builder: CacheBuilder, url: &str) -> Result<CacheBuilder, Error> {
+    #[cfg(feature = "schemes")]
+    if let Some(opened) = crate::backend::Scheme::open(url) {
+        let opened = opened.map_err(|error| {
+            Error::new(error.kind(), format!("read LARDER_URL: {error}")).with_source(error)
+        })?;
+        return Ok(CacheBuilder { shared: Some(opened.0), ..builder });
+    }
+    Ok(builder.local(local_of(url)?))
+}
+
+fn secret_of(digits: &str) -> Result<[u8; 32], Error> {
+    let wrong = || {
+        // Its text is a secret, and not repeated.
+        let what = "read LARDER_SECRET_KEY: it is no key; write 64 hex digits, as `openssl rand -hex 32` prints them";
+        Error::new(ErrorKind::Configuration, what)
+    };
+    let mut key = [0; 32];
+    if digits.len() != 2 * key.len() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+    }
+    Ok(key)
 }
 
 fn variable(name: &str) -> Result<Option<String>, Error> {

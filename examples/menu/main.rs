@@ -28,7 +28,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use larder::{Cache, Local};
+use larder::Cache;
 
 use crate::args::{Args, Wish};
 use crate::catalogue::Catalogue;
@@ -72,7 +72,10 @@ fn run(args: Args) -> Result<Freshness, Box<dyn Error>> {
 
     let without = runtime.block_on(load.run("without cache", Some(&Cache::disabled())))?;
 
-    let cache = Cache::builder().prefix("menu").local(Local::bytes(64 << 20)).build()?;
+    // In this process; or in a Redis, with `--features redis` and LARDER_URL=redis://127.0.0.1:6379.
+    let cache = Cache::from_env()?;
+    // The database is a new one: what an earlier run left in a shared tier was computed from another.
+    runtime.block_on(cache.clear())?;
     cache.install()?;
     let with = runtime.block_on(load.run("with cache", None))?;
 

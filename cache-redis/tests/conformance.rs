@@ -1,7 +1,7 @@
 //! `Redis` keeps the contract of a backend.
 #![cfg(feature = "testing")]
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cache_redis::testing::{RedisStage, Server};
 
@@ -9,7 +9,7 @@ use cache_redis::testing::{RedisStage, Server};
 fn server() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
 
-    let mut shared = SHARED.lock().expect("no test fails in here");
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let server = Arc::new(Server::start());
         *shared = Arc::downgrade(&server);

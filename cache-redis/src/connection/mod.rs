@@ -164,10 +164,10 @@ impl Link {
                     _ => slot.attempt.insert(self.begin()).clone(),
                 }
             };
-            if let Ok(outcome) = attempt.outcome.wait_for(Option::is_some).await {
-                if let Some(outcome) = &*outcome {
-                    return outcome.clone();
-                }
+            let outcome =
+                attempt.outcome.wait_for(Option::is_some).await.ok().and_then(|known| known.clone());
+            if let Some(outcome) = outcome {
+                return outcome;
             }
             // The task is gone without an outcome: so is the runtime that drove it. This one makes another.
             let mut slot = lock(&self.slot);

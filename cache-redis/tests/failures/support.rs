@@ -115,10 +115,10 @@ pub(crate) async fn until_heard(redis: &Redis, ear: &mut Subscription) {
         until_ok(|| redis.heartbeat(nonce)).await;
         let hearing = async {
             loop {
-                if let Some(Heard::Message(message)) = ear.hear().await {
-                    if message.change == (Change::Heartbeat { nonce }) {
-                        return;
-                    }
+                if let Some(Heard::Message(Message { change, .. })) = ear.hear().await
+                    && change == (Change::Heartbeat { nonce })
+                {
+                    return;
                 }
             }
         };

@@ -4,57 +4,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
+mod support;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use larder::backend::Memory;
-use larder::{Cache, ErrorKind, Key, Options, cached};
+use larder::{Cache, ErrorKind, cached};
+use support::processes::{SOON, Source, hears, hour, key, process, until};
 use tokio::sync::{Notify, Semaphore};
-
-/// How long a test waits for what must happen.
-const SOON: Duration = Duration::from_secs(10);
-
-fn process(store: &Memory) -> Cache {
-    Cache::builder().prefix("app").shared(store.clone()).build().unwrap()
-}
-
-/// Waits until `holds`.
-async fn until(mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(SOON, waiting).await.expect("it does not come about");
-}
-
-/// Waits until `cache` hears the bus.
-async fn hears(cache: &Cache) {
-    let confirmed = || cache.stats().shared.is_some_and(|shared| shared.is_confirmed);
-    let _ = cache.get::<u64>(&Key::of("wakes_the_listener", ()).unwrap(), &hour()).await;
-    until(confirmed).await;
-}
-
-fn hour() -> Options {
-    Options::ttl(Duration::from_secs(3600))
-}
-
-fn key(id: u64) -> Key {
-    Key::of("dishes", id).unwrap()
-}
-
-/// Counts its computations.
-#[derive(Default)]
-struct Source {
-    computed: AtomicU64,
-}
-
-impl Source {
-    async fn next(&self) -> u64 {
-        self.computed.fetch_add(1, Ordering::SeqCst) + 1
-    }
-}
 
 #[tokio::test]
 async fn a_value_computed_by_one_process_is_a_hit_in_the_others() {

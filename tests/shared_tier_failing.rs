@@ -256,6 +256,30 @@ async fn the_message_of_ones_own_invalidation_does_not_remove_what_was_filled_si
 }
 
 #[tokio::test]
+async fn an_invalidation_that_an_answer_tells_of_takes_effect_before_its_message() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    let (one, other, third) = (hour().tags(["one"]), hour().tags(["other"]), hour().tags(["third"]));
+    for clears in [true, false] {
+        stage.cache.put(&key(1), 1_u64, &one).await.unwrap();
+        stage.cache.get::<u64>(&key(2), &other).await.unwrap();
+        stage.faults.set_deaf(true);
+        match clears {
+            true => stage.other.clear().await.unwrap(),
+            false => stage.other.invalidate_tags(["one"]).await.unwrap(),
+        }
+        assert_eq!(stage.cache.get::<u64>(&key(1), &one).await.unwrap(), Some(1), "nobody told it");
+
+        // Another tag is new here, and read together with the epochs that all entries of that kind bear.
+        let asked = if clears { third.clone() } else { one.clone().tags(["fourth"]) };
+        stage.cache.get::<u64>(&key(3), &asked).await.unwrap();
+
+        assert_eq!(stage.cache.get::<u64>(&key(1), &one).await.unwrap(), None, "clears: {clears}");
+        stage.faults.set_deaf(false);
+    }
+}
+
+#[tokio::test]
 async fn a_lease_is_renewed_while_its_holder_computes() {
     let stage = Stage::new();
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

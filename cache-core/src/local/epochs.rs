@@ -53,6 +53,15 @@ pub(crate) struct Cell {
     shared: Mutex<Shared>,
 }
 
+/// What an answer of the shared tier taught about an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Learned {
+    /// The tag was invalidated, and its message is still on its way.
+    Invalidation,
+    /// Nothing of that kind.
+    NoInvalidation,
+}
+
 /// What is known of the epoch in the shared tier.
 #[derive(Debug, Default)]
 struct Shared {
@@ -108,17 +117,18 @@ impl Cell {
     ///
     /// Where it differs from what was known, an invalidation is on its way here: it takes effect now, and `stamped`
     /// goes along, since what it was taken for is read or computed after that invalidation.
-    fn learn(&self, epoch: Epoch, generation: u64, stamped: &mut u64) {
+    fn learn(&self, epoch: Epoch, generation: u64, stamped: &mut u64) -> Learned {
         let mut shared = self.shared_in(generation);
         if shared.generation != generation || self.current() != *stamped {
-            return;
+            return Learned::NoInvalidation;
         }
         match shared.known.replace(epoch) {
             Some(known) if known != epoch => {
                 shared.applied = Some(epoch);
                 *stamped = self.advance(Severity::Hard);
+                Learned::Invalidation
             }
-            _ => {}
+            _ => Learned::NoInvalidation,
         }
     }
 
@@ -191,8 +201,8 @@ impl Stamp {
     }
 
     /// See [`Cell::learn`].
-    pub(crate) fn learn(&mut self, epoch: Epoch, generation: u64) {
-        self.cell.learn(epoch, generation, &mut self.number);
+    pub(crate) fn learn(&mut self, epoch: Epoch, generation: u64) -> Learned {
+        self.cell.learn(epoch, generation, &mut self.number)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::backend::Epoch;
 use crate::clock::Tick;
 use crate::engine::{Cache, Function};
 use crate::key::Tag;
-use crate::local::epochs::{Stamp, Stamps};
+use crate::local::epochs::{Learned, Severity, Stamp, Stamps};
 
 /// The epochs of one call's tags as they were at one moment: that of everything, of the function, of its tags.
 #[derive(Debug, Clone)]
@@ -55,12 +55,21 @@ impl Borne {
         is_known.then_some(combined)
     }
 
-    /// Learns the epochs, in the order of [`Question::tags`](super::Question::tags), from an answer to a question that
+    /// Learns the epochs, in the order of [`Question::tag_keys`](super::Question::tag_keys), from an answer to a question that
     /// was asked after these were taken.
-    pub(super) fn learn(&mut self, epochs: &[Epoch]) {
-        let stamps = self.everything.iter_mut().chain([&mut self.function]).chain(&mut self.tags);
-        for (stamp, epoch) in stamps.zip(epochs) {
-            stamp.learn(*epoch, self.generation);
+    pub(super) fn learn(&mut self, cache: &Cache, epochs: impl IntoIterator<Item = Option<Epoch>>) {
+        let mut epochs = epochs.into_iter();
+        if let (Some(everything), Some(Some(epoch))) = (&mut self.everything, epochs.next())
+            && everything.learn(epoch, self.generation) == Learned::Invalidation
+        {
+            // No entry here bears that epoch itself.
+            cache.0.functions.invalidate(Severity::Hard, |_| true);
+        }
+        for (stamp, epoch) in [&mut self.function].into_iter().chain(&mut self.tags).zip(epochs) {
+            // An absent one teaches nothing: it may have been evicted.
+            if let Some(epoch) = epoch {
+                stamp.learn(epoch, self.generation);
+            }
         }
     }
 }

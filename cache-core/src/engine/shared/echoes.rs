@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::backend::EntryKey;
 
+/// So many keys are kept in mind. What is forgotten is applied again, which costs a miss.
+const MOST: usize = 10_000;
+
 /// The changes of this process whose messages are expected.
 #[derive(Debug, Default)]
 pub(super) struct Echoes(Mutex<HashMap<EntryKey, Expected>>);
@@ -33,7 +36,13 @@ pub(in crate::engine) struct Underway<'e> {
 impl Echoes {
     /// A change of `key` is about to be sent.
     pub(super) fn begin(&self, key: &EntryKey) -> Underway<'_> {
-        self.lock().entry(key.clone()).or_default().underway += 1;
+        let mut table = self.lock();
+        // Messages that never came, of a bus that lost them without a gap.
+        if table.len() >= MOST {
+            table.retain(|_, expected| expected.underway > 0);
+        }
+        table.entry(key.clone()).or_default().underway += 1;
+        drop(table);
         Underway { echoes: self, key: key.clone(), is_answered: false }
     }
 

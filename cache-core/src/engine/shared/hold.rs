@@ -163,6 +163,9 @@ impl<'c> Hold<'c> {
             self.state = State::Free;
             return Filled::Refused;
         }
+        if self.shared.breaker.is_open() {
+            return Filled::Unknown;
+        }
         let frame = FrameBytes::from(frame);
         let request = FillRequest { key: &self.key, grant, frame: &frame, life, tags: Tags::NONE };
         match self.shared.ask(self.backend.fill(request)).await {

@@ -54,8 +54,9 @@ impl<'c, S: Copy> Question<'c, S> {
         S: Storage<V>,
     {
         let shared = cache.0.shared.as_deref()?;
-        let fingerprint = function.fingerprint::<V, S>(storage)?;
+        // Also for what stays here: it bears tags that others invalidate.
         shared.keeper.ensure(cache);
+        let fingerprint = function.fingerprint::<V, S>(storage)?;
         Some(Self {
             cache,
             shared,
@@ -83,7 +84,7 @@ impl<'c, S: Copy> Question<'c, S> {
         }
         let hold = Hold::take(self).await;
         if let Ok(hold) = &hold {
-            borne.learn(hold.epochs());
+            borne.learn(self.cache, hold.epochs().iter().copied().map(Some));
         }
         (hold, borne)
     }
@@ -135,10 +136,8 @@ impl<'c, S: Copy> Question<'c, S> {
         }
         match self.shared.ask(self.shared.backend.read(&self.key, &self.tag_keys())).await {
             Ok(read) => {
+                borne.learn(self.cache, read.epochs.iter().copied());
                 let epochs: Option<Vec<Epoch>> = read.epochs.into_iter().collect();
-                if let Some(epochs) = &epochs {
-                    borne.learn(epochs);
-                }
                 self.judge(read.found, epochs.map(Epoch::combined)).await
             }
             Err(error) => Looked::Away(error),

@@ -67,12 +67,12 @@ where
         tell(Underway::Bearing(&borne));
         match hold.ask(question, claim(seen.as_ref())).await {
             Ok(Lease::Granted { epochs, .. }) => {
-                borne.learn(&epochs);
+                borne.learn(question.cache, epochs.iter().copied().map(Some));
                 tell(Underway::Bearing(&borne));
                 return Obtained::Lease(hold, borne, reason);
             }
             Ok(Lease::Filled { found, epochs }) => {
-                borne.learn(&epochs);
+                borne.learn(question.cache, epochs.iter().copied().map(Some));
                 match question.judge(Some(found), Some(Epoch::combined(epochs))).await {
                     Looked::Usable(stored) => return Obtained::Value(stored, borne),
                     Looked::Unusable(why, frame) => (reason, seen) = (why, frame),

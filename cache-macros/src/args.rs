@@ -56,6 +56,13 @@ pub(crate) struct Given<T> {
     pub(crate) value: T,
 }
 
+/// The one tier that `tier = ..` leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    Local,
+    Shared,
+}
+
 /// One element of `tags = [..]`.
 pub(crate) enum TagOption {
     /// A literal, perhaps with placeholders.
@@ -80,7 +87,7 @@ pub(crate) struct Options {
     pub(crate) none_ttl: Option<Given<Time>>,
     pub(crate) err_ttl: Option<Given<Time>>,
     pub(crate) local_ttl: Option<Given<Time>>,
-    pub(crate) tier_local: Option<Given<()>>,
+    pub(crate) tier: Option<Given<Tier>>,
     pub(crate) cache: Option<Given<Expr>>,
     pub(crate) in_trait: Option<Given<()>>,
     pub(crate) krate: Option<Given<Path>>,
@@ -89,6 +96,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether the function is kept to this tier.
+    pub(crate) fn is_kept_to(&self, tier: Tier) -> bool {
+        self.tier.as_ref().is_some_and(|given| given.value == tier)
+    }
+
     /// Reads all options; each mistake is reported and the reading goes on behind it.
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut options = Self::default();
@@ -123,7 +135,11 @@ impl Options {
         })?;
         let word = plain(&option);
         if self.mentions(&word) {
-            diagnostics.report(&option, format!("`{word}` is given twice: keep one of them"));
+            let fix = match word.as_str() {
+                "tier" => "keep one of them, or remove both to use every tier",
+                _ => "keep one of them",
+            };
+            diagnostics.report(&option, format!("`{word}` is given twice: {fix}"));
             return skip_value(input);
         }
         self.seen.push(word.clone());
@@ -149,10 +165,7 @@ impl Options {
                     keep(option.clone(), value::expr(&option, input, "store_if = |value| !value.is_empty()")?)
             }
             "cache" => self.cache = keep(option.clone(), value::expr(&option, input, "cache = self.cache")?),
-            "tier" => {
-                value::tier(&option, input)?;
-                self.tier_local = keep(option, ());
-            }
+            "tier" => self.tier = keep(option.clone(), value::tier(&option, input)?),
             "in_trait" => self.in_trait = keep(option, ()),
             "crate" => self.krate = keep(option.clone(), value::path(&option, input)?),
             _ => {
@@ -263,6 +276,29 @@ mod tests {
         assert_eq!(options.tags.map(|tags| tags.value.len()), Some(3));
         assert_eq!(options.key.map(|key| key.value.len()), Some(2));
         assert_eq!(options.stagger.map(|stagger| stagger.value), Some(0.1));
+    }
+
+    #[test]
+    fn each_tier_is_read_and_nothing_else() {
+        let (local, mistakes) = parse(quote!(ttl = 60, tier = local));
+        assert_eq!((local.is_kept_to(Tier::Local), mistakes.len()), (true, 0));
+        let (shared, mistakes) = parse(quote!(ttl = 60, tier = (shared)));
+        assert_eq!((shared.is_kept_to(Tier::Shared), mistakes.len()), (true, 0));
+
+        for (tokens, fix) in [
+            (quote!(tier = shard), "or remove it for every tier"),
+            (quote!(tier = "shared"), "or remove it for every tier"),
+            (quote!(tier = both), "remove `tier`"),
+            (quote!(tier = (local, shared)), "remove `tier`"),
+            (quote!(tier = [local, shared]), "remove `tier`"),
+            (quote!(tier = local | shared), "remove `tier`"),
+            (quote!(tier = local, tier = shared), "or remove both to use every tier"),
+        ] {
+            let (_, mistakes) = parse(tokens);
+
+            assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+            assert!(mistakes[0].ends_with(fix), "{mistakes:#?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod signature;
 
 use proc_macro2::Span;
 
-use crate::args::Options;
+use crate::args::{Options, Tier};
 use crate::diag::Diagnostics;
 use crate::item::Function;
 
@@ -14,6 +14,7 @@ use crate::item::Function;
 pub(crate) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     signature::check(function, options, diagnostics);
     times(options, diagnostics);
+    tiers(options, diagnostics);
     argument::check(function, options, diagnostics);
     expression::check(function, options, diagnostics);
 }
@@ -34,6 +35,19 @@ fn times(options: &Options, diagnostics: &mut Diagnostics) {
         diagnostics.report(
             &local.option,
             "`local_ttl` is longer than `ttl`, and would have no effect: write a shorter time, or remove it",
+        );
+    }
+}
+
+/// Options that the one tier left makes no use of.
+fn tiers(options: &Options, diagnostics: &mut Diagnostics) {
+    if options.is_kept_to(Tier::Shared)
+        && let Some(local_ttl) = &options.local_ttl
+    {
+        diagnostics.report(
+            &local_ttl.option,
+            "with `tier = shared` nothing is kept in the local tier: remove `local_ttl`, or remove `tier = shared` \
+             to keep values in this process for that time",
         );
     }
 }

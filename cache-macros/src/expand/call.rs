@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
-use crate::args::{Given, TagOption};
+use crate::args::{Given, TagOption, Tier};
 use crate::duration::Time;
 use crate::item::by_reference;
 use crate::model::{CountedType, Model, Part, PartSource};
@@ -149,9 +149,9 @@ fn answer(model: &Model) -> TokenStream {
 fn storage(model: &Model) -> TokenStream {
     let p = private(model);
     let span = at(&model.function.output);
-    let traits = match &model.options.tier_local {
-        Some(_) => quote_spanned!(span=> StoresLocally as _, StoresNowhere as _),
-        None => quote_spanned!(span=> StoresEncoded as _, StoresNothing as _),
+    let traits = match model.options.is_kept_to(Tier::Local) {
+        true => quote_spanned!(span=> StoresLocally as _, StoresNowhere as _),
+        false => quote_spanned!(span=> StoresEncoded as _, StoresNothing as _),
     };
     quote_spanned! {span=>
         {
@@ -196,6 +196,9 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
     if let Some(stagger) = &options.stagger {
         let share = stagger.value;
         add(quote_spanned!(site()=> .stagger(#share)));
+    }
+    if options.is_kept_to(Tier::Shared) {
+        add(quote_spanned!(site()=> .reads_through()));
     }
     // Where the attribute stands: the same in all that one attribute emits.
     let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));

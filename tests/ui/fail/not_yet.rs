@@ -7,7 +7,6 @@ use larder::cached;
     timeout(soft = "50ms"),
     tags_from = |value| [value],
     lease = "10s",
-    tier = shared,
     policy = POLICY,
     each
 )]

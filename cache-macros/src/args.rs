@@ -6,9 +6,10 @@ mod value;
 pub(crate) use name::ArgumentName;
 
 use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Ident, LitStr, Path, Token};
+use syn::{Expr, ExprLit, Ident, LitStr, Path, Token};
 
 use crate::diag::{Diagnostics, listed, nearest};
 use crate::duration::Time;
@@ -16,7 +17,7 @@ use crate::scan::plain;
 use crate::template::Template;
 
 /// The options, in the order of the documentation.
-pub(crate) const OPTIONS: [&str; 17] = [
+pub(crate) const OPTIONS: [&str; 18] = [
     "ttl",
     "tags",
     "stagger",
@@ -31,13 +32,14 @@ pub(crate) const OPTIONS: [&str; 17] = [
     "err_ttl",
     "tier",
     "local_ttl",
+    "lease",
     "cache",
     "in_trait",
     "crate",
 ];
 
 /// Options that an issue to come will fill, and what to write until then.
-const NOT_YET: [(&str, &str); 7] = [
+const NOT_YET: [(&str, &str); 6] = [
     (
         "refresh",
         "remove it; the first call after the ttl computes anew, and `f_refresh(..)` does so when you say",
@@ -45,7 +47,6 @@ const NOT_YET: [(&str, &str); 7] = [
     ("grace", "remove it; a value is served until its ttl ends: write a longer `ttl`"),
     ("timeout", "remove it, and put the time limit into the function's body"),
     ("tags_from", "remove it; write tags over the arguments: `tags = [\"menu:{id}\"]`"),
-    ("lease", "remove it; the computation of another process is not waited for"),
     ("policy", "remove it, and write its options one by one: `ttl = 3600, stagger`"),
     ("each", "remove it; the answer is cached as one value"),
 ];
@@ -54,6 +55,13 @@ const NOT_YET: [(&str, &str); 7] = [
 pub(crate) struct Given<T> {
     pub(crate) option: Ident,
     pub(crate) value: T,
+}
+
+/// The one tier that `tier = ..` leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    Local,
+    Shared,
 }
 
 /// One element of `tags = [..]`.
@@ -80,15 +88,23 @@ pub(crate) struct Options {
     pub(crate) none_ttl: Option<Given<Time>>,
     pub(crate) err_ttl: Option<Given<Time>>,
     pub(crate) local_ttl: Option<Given<Time>>,
-    pub(crate) tier_local: Option<Given<()>>,
+    pub(crate) lease: Option<Given<Time>>,
+    pub(crate) tier: Option<Given<Tier>>,
     pub(crate) cache: Option<Given<Expr>>,
     pub(crate) in_trait: Option<Given<()>>,
     pub(crate) krate: Option<Given<Path>>,
     /// Words that introduced an option, in vain or not.
     seen: Vec<String>,
+    /// Whether a message has said to write `ttl`.
+    means_ttl: bool,
 }
 
 impl Options {
+    /// Whether the function is kept to this tier.
+    pub(crate) fn is_kept_to(&self, tier: Tier) -> bool {
+        self.tier.as_ref().is_some_and(|given| given.value == tier)
+    }
+
     /// Reads all options; each mistake is reported and the reading goes on behind it.
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut options = Self::default();
@@ -114,16 +130,30 @@ impl Options {
         self.seen.iter().any(|seen| seen == option)
     }
 
+    /// Whether `ttl` was written, or a message has said to write it.
+    pub(crate) fn mentions_ttl(&self) -> bool {
+        self.means_ttl || self.mentions("ttl")
+    }
+
     fn parse_one(&mut self, input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<()> {
-        let option = input.call(Ident::parse_any).map_err(|error| {
-            syn::Error::new(
-                error.span(),
-                "expected an option: write `#[cached(ttl = 3600, tags = [\"menu\"])]`",
-            )
-        })?;
+        let option = match input.call(Ident::parse_any) {
+            Ok(option) => option,
+            Err(error) => {
+                self.means_ttl = true;
+                let fix = match lone_time(input) {
+                    Some(time) => format!("`ttl = {time}`"),
+                    None => "`#[cached(ttl = 3600, tags = [\"menu\"])]`".to_owned(),
+                };
+                return Err(syn::Error::new(error.span(), format!("expected an option: write {fix}")));
+            }
+        };
         let word = plain(&option);
         if self.mentions(&word) {
-            diagnostics.report(&option, format!("`{word}` is given twice: keep one of them"));
+            let fix = match word.as_str() {
+                "tier" => "keep one of them, or remove both to use every tier",
+                _ => "keep one of them",
+            };
+            diagnostics.report(&option, format!("`{word}` is given twice: {fix}"));
             return skip_value(input);
         }
         self.seen.push(word.clone());
@@ -134,6 +164,7 @@ impl Options {
         match word.as_str() {
             "ttl" => self.ttl = keep(option.clone(), value::time(&option, input)?),
             "local_ttl" => self.local_ttl = keep(option.clone(), value::time(&option, input)?),
+            "lease" => self.lease = keep(option.clone(), value::time(&option, input)?),
             "none_ttl" => self.none_ttl = keep(option.clone(), value::time(&option, input)?),
             "err_ttl" => self.err_ttl = keep(option.clone(), value::time(&option, input)?),
             "tags" => self.tags = keep(option.clone(), value::tags(&option, input, diagnostics)?),
@@ -149,16 +180,16 @@ impl Options {
                     keep(option.clone(), value::expr(&option, input, "store_if = |value| !value.is_empty()")?)
             }
             "cache" => self.cache = keep(option.clone(), value::expr(&option, input, "cache = self.cache")?),
-            "tier" => {
-                value::tier(&option, input)?;
-                self.tier_local = keep(option, ());
-            }
+            "tier" => self.tier = keep(option.clone(), value::tier(&option, input)?),
             "in_trait" => self.in_trait = keep(option, ()),
             "crate" => self.krate = keep(option.clone(), value::path(&option, input)?),
             _ => {
                 let known = OPTIONS.into_iter().chain(NOT_YET.map(|(name, _)| name));
                 let fix = match nearest(&word, known) {
-                    Some(near) => format!("write `{near}`"),
+                    Some(near) => {
+                        self.means_ttl |= near == "ttl";
+                        format!("write `{near}`")
+                    }
                     None => format!("write one of {}", listed(OPTIONS)),
                 };
                 diagnostics.report(&option, format!("`{word}` is not an option of `#[cached]`: {fix}"));
@@ -181,6 +212,13 @@ pub(crate) fn bare(expr: &Expr) -> &Expr {
 #[expect(clippy::unnecessary_wraps, reason = "it fills an optional field")]
 fn keep<T>(option: Ident, value: T) -> Option<Given<T>> {
     Some(Given { option, value })
+}
+
+/// The time that stands where an option should.
+fn lone_time(input: ParseStream<'_>) -> Option<String> {
+    let value = input.fork().parse::<ExprLit>().ok()?;
+    let text = value.to_token_stream().to_string();
+    Time::from_expr("ttl", &Expr::Lit(value)).is_ok().then_some(text)
 }
 
 /// Passes over the value of an option that was refused.
@@ -252,6 +290,7 @@ mod tests {
             err_ttl = 5,
             tier = local,
             local_ttl = LOCAL,
+            lease = "10s",
             cache = self.cache,
             in_trait,
             crate = my::larder,
@@ -260,9 +299,51 @@ mod tests {
         assert_eq!(mistakes, [""; 0]);
         assert!(OPTIONS.iter().all(|option| options.mentions(option)));
         assert_eq!(options.ttl.and_then(|ttl| ttl.value.constant()).map(|ttl| ttl.as_secs()), Some(5_400));
+        assert_eq!(
+            options.lease.and_then(|lease| lease.value.constant()).map(|lease| lease.as_secs()),
+            Some(10)
+        );
         assert_eq!(options.tags.map(|tags| tags.value.len()), Some(3));
         assert_eq!(options.key.map(|key| key.value.len()), Some(2));
         assert_eq!(options.stagger.map(|stagger| stagger.value), Some(0.1));
+    }
+
+    #[test]
+    fn each_tier_is_read_and_nothing_else() {
+        let (local, mistakes) = parse(quote!(ttl = 60, tier = local));
+        assert_eq!((local.is_kept_to(Tier::Local), mistakes.len()), (true, 0));
+        let (shared, mistakes) = parse(quote!(ttl = 60, tier = (shared)));
+        assert_eq!((shared.is_kept_to(Tier::Shared), mistakes.len()), (true, 0));
+
+        for (tokens, fix) in [
+            (quote!(tier = shard), "or remove it for every tier"),
+            (quote!(tier = "shared"), "or remove it for every tier"),
+            (quote!(tier = both), "remove `tier`"),
+            (quote!(tier = (local, shared)), "remove `tier`"),
+            (quote!(tier = [local, shared]), "remove `tier`"),
+            (quote!(tier = local | shared), "remove `tier`"),
+            (quote!(tier = local, tier = shared), "or remove both to use every tier"),
+        ] {
+            let (_, mistakes) = parse(tokens);
+
+            assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+            assert!(mistakes[0].ends_with(fix), "{mistakes:#?}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_without_its_name_is_said_to_be_one() {
+        for (tokens, fix) in [
+            (quote!(60), "write `ttl = 60`"),
+            (quote!("1h", stagger), "write `ttl = \"1h\"`"),
+            (quote!("menu"), "write `#[cached(ttl = 3600, tags = [\"menu\"])]`"),
+            (quote!(tll = 60), "write `ttl`"),
+        ] {
+            let (options, mistakes) = parse(tokens);
+
+            assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+            assert!(mistakes[0].ends_with(fix) && options.mentions_ttl(), "{mistakes:#?}");
+        }
     }
 
     #[test]

@@ -216,10 +216,11 @@ use crate::model::Model;
 /// async fn find(id: u64) -> Result<Option<u64>, String> { Ok(Some(id)) }
 /// ```
 ///
-/// ## `tier = local`, `local_ttl = ..`
+/// ## `tier = local`, `tier = shared`
 ///
-/// `tier = local` keeps the value in this process only: it need not be `Serialize`. `local_ttl` is a shorter
-/// life in the local tier than in the shared one, a constant.
+/// Uses one tier only. Default: every tier that the cache has.
+///
+/// With `tier = local` the value stays in this process, and need not be `Serialize`:
 ///
 /// ```
 /// # use larder::cached;
@@ -228,6 +229,66 @@ use crate::model::Model;
 ///
 /// #[cached(ttl = "1h", tier = local)]
 /// async fn template(name: &str) -> Arc<Template> { Arc::new(Template) }
+/// ```
+///
+/// With `tier = shared` every call asks the shared tier, and nothing is kept in the local one:
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "10m", tier = shared)]
+/// async fn balance(account: u64) -> u64 { account }
+/// ```
+///
+/// - An invalidation by another process is seen by every call that starts after it: the bound is zero, where it
+///   otherwise is the time that a message takes, or `max_local_staleness` when messages are lost.
+/// - The price is one round trip for each call. The epochs of the tags come with the value, in the same one.
+/// - When the shared tier cannot be reached, calls compute, and join a computation that runs in this process.
+///   Nothing is stored then.
+/// - A value that is not stored (`None` without `none_ttl`, one that `store_if` refuses, one above
+///   `max_value_bytes`) is for the call that computed it alone: another call that waited for it looks into the
+///   shared tier, finds nothing, and computes for itself.
+/// - With a cache that has no shared tier it is as without the option: the value is kept in this process.
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = "10m", tier = shared, local_ttl = "5s")] // nothing is kept in the local tier
+/// async fn balance(account: u64) -> u64 { account }
+/// ```
+///
+/// ## `local_ttl = ..`
+///
+/// A shorter life in the local tier than in the shared one, a constant. Default: the `ttl`.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "1h", local_ttl = "30s")]
+/// async fn menu(id: u64) -> u64 { id }
+/// ```
+///
+/// ## `lease = ..`
+///
+/// How long a dead holder can delay others: the life of the lease that a process computes under. A constant of at
+/// least 100 ms. Default: 10 s.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "1h", lease = "2s")]
+/// async fn menu(id: u64) -> u64 { id }
+/// ```
+///
+/// - A holder that lives renews its lease at every third of its life: a computation may take far longer than its
+///   lease. One that is dropped, fails or panics gives it up at once.
+/// - A holder that dies with its process, or is cut off, lets the lease end. Whoever waits in another process then
+///   takes over; what the old holder computes is returned to its callers and stored nowhere.
+/// - Shorter means less delay after a crash, and more renewals. It also means that a holder loses its lease sooner
+///   when it cannot renew: while the network is slow, or while the body blocks its thread. Then the key is
+///   computed twice.
+/// - Within one process nobody waits for a lease, and without a shared tier it means nothing.
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = "1h", lease = "50ms")] // a slow network would end it
+/// async fn menu(id: u64) -> u64 { id }
 /// ```
 ///
 /// ## `cache = EXPR`

@@ -5,10 +5,10 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, Ident, Lit, LitStr, Path, Token};
 
-use super::{ArgumentName, TagOption, bare};
+use super::{ArgumentName, TagOption, Tier, bare};
 use crate::diag::Diagnostics;
-use crate::duration::Time;
-use crate::scan::plain;
+use crate::duration::{self, Time};
+use crate::scan::{Names, plain};
 use crate::template::Template;
 
 /// What `stagger` alone means: up to a tenth of the ttl.
@@ -29,12 +29,14 @@ pub(super) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn
 }
 
 pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
-    let expr = expr(option, input, &format!("{option} = 3600` or `{option} = \"1h 30m\""))?;
+    let (seconds, text) = duration::examples(&plain(option));
+    let expr = expr(option, input, &format!("{option} = {seconds}` or `{option} = \"{text}\""))?;
     if let Expr::Closure(_) = bare(&expr) {
         return Err(syn::Error::new_spanned(
             &expr,
             format!(
-                "`{option} = |value| ..` is not supported yet: write a duration, `{option} = 3600` or `{option} = \"1h\"`"
+                "`{option} = |value| ..` is not supported yet: write a duration, `{option} = {seconds}` or \
+                 `{option} = \"{text}\"`"
             ),
         ));
     }
@@ -171,24 +173,24 @@ pub(super) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32
     })
 }
 
-pub(super) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
-    let value = expr(option, input, "tier = local")?;
+pub(super) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<Tier> {
+    let value = expr(option, input, "tier = local` or `tier = shared")?;
     let word = match bare(&value) {
         Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
         _ => None,
     };
-    match word.as_deref() {
-        Some("local") => Ok(()),
-        Some("shared") => Err(syn::Error::new(
-            value.span(),
-            "`tier = shared` is not supported yet: remove it, or write `tier = local`",
-        )),
-        _ => Err(syn::Error::new_spanned(
-            &value,
-            "not a tier: write `tier = local`, or remove it for every tier",
-        )),
-    }
+    let names = Names::of(&value);
+    let message = match word.as_deref() {
+        Some("local") => return Ok(Tier::Local),
+        Some("shared") => return Ok(Tier::Shared),
+        Some("both" | "all") => BOTH_TIERS,
+        _ if names.has("local") && names.has("shared") => BOTH_TIERS,
+        _ => "not a tier: write `tier = local` or `tier = shared`, or remove it for every tier",
+    };
+    Err(syn::Error::new_spanned(&value, message))
 }
+
+const BOTH_TIERS: &str = "every tier is used where none is named: remove `tier`";
 
 pub(super) fn path(option: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
     if !input.peek(Token![=]) {

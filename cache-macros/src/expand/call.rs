@@ -5,7 +5,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
-use crate::args::{Given, TagOption};
+use crate::args::{TagOption, Tier};
+use crate::check::{LEASE_TOO_SHORT, SHORTEST_LEASE};
 use crate::duration::Time;
 use crate::item::by_reference;
 use crate::model::{CountedType, Model, Part, PartSource};
@@ -34,7 +35,7 @@ fn private(model: &Model) -> TokenStream {
 /// `answer`, `storage`, and `call` with its key complete.
 pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
     let p = private(model);
-    let (answer, storage) = (answer(model), storage(model));
+    let answer = answer(model);
     let record = record(model, emitted);
     let cache = match &model.options.cache {
         Some(cache) => {
@@ -77,8 +78,6 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
     };
     quote_spanned! {site()=>
         #answer
-        let storage = #storage;
-        let answer = #p::fitting(answer, storage);
         #call
     }
 }
@@ -123,41 +122,43 @@ pub(super) fn sharing(model: &Model) -> TokenStream {
     }
 }
 
-/// What the return type is, asked of the compiler.
+/// `answer` and `storage`: what the return type is and how it is kept, asked of the compiler.
 fn answer(model: &Model) -> TokenStream {
     let p = private(model);
     let output = &model.function.output;
-    let mut answer = quote_spanned! {at(output)=>
+    let mut steps = quote_spanned! {at(output)=>
         let answer = {
             use #p::{AnswersFallible as _, AnswersFallibleOptional as _, AnswersOptional as _, AnswersPlain as _};
             (&&&&#p::Probe::<#output>::new()).answer()
         };
     };
-    for (option, keep) in
-        [(model.options.none_ttl.as_ref(), "keep_none"), (model.options.err_ttl.as_ref(), "keep_errors")]
-    {
-        if let Some(Given { option, .. }) = option {
-            let span = at(option);
-            let keep = Ident::new(keep, span);
-            answer.extend(quote_spanned!(span=> let answer = #p::#keep(answer);));
-        }
+    if let Some(none_ttl) = &model.options.none_ttl {
+        let span = at(&none_ttl.option);
+        steps.extend(quote_spanned!(span=> let answer = #p::keep_none(answer);));
     }
-    answer
+    let (value, error) = match model.options.is_kept_to(Tier::Local) {
+        true => (["StoresLocally", "StoresNowhere"], ["StoresLocally", "StoresErrorNowhere"]),
+        false => (["StoresEncoded", "StoresNothing"], ["StoresEncoded", "StoresNoError"]),
+    };
+    steps.extend(storage(&p, at(output), value));
+    // The value was looked at alone: what is refused now is refused for its error.
+    if let Some(err_ttl) = &model.options.err_ttl {
+        let span = at(&err_ttl.option);
+        steps.extend(quote_spanned!(span=> let answer = #p::keep_errors(answer);));
+        steps.extend(storage(&p, span, error));
+    }
+    steps
 }
 
-/// How the value is kept.
-fn storage(model: &Model) -> TokenStream {
-    let p = private(model);
-    let span = at(&model.function.output);
-    let traits = match &model.options.tier_local {
-        Some(_) => quote_spanned!(span=> StoresLocally as _, StoresNowhere as _),
-        None => quote_spanned!(span=> StoresEncoded as _, StoresNothing as _),
-    };
+/// How the value is kept, by the first of two traits that fits it; the second one holds the refusal.
+fn storage(p: &TokenStream, span: Span, [storing, refusing]: [&str; 2]) -> TokenStream {
+    let (storing, refusing) = (Ident::new(storing, span), Ident::new(refusing, span));
     quote_spanned! {span=>
-        {
-            use #p::{#traits};
+        let storage = {
+            use #p::{#storing as _, #refusing as _};
             (&&#p::Answer::value_probe(answer)).storage()
-        }
+        };
+        let answer = #p::fitting(answer, storage);
     }
 }
 
@@ -166,7 +167,7 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
     let p = private(model);
     let options = &model.options;
     let name = model.function.name();
-    let emitted = match emitted {
+    let emitted_name = match emitted {
         Emitted::Cached => name.clone(),
         Emitted::Refresh => signature::sibling_name(&model.function, "refresh").to_string(),
         Emitted::Entry => signature::sibling_name(&model.function, "entry").to_string(),
@@ -193,16 +194,35 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
             add(quote_spanned!(site()=> .#setting(#time)));
         }
     }
+    if let Some(lease) = &options.lease {
+        let time = lease.value.tokens();
+        let time = match (&lease.value, emitted) {
+            // A constant by name: the compiler has to look at it. In one of the emitted functions, so that it speaks once.
+            (Time::Expr(expr), Emitted::Cached) => {
+                let shortest = SHORTEST_LEASE.as_millis();
+                quote_spanned!(at(expr)=> {
+                    let lease: ::core::time::Duration = #time;
+                    ::core::assert!(lease.as_millis() >= #shortest, #LEASE_TOO_SHORT);
+                    lease
+                })
+            }
+            _ => time,
+        };
+        add(quote_spanned!(site()=> .lease(#time)));
+    }
     if let Some(stagger) = &options.stagger {
         let share = stagger.value;
         add(quote_spanned!(site()=> .stagger(#share)));
+    }
+    if options.is_kept_to(Tier::Shared) {
+        add(quote_spanned!(site()=> .reads_through()));
     }
     // Where the attribute stands: the same in all that one attribute emits.
     let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));
     quote_spanned! {site()=>
         {
             static __LARDER_CALL_SITE: #p::CallSite =
-                #p::CallSite::new(::core::module_path!(), #name, #emitted, #policy).at(#position);
+                #p::CallSite::new(::core::module_path!(), #name, #emitted_name, #policy).at(#position);
             &__LARDER_CALL_SITE
         }
     }

@@ -70,3 +70,21 @@ async fn what_would_never_end_does() {
         assert_ne!(server.command(&["PTTL", name]), cache_redis::testing::Reply::Int(-1), "{name}");
     }
 }
+
+/// The clock of a server can be set back, or a fail-over can lead to one that is behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_from_the_future_is_exceeded() {
+    let server = Server::start();
+    let redis = patient(&server).await;
+    let keys = [tag("t")];
+    // In the year 2096. As text, so that the fixture can send it: 16 bytes, each below 128.
+    let future = Epoch::from_bytes(*b"\0\x0e\x22\x22\x22\x22\x22\x22random..");
+    let text = String::from_utf8(future.to_bytes().to_vec()).unwrap();
+    server.command(&["SET", "larder:t:{t}", &text, "PX", "60000"]);
+    assert_eq!(redis.read(&"k".into(), &keys).await.unwrap().epochs, [Some(future)]);
+
+    let moved = redis.invalidate_tags(Tags { keys: &keys, life: MINUTE }).await.unwrap();
+
+    assert_eq!(moved[0].micros, future.micros + 1);
+    assert_eq!(redis.epochs(Tags { keys: &keys, life: MINUTE }).await.unwrap(), moved);
+}

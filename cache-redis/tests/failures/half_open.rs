@@ -10,7 +10,8 @@ use crate::support::*;
 async fn it_is_replaced_and_the_gap_is_told() {
     let server = Server::start();
     let proxy = Proxy::start(server.port()).await;
-    let redis = Redis::connect(&proxy.url()).await.expect("the proxy lets it pass");
+    let builder = Redis::builder().url(proxy.url()).time_limit(LIMIT);
+    let redis = builder.connect().await.expect("the proxy lets it pass");
     let mut ear = redis.subscribe().await.expect("a subscription is answered");
     until_heard(&redis, &mut ear).await;
 

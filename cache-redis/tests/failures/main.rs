@@ -10,6 +10,7 @@ mod half_open;
 mod hostile;
 mod killed;
 mod large;
+mod late;
 mod loading;
 mod paused;
 mod readonly;

@@ -36,11 +36,11 @@ fn the_next_runtime_makes_its_own_connections() {
 #[test]
 fn a_runtime_that_stands_still_costs_some_calls() {
     let server = Server::start();
-    let redis = Redis::builder().url(server.url()).lazy().expect("no I/O yet");
+    let redis = Redis::builder().url(server.url()).time_limit(LIMIT).lazy().expect("no I/O yet");
     let idle = Builder::new_current_thread().enable_all().build().unwrap();
     idle.block_on(redis.health()).expect("health is answered");
     // And with an attempt to connect under way there.
-    let other = Redis::builder().url(server.url()).lazy().expect("no I/O yet");
+    let other = Redis::builder().url(server.url()).time_limit(LIMIT).lazy().expect("no I/O yet");
     idle.block_on(async {
         let mut call = std::pin::pin!(other.health());
         let polled =

@@ -1,0 +1,115 @@
+//! `tier = shared`: every call asks the shared tier, and nothing is kept in this process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cache_core::testing::{Faults, Faulty, MemoryStage};
+use larder::backend::Memory;
+use larder::{Cache, cached};
+use support::processes::{SOON, Source, hears, process};
+use tokio::sync::Semaphore;
+
+#[cached(ttl = 60, tier = shared, tags = ["menu"], skip(source))]
+async fn dishes(source: &Source, id: u64) -> u64 {
+    let _ = id;
+    source.next().await
+}
+
+/// Held up until the test lets it go on.
+#[cached(ttl = 60, tier = shared, skip(source, gate))]
+async fn slow_dishes(source: &Source, gate: &Semaphore, id: u64) -> Result<u64, std::fmt::Error> {
+    let _ = id;
+    let _open = gate.acquire().await.unwrap();
+    Ok(source.next().await)
+}
+
+fn deaf() -> (Cache, Cache, Faults) {
+    let store = MemoryStage::new().memory().clone();
+    let (backend, faults) = Faulty::new(store.clone());
+    let cache = Cache::builder().prefix("app").shared(backend).build().unwrap();
+    (cache, process(&store), faults)
+}
+
+#[tokio::test]
+async fn an_invalidation_elsewhere_is_seen_by_the_next_call_though_no_message_comes() {
+    let (cache, other, faults) = deaf();
+    let source = Source::default();
+    hears(&cache).await;
+    faults.set_deaf(true);
+
+    for n in 1..=5 {
+        assert_eq!(cache.scope(dishes(&source, 1)).await, 2 * n - 1);
+        assert_eq!(cache.scope(dishes(&source, 1)).await, 2 * n - 1);
+        other.invalidate_tags(["menu"]).await.unwrap();
+        assert_eq!(cache.scope(dishes(&source, 1)).await, 2 * n);
+        other.scope(async { dishes_entry(1).invalidate().await }).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_in_this_process() {
+    let (cache, _, _) = deaf();
+    let source = Source::default();
+
+    for _ in 0..3 {
+        cache.scope(dishes(&source, 1)).await;
+    }
+
+    let stats = cache.stats();
+    assert_eq!((stats.local_entries, stats.function("dishes").unwrap().shared_hits), (0, 2));
+}
+
+#[tokio::test]
+async fn without_a_shared_tier_the_local_one_is_the_only_one() {
+    let (cache, source) = (Cache::default(), Source::default());
+
+    for _ in 0..3 {
+        assert_eq!(cache.scope(dishes(&source, 1)).await, 1);
+    }
+}
+
+/// Sixty calls, thirty in each of two processes, of which all have asked before the gate opens.
+async fn calls(one: &Cache, two: &Cache, source: &Arc<Source>) -> Vec<u64> {
+    let gate = Arc::new(Semaphore::new(0));
+    let calls: Vec<_> = (0..60)
+        .map(|n| {
+            let cache = if n % 2 == 0 { one.clone() } else { two.clone() };
+            let (source, gate) = (source.clone(), gate.clone());
+            tokio::spawn(async move { cache.scope(slow_dishes(&source, &gate, 1)).await })
+        })
+        .collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(1_000);
+    let mut told = Vec::new();
+    for call in calls {
+        told.push(tokio::time::timeout(SOON, call).await.expect("it hangs").unwrap().unwrap());
+    }
+    told
+}
+
+#[tokio::test]
+async fn many_callers_in_several_processes_make_one_computation() {
+    let (store, source) = (Memory::new(), Arc::new(Source::default()));
+    let (one, two) = (process(&store), process(&store));
+
+    assert_eq!(calls(&one, &two, &source).await, [1; 60]);
+
+    assert_eq!(source.computed.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn without_redis_each_process_makes_one_computation() {
+    let (cache, _, faults) = deaf();
+    let source = Arc::new(Source::default());
+    faults.set_down(true);
+
+    assert_eq!(calls(&cache, &cache, &source).await, [1; 60]);
+
+    assert_eq!(source.computed.load(Ordering::SeqCst), 1);
+}

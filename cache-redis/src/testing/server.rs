@@ -216,7 +216,7 @@ fn launch(port: u16, arguments: &[String], folder: &TempDir) -> Option<Child> {
             process.wait().expect("a process of ours");
             return None;
         }
-        // "Ready to accept connections", and before it loads what it has saved, "Server initialized".
+        // The last line before it answers, after it has loaded what it keeps.
         if line.contains("Ready to accept") {
             break;
         }

@@ -25,7 +25,7 @@ async fn large_values_have_connections_of_their_own() {
     assert_eq!(get(&redis, &"0".into()).await, Some(b"small now".to_vec()));
 }
 
-/// Commands of a connection's name tell which way they took.
+/// The second read knows from the first how large the value is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_known_to_be_large_is_read_beside_the_others() {
     let server = Server::start();

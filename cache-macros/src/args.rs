@@ -16,7 +16,7 @@ use crate::scan::plain;
 use crate::template::Template;
 
 /// The options, in the order of the documentation.
-pub(crate) const OPTIONS: [&str; 17] = [
+pub(crate) const OPTIONS: [&str; 18] = [
     "ttl",
     "tags",
     "stagger",
@@ -31,13 +31,14 @@ pub(crate) const OPTIONS: [&str; 17] = [
     "err_ttl",
     "tier",
     "local_ttl",
+    "lease",
     "cache",
     "in_trait",
     "crate",
 ];
 
 /// Options that an issue to come will fill, and what to write until then.
-const NOT_YET: [(&str, &str); 7] = [
+const NOT_YET: [(&str, &str); 6] = [
     (
         "refresh",
         "remove it; the first call after the ttl computes anew, and `f_refresh(..)` does so when you say",
@@ -45,7 +46,6 @@ const NOT_YET: [(&str, &str); 7] = [
     ("grace", "remove it; a value is served until its ttl ends: write a longer `ttl`"),
     ("timeout", "remove it, and put the time limit into the function's body"),
     ("tags_from", "remove it; write tags over the arguments: `tags = [\"menu:{id}\"]`"),
-    ("lease", "remove it; the computation of another process is not waited for"),
     ("policy", "remove it, and write its options one by one: `ttl = 3600, stagger`"),
     ("each", "remove it; the answer is cached as one value"),
 ];
@@ -87,6 +87,7 @@ pub(crate) struct Options {
     pub(crate) none_ttl: Option<Given<Time>>,
     pub(crate) err_ttl: Option<Given<Time>>,
     pub(crate) local_ttl: Option<Given<Time>>,
+    pub(crate) lease: Option<Given<Time>>,
     pub(crate) tier: Option<Given<Tier>>,
     pub(crate) cache: Option<Given<Expr>>,
     pub(crate) in_trait: Option<Given<()>>,
@@ -150,6 +151,7 @@ impl Options {
         match word.as_str() {
             "ttl" => self.ttl = keep(option.clone(), value::time(&option, input)?),
             "local_ttl" => self.local_ttl = keep(option.clone(), value::time(&option, input)?),
+            "lease" => self.lease = keep(option.clone(), value::time(&option, input)?),
             "none_ttl" => self.none_ttl = keep(option.clone(), value::time(&option, input)?),
             "err_ttl" => self.err_ttl = keep(option.clone(), value::time(&option, input)?),
             "tags" => self.tags = keep(option.clone(), value::tags(&option, input, diagnostics)?),
@@ -265,6 +267,7 @@ mod tests {
             err_ttl = 5,
             tier = local,
             local_ttl = LOCAL,
+            lease = "10s",
             cache = self.cache,
             in_trait,
             crate = my::larder,
@@ -273,6 +276,10 @@ mod tests {
         assert_eq!(mistakes, [""; 0]);
         assert!(OPTIONS.iter().all(|option| options.mentions(option)));
         assert_eq!(options.ttl.and_then(|ttl| ttl.value.constant()).map(|ttl| ttl.as_secs()), Some(5_400));
+        assert_eq!(
+            options.lease.and_then(|lease| lease.value.constant()).map(|lease| lease.as_secs()),
+            Some(10)
+        );
         assert_eq!(options.tags.map(|tags| tags.value.len()), Some(3));
         assert_eq!(options.key.map(|key| key.value.len()), Some(2));
         assert_eq!(options.stagger.map(|stagger| stagger.value), Some(0.1));

@@ -4,11 +4,20 @@ mod argument;
 mod expression;
 mod signature;
 
+use std::time::Duration;
+
 use proc_macro2::Span;
 
 use crate::args::{Options, Tier};
 use crate::diag::Diagnostics;
 use crate::item::Function;
+
+/// A lease is renewed three times within its life; each renewal has to get through.
+pub(crate) const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+
+/// For a lease below that.
+pub(crate) const LEASE_TOO_SHORT: &str = "a lease this short is lost by a holder that lives, when the network is slow \
+                                          for a moment: write at least `lease = \"100ms\"`, or remove it for 10 s";
 
 /// Reports all that is wrong with the options, the function, and the two together.
 pub(crate) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
@@ -26,6 +35,11 @@ fn times(options: &Options, diagnostics: &mut Diagnostics) {
             "`ttl` is missing; there is no endless default: write `#[cached(ttl = 3600)]` or `#[cached(ttl = \"1h\")]`",
         );
     }
+    if let Some(lease) = &options.lease
+        && lease.value.constant().is_some_and(|time| time < SHORTEST_LEASE)
+    {
+        diagnostics.report(&lease.option, LEASE_TOO_SHORT);
+    }
     let (Some(ttl), Some(local)) = (&options.ttl, &options.local_ttl) else {
         return;
     };
@@ -41,6 +55,14 @@ fn times(options: &Options, diagnostics: &mut Diagnostics) {
 
 /// Options that the one tier left makes no use of.
 fn tiers(options: &Options, diagnostics: &mut Diagnostics) {
+    if options.is_kept_to(Tier::Local)
+        && let Some(lease) = &options.lease
+    {
+        diagnostics.report(
+            &lease.option,
+            "with `tier = local` no other process waits for this one: remove `lease`, or remove `tier = local`",
+        );
+    }
     if options.is_kept_to(Tier::Shared)
         && let Some(local_ttl) = &options.local_ttl
     {

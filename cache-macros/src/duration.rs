@@ -21,12 +21,14 @@ impl Time {
     /// Reads the value of `option`.
     pub(crate) fn from_expr(option: &str, expr: &Expr) -> syn::Result<Self> {
         let fail = |message: String| Err(syn::Error::new_spanned(expr, message));
+        let (seconds, text) = examples(option);
+        let instead = format!("write `{option} = {seconds}` or `{option} = \"{text}\"`");
         let duration = match bare(expr) {
             Expr::Lit(lit) => match &lit.lit {
-                Lit::Int(seconds) => Duration::from_secs(seconds.base10_parse().map_err(|error| {
+                Lit::Int(number) => Duration::from_secs(number.base10_parse().map_err(|error| {
                     syn::Error::new(
-                        seconds.span(),
-                        format!("{error}: write whole seconds, `{option} = 3600`"),
+                        number.span(),
+                        format!("{error}: write whole seconds, `{option} = {seconds}`"),
                     )
                 })?),
                 Lit::Str(text) => {
@@ -35,16 +37,10 @@ impl Time {
                 Lit::Float(_) => {
                     return fail(format!("a bare number is whole seconds: write `{option} = \"1500ms\"`"));
                 }
-                _ => {
-                    return fail(format!(
-                        "not a duration: write `{option} = 3600` or `{option} = \"1h 30m\"`"
-                    ));
-                }
+                _ => return fail(format!("not a duration: {instead}")),
             },
             Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {
-                return fail(format!(
-                    "a duration is positive: write `{option} = 3600` or `{option} = \"1h 30m\"`"
-                ));
+                return fail(format!("a duration is positive: {instead}"));
             }
             _ => return Ok(Self::Expr(expr.clone())),
         };
@@ -74,6 +70,14 @@ impl Time {
     }
 }
 
+/// Usual values of an option, for its messages: seconds, and a text.
+pub(crate) fn examples(option: &str) -> (&'static str, &'static str) {
+    match option {
+        "lease" => ("10", "10s"),
+        _ => ("3600", "1h 30m"),
+    }
+}
+
 fn zero(option: &str) -> String {
     match option {
         "none_ttl" | "err_ttl" => {
@@ -82,6 +86,7 @@ fn zero(option: &str) -> String {
         "local_ttl" => {
             "`local_ttl` of zero keeps nothing in the local tier: write `local_ttl = \"5s\"`".to_owned()
         }
+        "lease" => "a `lease` of zero ends before anything is computed: write `lease = \"10s\"`".to_owned(),
         _ => format!(
             "`{option}` of zero caches nothing: write `{option} = 3600`, or remove `#[cached]`; \
              to switch caching off at run time, write an expression: `{option} = TTL`"

@@ -265,6 +265,32 @@ use crate::model::Model;
 /// async fn menu(id: u64) -> u64 { id }
 /// ```
 ///
+/// ## `lease = ..`
+///
+/// How long a dead holder can delay others: the life of the lease that a process computes under. A constant of at
+/// least 100 ms. Default: 10 s.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "1h", lease = "2s")]
+/// async fn menu(id: u64) -> u64 { id }
+/// ```
+///
+/// - A holder that lives renews its lease at every third of its life: a computation may take far longer than its
+///   lease. One that is dropped, fails or panics gives it up at once.
+/// - A holder that dies with its process, or is cut off, lets the lease end. Whoever waits in another process then
+///   takes over; what the old holder computes is returned to its callers and stored nowhere.
+/// - Shorter means less delay after a crash, and more renewals. It also means that a holder loses its lease sooner
+///   when it cannot renew: while the network is slow, or while the body blocks its thread. Then the key is
+///   computed twice.
+/// - Within one process nobody waits for a lease, and without a shared tier it means nothing.
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = "1h", lease = "50ms")] // a slow network would end it
+/// async fn menu(id: u64) -> u64 { id }
+/// ```
+///
 /// ## `cache = EXPR`
 ///
 /// The cache to use, a `Cache` or what dereferences to one. Default: the cache of the scope, the

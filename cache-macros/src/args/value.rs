@@ -7,7 +7,7 @@ use syn::{Expr, Ident, Lit, LitStr, Path, Token};
 
 use super::{ArgumentName, TagOption, Tier, bare};
 use crate::diag::Diagnostics;
-use crate::duration::Time;
+use crate::duration::{self, Time};
 use crate::scan::{Names, plain};
 use crate::template::Template;
 
@@ -29,12 +29,14 @@ pub(super) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn
 }
 
 pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
-    let expr = expr(option, input, &format!("{option} = 3600` or `{option} = \"1h 30m\""))?;
+    let (seconds, text) = duration::examples(&plain(option));
+    let expr = expr(option, input, &format!("{option} = {seconds}` or `{option} = \"{text}\""))?;
     if let Expr::Closure(_) = bare(&expr) {
         return Err(syn::Error::new_spanned(
             &expr,
             format!(
-                "`{option} = |value| ..` is not supported yet: write a duration, `{option} = 3600` or `{option} = \"1h\"`"
+                "`{option} = |value| ..` is not supported yet: write a duration, `{option} = {seconds}` or \
+                 `{option} = \"{text}\"`"
             ),
         ));
     }

@@ -30,10 +30,11 @@ fn expr_of(time: &Time) -> Option<&Expr> {
     }
 }
 
-/// `none_ttl`, `err_ttl` and `local_ttl` sit in a static, which sees neither arguments nor `Self`.
+/// `none_ttl`, `err_ttl`, `local_ttl` and `lease` sit in a static, which sees neither arguments nor `Self`.
 fn constants(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let words = function.words();
-    for given in [&options.none_ttl, &options.err_ttl, &options.local_ttl].into_iter().flatten() {
+    let times = [&options.none_ttl, &options.err_ttl, &options.local_ttl, &options.lease];
+    for given in times.into_iter().flatten() {
         let Some(expr) = expr_of(&given.value) else {
             continue;
         };

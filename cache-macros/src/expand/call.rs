@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
 use crate::args::{Given, TagOption, Tier};
+use crate::check::{LEASE_TOO_SHORT, SHORTEST_LEASE};
 use crate::duration::Time;
 use crate::item::by_reference;
 use crate::model::{CountedType, Model, Part, PartSource};
@@ -166,7 +167,7 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
     let p = private(model);
     let options = &model.options;
     let name = model.function.name();
-    let emitted = match emitted {
+    let emitted_name = match emitted {
         Emitted::Cached => name.clone(),
         Emitted::Refresh => signature::sibling_name(&model.function, "refresh").to_string(),
         Emitted::Entry => signature::sibling_name(&model.function, "entry").to_string(),
@@ -193,6 +194,22 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
             add(quote_spanned!(site()=> .#setting(#time)));
         }
     }
+    if let Some(lease) = &options.lease {
+        let time = lease.value.tokens();
+        let time = match (&lease.value, emitted) {
+            // A constant by name: the compiler has to look at it. In one of the emitted functions, so that it speaks once.
+            (Time::Expr(expr), Emitted::Cached) => {
+                let shortest = SHORTEST_LEASE.as_millis();
+                quote_spanned!(at(expr)=> {
+                    let lease: ::core::time::Duration = #time;
+                    ::core::assert!(lease.as_millis() >= #shortest, #LEASE_TOO_SHORT);
+                    lease
+                })
+            }
+            _ => time,
+        };
+        add(quote_spanned!(site()=> .lease(#time)));
+    }
     if let Some(stagger) = &options.stagger {
         let share = stagger.value;
         add(quote_spanned!(site()=> .stagger(#share)));
@@ -205,7 +222,7 @@ fn record(model: &Model, emitted: Emitted) -> TokenStream {
     quote_spanned! {site()=>
         {
             static __LARDER_CALL_SITE: #p::CallSite =
-                #p::CallSite::new(::core::module_path!(), #name, #emitted, #policy).at(#position);
+                #p::CallSite::new(::core::module_path!(), #name, #emitted_name, #policy).at(#position);
             &__LARDER_CALL_SITE
         }
     }

@@ -6,7 +6,6 @@ use larder::cached;
     grace = "10m",
     timeout(soft = "50ms"),
     tags_from = |value| [value],
-    lease = "10s",
     policy = POLICY,
     each
 )]

@@ -12,6 +12,15 @@ pub async fn menu(db: &mut Vec<u64>, mut id: u64) -> Option<u64> {
     Some(id)
 }
 
+/// How long a dead holder can delay others.
+const LEASE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Reads through.
+#[larder::cached(ttl = 60, tier = shared, lease = LEASE)]
+pub async fn balance(account: u64) -> u64 {
+    account
+}
+
 /// Diverges.
 #[larder::cached(ttl = 60)]
 pub async fn diverges(id: u64) -> u64 {

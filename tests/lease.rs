@@ -1,0 +1,58 @@
+//! `lease = ..`: how long a holder that died can delay the other processes.
+
+#![allow(clippy::unwrap_used, reason = "what fails, fails the test")]
+#![allow(unused_variables, reason = "an argument that is a key part and nothing else")]
+
+use std::time::Duration;
+
+use larder::backend::{Backend, Claim, EntryKey, Lease, LeaseRequest, LeaseToken, Memory, Prefix, Tags};
+use larder::{Cache, Key, cached};
+use tokio::sync::Notify;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cached(ttl = 60, lease = MINUTE, skip(begun))]
+async fn a_minute(begun: &Notify, id: u64) -> u64 {
+    begun.notify_one();
+    std::future::pending().await
+}
+
+#[cached(ttl = 60, skip(begun))]
+async fn the_default(begun: &Notify, id: u64) -> u64 {
+    begun.notify_one();
+    std::future::pending().await
+}
+
+/// How long another process is told to wait for `key`, once `call` computes it in this one.
+async fn delay(call: impl Future<Output = u64>, begun: &Notify, store: &Memory, key: &Key) -> Duration {
+    let key = EntryKey::from(key.to_string());
+    let other = store.view(&Prefix::new("larder").unwrap());
+    let asking = async {
+        begun.notified().await;
+        let tags = Tags { keys: &[], life: MINUTE };
+        let (token, life) = (LeaseToken::random(), MINUTE);
+        other.lease(LeaseRequest { key: &key, token, life, tags, claim: Claim::Absent }).await.unwrap()
+    };
+    tokio::select! {
+        _ = call => panic!("it never ends"),
+        answer = asking => match answer {
+            Lease::Held { remaining } => remaining,
+            answer => panic!("nobody holds it: {answer:?}"),
+        },
+    }
+}
+
+#[tokio::test]
+async fn other_processes_wait_for_a_silent_holder_as_long_as_the_function_says() {
+    let (store, begun) = (Memory::new(), Notify::new());
+    let cache = Cache::builder().shared(store.clone()).build().unwrap();
+
+    let key = a_minute_entry(1).key().unwrap().clone();
+    let said = delay(cache.scope(a_minute(&begun, 1)), &begun, &store, &key).await;
+    let key = the_default_entry(1).key().unwrap().clone();
+    let usual = delay(cache.scope(the_default(&begun, 1)), &begun, &store, &key).await;
+
+    let ten_seconds = Duration::from_secs(10);
+    assert!(said > ten_seconds && said <= MINUTE, "{said:?}");
+    assert!(usual <= ten_seconds, "{usual:?}");
+}

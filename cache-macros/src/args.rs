@@ -6,9 +6,10 @@ mod value;
 pub(crate) use name::ArgumentName;
 
 use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Ident, LitStr, Path, Token};
+use syn::{Expr, ExprLit, Ident, LitStr, Path, Token};
 
 use crate::diag::{Diagnostics, listed, nearest};
 use crate::duration::Time;
@@ -94,6 +95,8 @@ pub(crate) struct Options {
     pub(crate) krate: Option<Given<Path>>,
     /// Words that introduced an option, in vain or not.
     seen: Vec<String>,
+    /// Whether a message has said to write `ttl`.
+    means_ttl: bool,
 }
 
 impl Options {
@@ -127,13 +130,23 @@ impl Options {
         self.seen.iter().any(|seen| seen == option)
     }
 
+    /// Whether `ttl` was written, or a message has said to write it.
+    pub(crate) fn mentions_ttl(&self) -> bool {
+        self.means_ttl || self.mentions("ttl")
+    }
+
     fn parse_one(&mut self, input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<()> {
-        let option = input.call(Ident::parse_any).map_err(|error| {
-            syn::Error::new(
-                error.span(),
-                "expected an option: write `#[cached(ttl = 3600, tags = [\"menu\"])]`",
-            )
-        })?;
+        let option = match input.call(Ident::parse_any) {
+            Ok(option) => option,
+            Err(error) => {
+                self.means_ttl = true;
+                let fix = match lone_time(input) {
+                    Some(time) => format!("`ttl = {time}`"),
+                    None => "`#[cached(ttl = 3600, tags = [\"menu\"])]`".to_owned(),
+                };
+                return Err(syn::Error::new(error.span(), format!("expected an option: write {fix}")));
+            }
+        };
         let word = plain(&option);
         if self.mentions(&word) {
             let fix = match word.as_str() {
@@ -173,7 +186,10 @@ impl Options {
             _ => {
                 let known = OPTIONS.into_iter().chain(NOT_YET.map(|(name, _)| name));
                 let fix = match nearest(&word, known) {
-                    Some(near) => format!("write `{near}`"),
+                    Some(near) => {
+                        self.means_ttl |= near == "ttl";
+                        format!("write `{near}`")
+                    }
                     None => format!("write one of {}", listed(OPTIONS)),
                 };
                 diagnostics.report(&option, format!("`{word}` is not an option of `#[cached]`: {fix}"));
@@ -196,6 +212,13 @@ pub(crate) fn bare(expr: &Expr) -> &Expr {
 #[expect(clippy::unnecessary_wraps, reason = "it fills an optional field")]
 fn keep<T>(option: Ident, value: T) -> Option<Given<T>> {
     Some(Given { option, value })
+}
+
+/// The time that stands where an option should.
+fn lone_time(input: ParseStream<'_>) -> Option<String> {
+    let value = input.fork().parse::<ExprLit>().ok()?;
+    let text = value.to_token_stream().to_string();
+    Time::from_expr("ttl", &Expr::Lit(value)).is_ok().then_some(text)
 }
 
 /// Passes over the value of an option that was refused.
@@ -305,6 +328,21 @@ mod tests {
 
             assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
             assert!(mistakes[0].ends_with(fix), "{mistakes:#?}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_without_its_name_is_said_to_be_one() {
+        for (tokens, fix) in [
+            (quote!(60), "write `ttl = 60`"),
+            (quote!("1h", stagger), "write `ttl = \"1h\"`"),
+            (quote!("menu"), "write `#[cached(ttl = 3600, tags = [\"menu\"])]`"),
+            (quote!(tll = 60), "write `ttl`"),
+        ] {
+            let (options, mistakes) = parse(tokens);
+
+            assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+            assert!(mistakes[0].ends_with(fix) && options.mentions_ttl(), "{mistakes:#?}");
         }
     }
 

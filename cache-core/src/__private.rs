@@ -10,8 +10,8 @@ pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };
 pub use crate::storage::{
-    OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresLocally, StoresNothing, StoresNowhere,
-    accepting, fitting,
+    OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresErrorNowhere, StoresLocally,
+    StoresNoError, StoresNothing, StoresNowhere, accepting, fitting,
 };
 
 /// The type name of a value: of a closure, the path of the function it sits in, with all type arguments.

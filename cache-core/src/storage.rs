@@ -178,6 +178,69 @@ pub trait CacheableLocally {
     const STORAGE: Self::Storage;
 }
 
+/// Last choice with `err_ttl`, for a value that can be stored with an error that cannot; the bound says what to do.
+pub trait StoresNoError<E> {
+    /// Never callable: `E` never implements `CacheableError`.
+    fn storage(&self) -> E::Storage
+    where
+        E: CacheableError;
+}
+
+impl<T, E> StoresNoError<E> for StorageProbe<Result<T, E>> {
+    fn storage(&self) -> E::Storage
+    where
+        E: CacheableError,
+    {
+        E::STORAGE
+    }
+}
+
+/// Carries the message for an error that `err_ttl` cannot store. Implemented for nothing.
+#[diagnostic::on_unimplemented(
+    message = "with `err_ttl` the error is stored too, and `{Self}` cannot be cached in every tier",
+    label = "the error of this function is not `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`",
+    note = "either derive what is missing: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`",
+    note = "or return errors without storing them, which asks for nothing: remove `err_ttl`",
+    note = "or keep both in this process only, which asks for `Clone + Send + Sync + 'static` alone: write `tier = local`"
+)]
+pub trait CacheableError {
+    /// How it would be kept.
+    type Storage;
+    /// That, as a value.
+    const STORAGE: Self::Storage;
+}
+
+/// Last choice with `err_ttl` and `tier = local`, for an error that cannot be stored; the bound says what to do.
+pub trait StoresErrorNowhere<E> {
+    /// Never callable: `E` never implements `CacheableErrorLocally`.
+    fn storage(&self) -> E::Storage
+    where
+        E: CacheableErrorLocally;
+}
+
+impl<T, E> StoresErrorNowhere<E> for StorageProbe<Result<T, E>> {
+    fn storage(&self) -> E::Storage
+    where
+        E: CacheableErrorLocally,
+    {
+        E::STORAGE
+    }
+}
+
+/// Carries the message for an error that not even the local tier can keep. Implemented for nothing.
+#[diagnostic::on_unimplemented(
+    message = "with `err_ttl` the error is stored too, and `{Self}` cannot be cached",
+    label = "the error of this function is not `Clone + Send + Sync + 'static`",
+    note = "either derive `Clone` for it, or return it in an `Arc`",
+    note = "or return errors without storing them, which asks for nothing: remove `err_ttl`"
+)]
+pub trait CacheableErrorLocally {
+    /// How it would be kept.
+    type Storage;
+    /// That, as a value.
+    const STORAGE: Self::Storage;
+}
+
 /// A storage that fits an answer: lets the answer through.
 ///
 /// Where the storage is an error, so is the answer, and the one message about the value stands alone.

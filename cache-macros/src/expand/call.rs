@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
-use crate::args::{Given, TagOption, Tier};
+use crate::args::{TagOption, Tier};
 use crate::check::{LEASE_TOO_SHORT, SHORTEST_LEASE};
 use crate::duration::Time;
 use crate::item::by_reference;
@@ -35,7 +35,7 @@ fn private(model: &Model) -> TokenStream {
 /// `answer`, `storage`, and `call` with its key complete.
 pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
     let p = private(model);
-    let (answer, storage) = (answer(model), storage(model));
+    let answer = answer(model);
     let record = record(model, emitted);
     let cache = match &model.options.cache {
         Some(cache) => {
@@ -78,8 +78,6 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
     };
     quote_spanned! {site()=>
         #answer
-        let storage = #storage;
-        let answer = #p::fitting(answer, storage);
         #call
     }
 }
@@ -124,41 +122,43 @@ pub(super) fn sharing(model: &Model) -> TokenStream {
     }
 }
 
-/// What the return type is, asked of the compiler.
+/// `answer` and `storage`: what the return type is and how it is kept, asked of the compiler.
 fn answer(model: &Model) -> TokenStream {
     let p = private(model);
     let output = &model.function.output;
-    let mut answer = quote_spanned! {at(output)=>
+    let mut steps = quote_spanned! {at(output)=>
         let answer = {
             use #p::{AnswersFallible as _, AnswersFallibleOptional as _, AnswersOptional as _, AnswersPlain as _};
             (&&&&#p::Probe::<#output>::new()).answer()
         };
     };
-    for (option, keep) in
-        [(model.options.none_ttl.as_ref(), "keep_none"), (model.options.err_ttl.as_ref(), "keep_errors")]
-    {
-        if let Some(Given { option, .. }) = option {
-            let span = at(option);
-            let keep = Ident::new(keep, span);
-            answer.extend(quote_spanned!(span=> let answer = #p::#keep(answer);));
-        }
+    if let Some(none_ttl) = &model.options.none_ttl {
+        let span = at(&none_ttl.option);
+        steps.extend(quote_spanned!(span=> let answer = #p::keep_none(answer);));
     }
-    answer
+    let (value, error) = match model.options.is_kept_to(Tier::Local) {
+        true => (["StoresLocally", "StoresNowhere"], ["StoresLocally", "StoresErrorNowhere"]),
+        false => (["StoresEncoded", "StoresNothing"], ["StoresEncoded", "StoresNoError"]),
+    };
+    steps.extend(storage(&p, at(output), value));
+    // The value was looked at alone: what is refused now is refused for its error.
+    if let Some(err_ttl) = &model.options.err_ttl {
+        let span = at(&err_ttl.option);
+        steps.extend(quote_spanned!(span=> let answer = #p::keep_errors(answer);));
+        steps.extend(storage(&p, span, error));
+    }
+    steps
 }
 
-/// How the value is kept.
-fn storage(model: &Model) -> TokenStream {
-    let p = private(model);
-    let span = at(&model.function.output);
-    let traits = match model.options.is_kept_to(Tier::Local) {
-        true => quote_spanned!(span=> StoresLocally as _, StoresNowhere as _),
-        false => quote_spanned!(span=> StoresEncoded as _, StoresNothing as _),
-    };
+/// How the value is kept, by the first of two traits that fits it; the second one holds the refusal.
+fn storage(p: &TokenStream, span: Span, [storing, refusing]: [&str; 2]) -> TokenStream {
+    let (storing, refusing) = (Ident::new(storing, span), Ident::new(refusing, span));
     quote_spanned! {span=>
-        {
-            use #p::{#traits};
+        let storage = {
+            use #p::{#storing as _, #refusing as _};
             (&&#p::Answer::value_probe(answer)).storage()
-        }
+        };
+        let answer = #p::fitting(answer, storage);
     }
 }
 

@@ -152,7 +152,7 @@ fn answer(model: &Model) -> TokenStream {
     };
     if let Some(none_ttl) = &model.options.none_ttl {
         let span = at(&none_ttl.option);
-        steps.extend(quote_spanned!(span=> let answer = #p::keep_none(answer);));
+        steps.extend(quote_spanned!(span=> let answer = { use #p::keep_none; keep_none(answer) };));
     }
     let (value, error) = match model.options.is_kept_to(Tier::Local) {
         true => (["StoresLocally", "StoresNowhere"], ["StoresLocally", "StoresErrorNowhere"]),
@@ -162,7 +162,7 @@ fn answer(model: &Model) -> TokenStream {
     // The value was looked at alone: what is refused now is refused for its error.
     if let Some(err_ttl) = &model.options.err_ttl {
         let span = at(&err_ttl.option);
-        steps.extend(quote_spanned!(span=> let answer = #p::keep_errors(answer);));
+        steps.extend(quote_spanned!(span=> let answer = { use #p::keep_errors; keep_errors(answer) };));
         steps.extend(storage(&p, span, error));
     }
     steps

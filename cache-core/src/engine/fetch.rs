@@ -114,6 +114,7 @@ where
     B: FnOnce() -> F,
     F: Future<Output = A::Output>,
 {
+    let asked = cache.0.clock.now();
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally { function: &function, is_counted: false };
     if computing::is_within(cache, &plan.key) {
@@ -156,13 +157,11 @@ where
         match liveness::wait(cache, &plan.key, follow).await {
             Waited::Abandoned => {}
             // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that
-            // came before it asked: it looks for itself, once.
+            // came before it asked, unless its computation began after that: then it looks for itself, and
+            // where the value was not stored it joins the next computation.
+            Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => continue,
             Waited::Landed(Landing::Value(entry)) => {
-                if looks_itself && let Some(question) = through {
-                    if let Looked::Usable(stored) = question.look(&mut question.borne()).await {
-                        return plan.answer.restore(stored.value);
-                    }
-                } else if let Some(value) = entry.value::<A::Value>() {
+                if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
                 return alone(cache, &function, plan.answer, body).await;

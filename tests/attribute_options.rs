@@ -81,7 +81,7 @@ async fn store_if_is_a_closure_a_function_or_a_block() {
     async fn call(runs: &Runs, least: usize) -> usize {
         runs.next()
     }
-    #[cached(ttl = 60, store_if = { let least = least; move |value| *value > least }, skip(runs))]
+    #[cached(ttl = 60, store_if = { let above = least; move |value| *value > above }, skip(runs))]
     async fn block(runs: &Runs, least: usize) -> usize {
         runs.next()
     }

@@ -28,6 +28,3 @@ pub fn type_of<T: ?Sized>() -> &'static str {
 pub fn type_of_val<T: ?Sized>(_: &T) -> &'static str {
     std::any::type_name::<T>()
 }
-
-#[cfg(feature = "schemes")]
-pub use inventory;

@@ -29,6 +29,10 @@ pub use memory::Memory;
 pub use name::{EntryKey, Prefix, TagKey};
 #[cfg(feature = "schemes")]
 pub use scheme::{Opened, Scheme};
+// For `register_scheme!`.
+#[cfg(feature = "schemes")]
+#[doc(hidden)]
+pub use inventory as __inventory;
 
 use crate::Error;
 

@@ -32,6 +32,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The shared tier could not be reached in time, or refused.
     Unreachable,
+    /// The shared tier did it, but fewer replicas have it than were asked for: a fail-over may lose it.
+    NotReplicated,
     /// The shared tier cannot do what was asked of it.
     Unsupported,
 }

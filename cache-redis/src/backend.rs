@@ -130,10 +130,10 @@ impl Redis {
         let replicas = waited.map_err(|failure| self.failed(doing, failure))?;
         if replicas < i64::from(wait.count) {
             let what = format!(
-                "{doing} at {}: {replicas} of {} replicas have it after {:?}; it was made, but a fail-over may lose it",
+                "{doing} at {}: {replicas} of {} replicas have it after {:?}, so a fail-over may lose it; see to the replicas, or ask for fewer",
                 self.shared.server, wait.count, wait.timeout
             );
-            return Err(Error::new(ErrorKind::Unreachable, what));
+            return Err(Error::new(ErrorKind::NotReplicated, what));
         }
         Ok(answers)
     }

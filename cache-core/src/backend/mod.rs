@@ -170,7 +170,8 @@ use crate::Error;
 /// Every method: [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if the store did not answer, or
 /// answered that it cannot now (starting, full, read-only); the call may have run.
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it never will (a command forbidden to this
-/// user). What is stored under a name but is not ours is absent, and overwritten.
+/// user). [`ErrorKind::NotReplicated`](crate::ErrorKind::NotReplicated) if it was done, but on fewer servers than asked
+/// for. What is stored under a name but is not ours is absent, and overwritten.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Another view of the same store, under `prefix`, with an [`Origin`] of its own. Connections are shared.
     fn view(&self, prefix: &Prefix) -> Self

@@ -124,8 +124,10 @@ impl Shared {
         let answer = call.await;
         match &answer {
             Ok(_) => self.breaker.succeeded(),
-            // About this one value, not about the way there.
-            Err(error) if error.kind() == ErrorKind::TooLarge => self.breaker.succeeded(),
+            // About this one value, or about others behind the server: not about the way there.
+            Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::NotReplicated) => {
+                self.breaker.succeeded();
+            }
             Err(error) => {
                 self.counters.failed();
                 if self.breaker.failed() == Failed::Opened {

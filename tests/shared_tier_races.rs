@@ -93,3 +93,28 @@ async fn an_invalidation_while_an_earlier_one_is_repeated_is_repeated_too() {
         assert_eq!(stage.cache.get::<u64>(&key(1), &menu).await.unwrap(), None);
     }
 }
+
+#[tokio::test]
+async fn an_invalidation_that_failed_during_a_look_is_not_undone_by_what_another_process_fills() {
+    // given a call that looked, found nothing, and has not been told yet
+    let stage = Stage::new();
+    let menu = hour().tags(["menu"]);
+    hears(&stage.cache).await;
+    let read = stage.faults.hold_answer(Operation::Read);
+    let calling = async { stage.cache.get_or_compute(&key(1), &menu, async || 2_u64).await };
+    let meanwhile = async {
+        read.arrived().await;
+        // when an invalidation cannot be made there nor repeated, and another process fills what is older
+        let repetition = stage.faults.hold(Operation::Health);
+        stage.faults.fail(Operation::InvalidateTags);
+        stage.cache.invalidate_tags(["menu"]).await.unwrap_err();
+        stage.other.put(&key(1), 1_u64, &menu).await.unwrap();
+        read.open();
+        repetition
+    };
+    let (_, repetition) = tokio::join!(calling, meanwhile);
+
+    // then later calls do not get it
+    assert_eq!(stage.cache.get_or_compute(&key(1), &menu, async || 2_u64).await, 2);
+    repetition.open();
+}

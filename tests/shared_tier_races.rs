@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage, Operation};
-use larder::backend::Memory;
 use larder::{Cache, ErrorKind};
 use support::processes::{SOON, hears, hour, key, process, until};
 use tokio::sync::Notify;
@@ -22,16 +21,16 @@ struct Stage {
     other: Cache,
     faults: Faults,
     clock: ManualClock,
-    store: Memory,
+    store: MemoryStage,
 }
 
 impl Stage {
     fn new() -> Self {
-        let store = MemoryStage::new().memory().clone();
+        let store = MemoryStage::new();
         let clock = ManualClock::new();
-        let (backend, faults) = Faulty::new(store.clone());
+        let (backend, faults) = Faulty::new(store.memory().clone());
         let cache = Cache::builder().prefix("app").shared(backend).clock(clock.clock()).build().unwrap();
-        Self { cache, other: process(&store), faults, clock, store }
+        Self { cache, other: process(store.memory()), faults, clock, store }
     }
 
     async fn pass(&self, time: Duration) {
@@ -88,10 +87,77 @@ async fn an_invalidation_while_an_earlier_one_is_repeated_is_repeated_too() {
 
         // then that is made there too
         stage.comes_about(|stage| !stage.cache.stats().shared.unwrap().is_away).await;
-        let found = process(&stage.store).get::<u64>(&key(1), &menu).await.unwrap();
+        let found = process(stage.store.memory()).get::<u64>(&key(1), &menu).await.unwrap();
         assert_eq!(found, None, "by tag: {by_tag}");
         assert_eq!(stage.cache.get::<u64>(&key(1), &menu).await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn of_two_puts_at_once_none_leaves_an_older_value_behind() {
+    // given an older value in both tiers
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    stage.cache.put(&key(1), 1_u64, &hour()).await.unwrap();
+
+    // when the put that began last takes the key first
+    let gate = stage.faults.hold(Operation::Lease);
+    let fill = stage.faults.hold(Operation::Fill);
+    let first = async { stage.cache.put(&key(1), 2_u64, &hour()).await };
+    let second = async { stage.cache.put(&key(1), 3_u64, &hour()).await };
+    let order = async {
+        gate.arrived().await;
+        fill.arrived().await;
+        gate.open();
+        until(|| stage.faults.calls(Operation::Fill) == 3).await;
+        fill.open();
+    };
+    let (first, second, ()) = tokio::join!(first, second, order);
+    first.unwrap();
+    second.unwrap();
+
+    // then nobody sees the older value
+    let (here, there) =
+        (stage.get(1).await, process(stage.store.memory()).get::<u64>(&key(1), &hour()).await.unwrap());
+    assert_ne!(here, Some(1));
+    assert_ne!(there, Some(1));
+    assert_eq!(stage.get(1).await, there);
+}
+
+#[tokio::test]
+async fn a_put_whose_lease_ended_leaves_no_older_value_behind() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    stage.cache.put(&key(1), 1_u64, &hour()).await.unwrap();
+    let gate = stage.faults.hold(Operation::Fill);
+    let putting = async { stage.cache.put(&key(1), 2_u64, &hour()).await };
+    let losing = async {
+        gate.arrived().await;
+        stage.store.pass(Duration::from_secs(10));
+        gate.open();
+    };
+
+    let (put, ()) = tokio::join!(putting, losing);
+
+    put.unwrap();
+    assert_ne!(stage.get(1).await, Some(1));
+    assert_ne!(process(stage.store.memory()).get::<u64>(&key(1), &hour()).await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_put_of_what_is_too_large_says_when_the_older_value_stays_behind() {
+    let store = MemoryStage::new().memory().clone();
+    let (backend, faults) = Faulty::new(store.clone());
+    let cache = Cache::builder().prefix("app").shared(backend).max_value_bytes(100).build().unwrap();
+    cache.put(&key(1), "small".to_owned(), &hour()).await.unwrap();
+    faults.fail(Operation::Invalidate);
+
+    let refused = cache.put(&key(1), "x".repeat(1_000), &hour()).await;
+
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unreachable);
+    cache.put(&key(1), "x".repeat(1_000), &hour()).await.unwrap();
+    assert_eq!(process(&store).get::<String>(&key(1), &hour()).await.unwrap(), None);
+    assert_eq!(cache.get::<String>(&key(1), &hour()).await.unwrap(), Some("x".repeat(1_000)));
 }
 
 #[tokio::test]

@@ -184,3 +184,27 @@ async fn an_invalidation_that_failed_during_a_look_is_not_undone_by_what_another
     assert_eq!(stage.cache.get_or_compute(&key(1), &menu, async || 2_u64).await, 2);
     repetition.open();
 }
+
+#[tokio::test]
+async fn a_heartbeat_that_was_lost_tells_of_messages_that_may_be() {
+    // given a value in the local tier, and a bus that loses messages for a while
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    stage.cache.put(&key(1), 1_u64, &hour()).await.unwrap();
+    stage.faults.set_deaf(true);
+    stage.other.invalidate(&key(1)).await.unwrap();
+    let beats = stage.faults.calls(Operation::Heartbeat);
+    stage.comes_about(|stage| stage.faults.calls(Operation::Heartbeat) > beats).await;
+
+    // when messages arrive again, on the same subscription
+    stage.faults.set_deaf(false);
+    let subscriptions = stage.faults.calls(Operation::Subscribe);
+    for _ in 0..200 {
+        stage.pass(Duration::from_millis(20)).await;
+    }
+
+    // then what was missed is asked for again
+    assert_eq!(stage.faults.calls(Operation::Subscribe), subscriptions);
+    assert_eq!(stage.get(1).await, None);
+    assert!(stage.cache.stats().shared.unwrap().is_confirmed);
+}

@@ -57,10 +57,10 @@ where
 {
     let Some(lifetime) = fill.lifetime else {
         // What is stored is older than this answer. An error says nothing about what is stored.
-        if fill.outcome != Outcome::Error && hold.replaces() {
-            hold.remove().await;
-        }
-        return Share::NotShared;
+        return match fill.outcome {
+            Outcome::Error => Share::NotShared,
+            _ => unshare(hold).await,
+        };
     };
     let (Some(shared), Some(fingerprint)) =
         (cache.0.shared.as_deref(), fill.function.fingerprint::<V, S>(storage))
@@ -79,11 +79,19 @@ where
             if unframed == Unframed::NotEncodable {
                 shared.counters.not_encodable(fill.function.identity);
             }
-            if hold.replaces() {
-                hold.remove().await;
-            }
-            Share::NotShared
+            unshare(hold).await
         }
+    }
+}
+
+/// Sees to it that no older value stays in the shared tier in place of one that is not stored there.
+async fn unshare(hold: Hold<'_>) -> Share {
+    if !hold.replaces() {
+        return Share::NotShared;
+    }
+    match hold.remove().await {
+        Ok(()) => Share::NotShared,
+        Err(_) => Share::Unknown,
     }
 }
 
@@ -105,13 +113,17 @@ pub(super) fn land<V, S>(
     let entry = fill.entry(cache, storage, value.clone(), here, None);
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match (fill.lifetime, here) {
+        // What is here is older than what the shared tier has by now.
         (Some(_), _) if share == Share::Refused => {
             counters.count(Happening::Refused);
-            Displaced::default()
+            cache.0.tier.remove(key)
+        }
+        (Some(_), _) if !may_store && share == Share::Stored => {
+            counters.count(Happening::Fill);
+            cache.0.tier.remove(key)
         }
         (Some(_), _) if !may_store => {
-            let is_stored = share == Share::Stored;
-            counters.count(if is_stored { Happening::Fill } else { Happening::Refused });
+            counters.count(Happening::Refused);
             Displaced::default()
         }
         (Some(_), Some(_)) => store(cache, counters, key, entry, share),

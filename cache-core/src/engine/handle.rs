@@ -251,7 +251,12 @@ where
         return Err(Error::new(ErrorKind::Unreachable, what));
     }
     fill::land(cache, lead, &fill, storage, &value, share);
-    Ok(())
+    match share {
+        // An invalidation or another `put` came meanwhile; or the lease was lost, and then the older value is still
+        // there.
+        Share::Refused => entry.invalidate().await,
+        _ => Ok(()),
+    }
 }
 
 impl<R> fmt::Debug for Entry<R> {

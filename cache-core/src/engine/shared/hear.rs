@@ -24,6 +24,7 @@ impl Shared {
         // Every entry and every flight bears the epoch of its function.
         cache.0.functions.invalidate(Severity::Hard, |_| true);
         self.echoes.forget();
+        self.keeper.forget_beats();
         self.server_clock.forget();
         self.waiters.wake_all();
         self.keeper.wake();
@@ -34,8 +35,11 @@ impl Shared {
         let is_own = message.origin == self.backend.origin();
         match message.change {
             Change::Heartbeat { nonce } => {
-                if let Some(sent) = self.keeper.beat_heard(nonce).filter(|_| is_own) {
-                    cache.0.trust.confirm(sent);
+                if is_own && let Some(beat) = self.keeper.beat_heard(nonce) {
+                    if beat.is_one_missing {
+                        self.begin_generation(cache);
+                    }
+                    cache.0.trust.confirm(beat.sent);
                 }
             }
             Change::Invalidated { key } => {

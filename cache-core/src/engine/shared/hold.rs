@@ -179,10 +179,10 @@ impl<'c> Hold<'c> {
     }
 
     /// Removes what is stored and ends the lease: the answer is newer, and not to be stored.
-    pub(in crate::engine) async fn remove(mut self) {
-        if self.shared.ask(self.backend.invalidate(&self.key)).await.is_ok() {
-            self.state = State::Free;
-        }
+    pub(in crate::engine) async fn remove(mut self) -> Result<(), Error> {
+        self.shared.ask(self.backend.invalidate(&self.key)).await?;
+        self.state = State::Free;
+        Ok(())
     }
 }
 

@@ -47,10 +47,26 @@ struct Tasks {
 #[derive(Debug, Default)]
 struct Beats {
     last: u64,
-    /// When the last few were sent.
-    sent: Vec<(u64, Tick)>,
+    /// The last few that were not heard yet.
+    sent: Vec<Beat>,
     /// Since when beats are sent and not heard.
     silent_since: Option<Tick>,
+}
+
+#[derive(Debug)]
+struct Beat {
+    nonce: u64,
+    sent: Tick,
+    /// Whether the shared tier answered that it has sent it on.
+    has_left: bool,
+}
+
+/// A heartbeat that came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BeatHeard {
+    pub(super) sent: Tick,
+    /// Whether an earlier one did not: what else was on the way with it may be lost, too.
+    pub(super) is_one_missing: bool,
 }
 
 impl Keeper {
@@ -90,13 +106,15 @@ impl Keeper {
         }
     }
 
-    /// A heartbeat came back: when it was sent.
-    pub(super) fn beat_heard(&self, nonce: u64) -> Option<Tick> {
+    /// A heartbeat came back. `None` for one that was sent before messages were known to be missing.
+    pub(super) fn beat_heard(&self, nonce: u64) -> Option<BeatHeard> {
         let mut beats = self.beats();
-        let sent = beats.sent.iter().find(|(number, _)| *number == nonce)?.1;
-        beats.sent.retain(|(number, _)| *number > nonce);
+        let sent = beats.sent.iter().find(|beat| beat.nonce == nonce)?.sent;
+        // Each is sent when the one before was answered, so their order is that of the bus.
+        let is_one_missing = beats.sent.iter().any(|beat| beat.nonce < nonce && beat.has_left);
+        beats.sent.retain(|beat| beat.nonce > nonce);
         beats.silent_since = None;
-        Some(sent)
+        Some(BeatHeard { sent, is_one_missing })
     }
 
     /// A heartbeat is about to be sent.
@@ -107,15 +125,16 @@ impl Keeper {
         if beats.sent.len() >= 16 {
             beats.sent.remove(0);
         }
-        beats.sent.push((nonce, now));
+        beats.sent.push(Beat { nonce, sent: now, has_left: false });
         nonce
     }
 
-    /// A heartbeat of `sent` has left, and should come back.
-    fn beat_left(&self, nonce: u64, sent: Tick) {
-        let mut beats = self.beats();
-        if beats.sent.iter().any(|(number, _)| *number == nonce) {
-            beats.silent_since.get_or_insert(sent);
+    /// A heartbeat has left, and should come back, unless it has.
+    fn beat_left(&self, nonce: u64) {
+        let Beats { sent, silent_since, .. } = &mut *self.beats();
+        if let Some(beat) = sent.iter_mut().find(|beat| beat.nonce == nonce) {
+            beat.has_left = true;
+            silent_since.get_or_insert(beat.sent);
         }
     }
 
@@ -123,7 +142,8 @@ impl Keeper {
         self.beats().silent_since.is_some_and(|since| now > since.later(patience))
     }
 
-    fn listens_anew(&self) {
+    /// What was sent up to now may not come back.
+    pub(super) fn forget_beats(&self) {
         let mut beats = self.beats();
         *beats = Beats { last: beats.last, ..Beats::default() };
     }
@@ -187,7 +207,7 @@ async fn keep(running: Running, bell: Arc<Notify>) {
             listening = None;
         }
         if listening.as_ref().is_none_or(|task| task.0.is_finished()) {
-            shared.keeper.listens_anew();
+            shared.keeper.forget_beats();
             listening = Some(Owned(tokio::spawn(listen(running.0.clone()))));
         }
         let pause = shared.tend(&cache).await;
@@ -277,7 +297,7 @@ impl Shared {
         if self.ask(self.backend.heartbeat(nonce)).await.is_err() {
             return;
         }
-        self.keeper.beat_left(nonce, sent);
+        self.keeper.beat_left(nonce);
         if nonce % BEATS_PER_TIME == 1 {
             let asked = clock.now();
             if let Ok(time) = self.ask(self.backend.health()).await {

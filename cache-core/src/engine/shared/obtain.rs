@@ -65,6 +65,11 @@ where
     loop {
         borne = Borne::now(question.cache, question.function, question.tags);
         tell(Underway::Bearing(&borne));
+        // After the epochs were taken: an invalidation that could not be made there does not show in what is there, and
+        // one that fails from here on shows in the epochs.
+        if question.shared.is_away() {
+            return Obtained::Away;
+        }
         match hold.ask(question, claim(seen.as_ref())).await {
             Ok(Lease::Granted { epochs, .. }) => {
                 borne.learn(question.cache, epochs.iter().copied().map(Some));
@@ -84,9 +89,6 @@ where
                 question.wait(&waiter, remaining).await;
             }
             Err(_) => return Obtained::Away,
-        }
-        if question.shared.is_away() {
-            return Obtained::Away;
         }
     }
 }

@@ -35,6 +35,10 @@ pub(super) struct Undone {
 struct Queue {
     order: VecDeque<Change>,
     known: HashSet<Change>,
+    /// The one that is being made.
+    underway: Option<Change>,
+    /// Whether that was asked for once more meanwhile: then it may have been made too early.
+    is_due_again: bool,
 }
 
 impl Undone {
@@ -53,9 +57,8 @@ impl Undone {
         let mut queue = self.lock();
         let everything = Change::Move(TagKey::Everything, tag_life);
         if queue.known.contains(&everything) {
-            return;
-        }
-        if queue.order.len() >= CAPACITY {
+            queue.push(everything);
+        } else if queue.order.len() >= CAPACITY {
             *queue = Queue::default();
             queue.push(everything);
         } else {
@@ -64,16 +67,20 @@ impl Undone {
         self.is_waiting.store(true, Ordering::Release);
     }
 
-    /// The change that is next; it stays until it is [`done`](Self::done).
+    /// The change that is to be made now; it stays until it is [`done`](Self::done).
     pub(super) fn next(&self) -> Option<Change> {
-        self.lock().order.front().cloned()
+        let mut queue = self.lock();
+        queue.underway = queue.order.front().cloned();
+        queue.is_due_again = false;
+        queue.underway.clone()
     }
 
     /// `change` was made.
     pub(super) fn done(&self, change: &Change) {
         let mut queue = self.lock();
+        queue.underway = None;
         // After an overflow another one is first.
-        if queue.order.front() == Some(change) {
+        if queue.order.front() == Some(change) && !queue.is_due_again {
             queue.order.pop_front();
             queue.known.remove(change);
         }
@@ -87,6 +94,7 @@ impl Undone {
 
 impl Queue {
     fn push(&mut self, change: Change) {
+        self.is_due_again |= self.underway.as_ref() == Some(&change);
         if self.known.insert(change.clone()) {
             self.order.push_back(change);
         }
@@ -118,6 +126,48 @@ mod tests {
         }
 
         assert_eq!(made, [change(1), change(2)]);
+        assert!(!undone.is_waiting());
+    }
+
+    #[test]
+    fn a_change_that_is_asked_for_while_it_is_made_is_made_again() {
+        let undone = Undone::default();
+        undone.push(change(1), LIFE);
+        let underway = undone.next().unwrap();
+
+        undone.push(change(1), LIFE);
+        undone.done(&underway);
+
+        assert!(undone.is_waiting());
+        assert_eq!(undone.next(), Some(change(1)));
+        undone.done(&change(1));
+        assert!(!undone.is_waiting());
+    }
+
+    #[test]
+    fn one_for_everything_that_is_being_made_is_made_again_for_what_comes_meanwhile() {
+        let undone = Undone::default();
+        for n in 0..=CAPACITY {
+            undone.push(change(n), LIFE);
+        }
+        let everything = undone.next().unwrap();
+
+        undone.push(change(0), LIFE);
+        undone.done(&everything);
+
+        assert_eq!(undone.next(), Some(everything));
+    }
+
+    #[test]
+    fn a_change_that_failed_again_is_not_made_twice() {
+        let undone = Undone::default();
+        undone.push(change(1), LIFE);
+        undone.next();
+        undone.push(change(1), LIFE);
+
+        let again = undone.next().unwrap();
+        undone.done(&again);
+
         assert!(!undone.is_waiting());
     }
 

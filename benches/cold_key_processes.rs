@@ -55,7 +55,7 @@ async fn round(id: u64) -> Duration {
 fn work(url: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let redis = Redis::builder().url(url).time_limit(Duration::from_secs(1)).connect().await.unwrap();
+        let redis = Redis::connect(url).await.unwrap();
         let cache = Cache::builder().prefix("bench").shared(redis).build().unwrap();
         cache.install().unwrap();
         menu_of(u64::MAX).await;

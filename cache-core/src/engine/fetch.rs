@@ -8,7 +8,7 @@ use super::direct;
 use super::fill::{self, Fill, Share};
 use super::flight::{Joined, Lead};
 use super::liveness::{self, Waited};
-use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Underway, obtain};
+use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Stored, Underway, obtain};
 use super::{Cache, Function, Inner, Landing};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
@@ -299,6 +299,26 @@ impl<'c, S: Copy> Leading<'c, S> {
             let borne = self.borne();
             return self.compute(plan, borne, None, body).await;
         };
+        let seen = match seen {
+            Some(seen) => seen,
+            None => {
+                let mut borne = self.borne();
+                self.lead.bear(borne.clone());
+                // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
+                match question.look(&mut borne).await {
+                    Looked::Usable(stored) => {
+                        tally.count(Happening::SharedHit);
+                        return self.land_found(plan, borne, stored);
+                    }
+                    Looked::Unusable(reason, frame) => (reason, frame),
+                    Looked::Away(_) => {
+                        tally.count(Happening::Miss(MissReason::Unreachable));
+                        let borne = self.borne();
+                        return self.compute(plan, borne, None, body).await;
+                    }
+                }
+            }
+        };
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Waiting => tally.count(Happening::Joined),
@@ -306,10 +326,7 @@ impl<'c, S: Copy> Leading<'c, S> {
         match liveness::keep(self.cache, &self.lead, obtaining).await {
             Obtained::Value(stored, borne) => {
                 tally.count(Happening::SharedHit);
-                self.lead.bear(borne.clone());
-                let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
-                fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
-                plan.answer.restore(stored.value)
+                self.land_found(plan, borne, stored)
             }
             Obtained::Lease(hold, borne, reason) => {
                 tally.count(Happening::Miss(reason));
@@ -321,6 +338,19 @@ impl<'c, S: Copy> Leading<'c, S> {
                 self.compute(plan, borne, None, body).await
             }
         }
+    }
+
+    /// Lands with a value that the shared tier had.
+    fn land_found<A, P>(self, plan: Plan<A, S, P>, borne: Borne, stored: Stored<A::Value>) -> A::Output
+    where
+        A: Answer,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+    {
+        self.lead.bear(borne.clone());
+        let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
+        fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
+        plan.answer.restore(stored.value)
     }
 
     /// Computes: bear the epochs, compute, fill the shared tier, land.

@@ -70,6 +70,8 @@ pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
 }
 
 type Reader = Lines<BufReader<OwnedReadHalf>>;
+/// Takes the connection of a worker that has come.
+type Arrival = oneshot::Sender<(Reader, OwnedWriteHalf)>;
 
 /// A line-wise connection.
 pub fn lines(stream: TcpStream) -> (Reader, OwnedWriteHalf) {
@@ -83,7 +85,7 @@ pub struct Stage {
     pub server: Server,
     pub database: Database,
     port: u16,
-    arrivals: Arc<Mutex<HashMap<String, oneshot::Sender<(Reader, OwnedWriteHalf)>>>>,
+    arrivals: Arc<Mutex<HashMap<String, Arrival>>>,
 }
 
 impl Stage {
@@ -172,7 +174,7 @@ pub async fn stored(stage: &Stage, function: Function, row: Row) -> Option<Dish>
 /// A process. Dropping it ends it.
 pub struct Worker {
     pub name: String,
-    pub proxy: Option<Proxy>,
+    proxy: Option<Proxy>,
     process: Child,
     line: Line,
 }
@@ -218,6 +220,11 @@ impl Worker {
     /// Waits until it hears the bus.
     pub async fn hears(&self) {
         assert_eq!(self.ask("hears").await, "ok");
+    }
+
+    /// The proxy between it and Redis.
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("it was started behind one")
     }
 
     /// One of its counters, by the name that [`worker`] gives it.

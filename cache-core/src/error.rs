@@ -30,8 +30,10 @@ pub enum ErrorKind {
     Decode,
     /// A value is larger than the limit.
     TooLarge,
-    /// The shared tier could not be reached in time, or refused.
+    /// The shared tier could not be reached in time.
     Unreachable,
+    /// The shared tier answered that it cannot do that now: it is starting, full, or may only be read.
+    Refused,
     /// The shared tier did it, but fewer replicas have it than were asked for: a fail-over may lose it.
     NotReplicated,
     /// The shared tier cannot do what was asked of it.

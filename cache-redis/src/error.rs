@@ -17,8 +17,10 @@ pub(crate) const ACL_RULE: &str = "~PREFIX:* &PREFIX:* +get +set +del +getrange 
 /// What an error of the client means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It did not answer, or cannot now. It may later.
+    /// It did not answer. It may later.
     Unreachable,
+    /// It cannot now. It may later.
+    Busy,
     /// It did so because it is not the one that takes writes (any more): ask the name again, connect again.
     Elsewhere,
     /// It never will: this user may not.
@@ -47,7 +49,7 @@ impl Verdict {
                 }
                 // Redis 7.0 and before, of a command, key or channel inside a script; they do not say which.
                 None if detail.contains("The user executing the script can't") => Self::Forbidden,
-                None => Self::Unreachable,
+                None => Self::Busy,
             },
             code => Self::of_code(code),
         }
@@ -60,13 +62,14 @@ impl Verdict {
             "DENIED" => Self::Denied,
             "READONLY" | "MOVED" => Self::Elsewhere,
             // LOADING, OOM, BUSY, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MISCONF, NOREPLICAS, and what is new.
-            _ => Self::Unreachable,
+            _ => Self::Busy,
         }
     }
 
     fn kind(self) -> ErrorKind {
         match self {
-            Self::Unreachable | Self::Elsewhere => ErrorKind::Unreachable,
+            Self::Unreachable => ErrorKind::Unreachable,
+            Self::Busy | Self::Elsewhere => ErrorKind::Refused,
             Self::Forbidden | Self::Unknown => ErrorKind::Unsupported,
             Self::Credentials | Self::Denied => ErrorKind::Configuration,
         }
@@ -109,7 +112,7 @@ pub(crate) fn of(attempted: &str, error: RedisError) -> Error {
     let verdict = Verdict::of(&error);
     let said = Said::of(&error);
     let text = match verdict {
-        Verdict::Unreachable | Verdict::Elsewhere => format!("{attempted}: {said}"),
+        Verdict::Unreachable | Verdict::Busy | Verdict::Elsewhere => format!("{attempted}: {said}"),
         Verdict::Forbidden => format!("{attempted}: {said}; allow it with `ACL SETUSER name {ACL_RULE}`"),
         Verdict::Unknown => {
             format!("{attempted}: {said}; use Redis 6.2 or later, or Valkey, without renamed commands")
@@ -165,25 +168,25 @@ mod tests {
 
     #[test]
     fn each_answer_has_its_kind() {
-        use ErrorKind::{Configuration, Unreachable, Unsupported};
+        use ErrorKind::{Configuration, Refused, Unsupported};
 
         let in_script = "ERR Error running script (call to f_ab): @user_script:3: @user_script: 3: -";
         for (line, kind) in [
-            ("LOADING Redis is loading the dataset in memory", Unreachable),
-            ("READONLY You can't write against a read only replica.", Unreachable),
-            ("MASTERDOWN Link with MASTER is down", Unreachable),
+            ("LOADING Redis is loading the dataset in memory", Refused),
+            ("READONLY You can't write against a read only replica.", Refused),
+            ("MASTERDOWN Link with MASTER is down", Refused),
             (
                 "OOM command not allowed when used memory > 'maxmemory'. script: ab, on @user_script:1.",
-                Unreachable,
+                Refused,
             ),
-            ("BUSY Redis is busy running a script.", Unreachable),
-            ("CLUSTERDOWN The cluster is down", Unreachable),
-            ("TRYAGAIN Multiple keys request during rehashing of slot", Unreachable),
-            ("MOVED 3999 127.0.0.1:6381", Unreachable),
-            ("MISCONF Redis is configured to save RDB snapshots", Unreachable),
-            ("NOREPLICAS Not enough good replicas to write.", Unreachable),
-            ("ERR max number of clients reached", Unreachable),
-            ("SOMETHING new", Unreachable),
+            ("BUSY Redis is busy running a script.", Refused),
+            ("CLUSTERDOWN The cluster is down", Refused),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Refused),
+            ("MOVED 3999 127.0.0.1:6381", Refused),
+            ("MISCONF Redis is configured to save RDB snapshots", Refused),
+            ("NOREPLICAS Not enough good replicas to write.", Refused),
+            ("ERR max number of clients reached", Refused),
+            ("SOMETHING new", Refused),
             ("NOPERM User app has no permissions to run the 'evalsha' command", Unsupported),
             ("ERR The user executing the script can't run this command or subcommand", Unsupported),
             ("ERR unknown command 'HELLO', with args beginning with: '3' ", Unsupported),
@@ -191,7 +194,7 @@ mod tests {
             ("NOAUTH Authentication required.", Configuration),
             ("WRONGPASS invalid username-password pair or user is disabled.", Configuration),
             ("DENIED Redis is running in protected mode", Configuration),
-            (&format!("{in_script}OOM command not allowed"), Unreachable),
+            (&format!("{in_script}OOM command not allowed"), Refused),
             (&format!("{in_script}NOPERM User has no permissions"), Unsupported),
         ] {
             let error = of("reading an entry from Redis", answered(line));
@@ -209,7 +212,7 @@ mod tests {
             assert_eq!(Verdict::of(&answered(line)), Verdict::Elsewhere, "{line}");
         }
         for line in ["LOADING yes", "ERR Error running script", "ERR Error running script: -", "ERR"] {
-            assert_eq!(Verdict::of(&answered(line)), Verdict::Unreachable, "{line}");
+            assert_eq!(Verdict::of(&answered(line)), Verdict::Busy, "{line}");
         }
     }
 

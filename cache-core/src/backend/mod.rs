@@ -173,8 +173,9 @@ use crate::Error;
 ///   after a few in a row asks no more.
 ///
 /// # Errors
-/// Every method: [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if the store did not answer, or
-/// answered that it cannot now (starting, full, read-only); the call may have run.
+/// Every method: [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if the store did not answer; the call may
+/// have run. [`ErrorKind::Refused`](crate::ErrorKind::Refused) if it answered that it cannot now (starting, full,
+/// read-only).
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it never will (a command forbidden to this
 /// user). [`ErrorKind::NotReplicated`](crate::ErrorKind::NotReplicated) if it was done, but on fewer servers than asked
 /// for. What is stored under a name but is not ours is absent, and overwritten.

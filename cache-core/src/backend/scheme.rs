@@ -41,7 +41,7 @@ impl Scheme {
         let (name, _) = url.split_once(':')?;
         inventory::iter::<Self>
             .into_iter()
-            .find(|scheme| scheme.name == name)
+            .find(|scheme| scheme.name.eq_ignore_ascii_case(name))
             .map(|scheme| (scheme.open)(url))
     }
 }

@@ -126,6 +126,8 @@ where
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = question.as_ref().filter(|question| question.reads_through);
     loop {
+        let mut asks = question.as_ref();
+        let mut reason = reason;
         let seen = match through {
             Some(question) => match question.look(&mut question.borne()).await {
                 Looked::Usable(stored) => {
@@ -133,7 +135,11 @@ where
                     return plan.answer.restore(stored.value);
                 }
                 Looked::Unusable(reason, frame) => Some((reason, frame)),
-                Looked::Away(_) => None,
+                Looked::Away(_) => {
+                    // Once is enough: a call waits for a dead server no longer than one time limit.
+                    (asks, reason) = (None, MissReason::Unreachable);
+                    None
+                }
             },
             None => None,
         };
@@ -148,7 +154,7 @@ where
                 }
             }
             Joined::Lead(lead) => {
-                let leading = Leading { cache, function: &function, lead, tags, question: question.as_ref() };
+                let leading = Leading { cache, function: &function, lead, tags, question: asks };
                 return leading.fetch(plan, tally, reason, seen, body).await;
             }
             Joined::Follow(follow) => follow,

@@ -1,11 +1,15 @@
 //! What is counted about the shared tier.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::report::SharedStats;
+use crate::error::Error;
 use crate::key::Identity;
+
+/// One refusal in so many is logged.
+const LOGGED: u64 = 10_000;
 
 /// The counters of one cache's shared tier.
 #[derive(Debug, Default)]
@@ -15,6 +19,8 @@ pub(crate) struct SharedCounters {
     messages: AtomicU64,
     gaps: AtomicU64,
     repeated: AtomicU64,
+    refusals: AtomicU64,
+    is_deaf: AtomicBool,
     /// Functions whose entries could not be read or written, and that this was logged of.
     unreadable: Mutex<HashSet<Identity>>,
 }
@@ -23,6 +29,31 @@ impl SharedCounters {
     /// A call to the shared tier failed.
     pub(crate) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The shared tier answered that it cannot do what it was asked. Logged when it begins, and now and then while it
+    /// lasts.
+    pub(crate) fn refused(&self, error: &Error) {
+        self.failed();
+        if self.refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOGGED) {
+            super::log::warn!(error, "the shared tier refuses; going on without it where it does");
+        }
+    }
+
+    /// Messages cannot be listened to. Logged when it begins.
+    pub(crate) fn deaf(&self, error: &Error) {
+        self.failed();
+        if !self.is_deaf.swap(true, Ordering::Relaxed) {
+            super::log::warn!(
+                error,
+                "the bus cannot be listened to; the local tier keeps values for a short time only"
+            );
+        }
+    }
+
+    /// Messages are listened to.
+    pub(crate) fn listens(&self) {
+        self.is_deaf.store(false, Ordering::Relaxed);
     }
 
     /// The breaker opened.

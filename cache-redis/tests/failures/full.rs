@@ -29,10 +29,10 @@ async fn reads_and_invalidations_work_and_fills_do_not() {
         (read.found.unwrap().frame, read.epochs),
         (FrameBytes::from(&b"v"[..]), vec![Some(before[0])])
     );
-    let error = assert_unreachable(redis.lease(request(&"new".into(), Tags::NONE)).await);
+    let error = assert_refused(redis.lease(request(&"new".into(), Tags::NONE)).await);
     assert!(error.to_string().contains("OOM"), "{error}");
-    assert_unreachable(fill(&redis, &other, &grant, b"w").await);
-    assert_unreachable(redis.epochs(Tags { keys: &absent, life: MINUTE }).await);
+    assert_refused(fill(&redis, &other, &grant, b"w").await);
+    assert_refused(redis.epochs(Tags { keys: &absent, life: MINUTE }).await);
 
     // and what is invalidated is gone, and told of
     redis.invalidate(&entry).await.expect("an entry can be deleted");

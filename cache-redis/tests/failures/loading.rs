@@ -27,7 +27,7 @@ async fn calls_are_unreachable_until_it_has_loaded() {
         })
     });
 
-    let error = assert_unreachable(seen.map_or(Ok(()), Err));
+    let error = assert_refused(seen.map_or(Ok(()), Err));
     assert!(error.to_string().contains("LOADING"), "{error}");
     until_ok(|| redis.health()).await;
 }

@@ -22,10 +22,10 @@ async fn what_changes_is_unreachable_until_it_is_a_master_again() {
     assert_eq!(server.command(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]), ok);
     redis.read(&key, &[]).await.expect("a replica can be read");
     for _ in 0..2 {
-        let error = assert_unreachable(redis.invalidate(&key).await);
+        let error = assert_refused(redis.invalidate(&key).await);
         assert!(error.to_string().contains("READONLY"), "{error}");
-        assert_unreachable(redis.lease(request(&"other".into(), Tags::NONE)).await);
-        assert_unreachable(redis.invalidate_tags(Tags { keys: &[tag("t")], life: MINUTE }).await);
+        assert_refused(redis.lease(request(&"other".into(), Tags::NONE)).await);
+        assert_refused(redis.invalidate_tags(Tags { keys: &[tag("t")], life: MINUTE }).await);
     }
     assert_eq!(server.command(&["REPLICAOF", "NO", "ONE"]), ok);
 

@@ -66,7 +66,10 @@ pub(crate) async fn until_ok<T, F: Future<Output = Result<T, Error>>>(
             match call().await {
                 Ok(value) => return (value, failures),
                 Err(error) => assert!(
-                    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotReplicated),
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Unreachable | ErrorKind::Refused | ErrorKind::NotReplicated
+                    ),
                     "{error:?}"
                 ),
             }
@@ -91,6 +94,12 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) fn assert_unreachable<T: std::fmt::Debug>(answer: Result<T, Error>) -> Error {
     let error = answer.expect_err("it cannot be answered");
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
+    error
+}
+
+pub(crate) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> Error {
+    let error = answer.expect_err("it cannot be answered");
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
     error
 }
 

@@ -47,6 +47,11 @@ impl Borne {
         }
     }
 
+    /// Whether nothing may have been missed since they were taken.
+    pub(super) fn is_of(&self, generation: u64) -> bool {
+        self.generation == generation
+    }
+
     /// What an entry in the local tier bears.
     pub(in crate::engine) fn stamps(&self) -> Stamps {
         Stamps::new(self.taken.function.clone(), self.taken.tags.iter().cloned())

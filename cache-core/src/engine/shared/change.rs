@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::look::is_in_runtime;
 use super::undone::Change;
 use super::{Shared, TAG_LIFE};
 use crate::backend::{EntryKey, Epoch, TagKey, Tags};
@@ -31,22 +32,26 @@ impl Shared {
             let what = "change the shared tier: it has not answered lately, and is left alone";
             return Err(Error::new(ErrorKind::Unreachable, what));
         }
+        if !is_in_runtime() {
+            let what = "change the shared tier: there is no tokio runtime here; call it inside one";
+            return Err(Error::new(ErrorKind::Unreachable, what));
+        }
         self.ask(call).await
     }
 
     /// Keeps what failed for later, and says so.
     fn later(&self, error: Error, changes: impl IntoIterator<Item = Change>) -> Error {
         let kind = error.kind();
-        if kind != ErrorKind::Unreachable {
-            // It would fail again.
+        if kind == ErrorKind::NotReplicated {
+            // It is done; doing it again would not make more replicas.
             return error;
         }
         for change in changes {
             self.undone.push(change, TAG_LIFE);
         }
         self.keeper.wake();
-        let what = "invalidate in the shared tier: it could not be reached; it is done in this process, and will be \
-                    repeated there as soon as it answers, unless this process ends before";
+        let what = "invalidate in the shared tier: it failed; it is done in this process, and will be \
+                    repeated there until it succeeds, unless this process ends before";
         Error::new(kind, what).with_source(error)
     }
 

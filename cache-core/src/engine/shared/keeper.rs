@@ -240,7 +240,14 @@ async fn listen(cache: Weak<Inner>) {
         else {
             return;
         };
-        if let Ok(mut subscription) = backend.subscribe().await {
+        let subscribed = backend.subscribe().await;
+        if let Some(shared) = cache.upgrade().as_ref().and_then(|cache| cache.shared.as_deref()) {
+            match &subscribed {
+                Ok(_) => shared.counters.listens(),
+                Err(error) => shared.counters.deaf(error),
+            }
+        }
+        if let Ok(mut subscription) = subscribed {
             pause = RETRY.0;
             // Whatever happened before this subscription was not heard.
             let mut heard = Some(crate::backend::Heard::Gap);
@@ -276,10 +283,8 @@ impl Shared {
         }
         while let Some(change) = self.undone.next() {
             match self.repeat(&change).await {
-                Err(error) if error.kind() == crate::ErrorKind::Unreachable => return false,
-                // What can never be done is not waited for.
-                Err(error) => crate::event::log::warn!(error, "an invalidation cannot be repeated"),
-                Ok(()) => self.counters.repeated(),
+                Err(error) if error.kind() != crate::ErrorKind::NotReplicated => return false,
+                _ => self.counters.repeated(),
             }
             self.undone.done(&change);
         }

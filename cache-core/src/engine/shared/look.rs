@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
 use crate::backend::{EntryKey, Epoch, Found, FrameBytes, ServerTime, TagKey};
@@ -57,6 +59,9 @@ impl<'c, S: Copy> Question<'c, S> {
         // Also for what stays here: it bears tags that others invalidate.
         shared.keeper.ensure(cache);
         let fingerprint = function.fingerprint::<V, S>(storage)?;
+        if !is_in_runtime() {
+            return None;
+        }
         Some(Self {
             cache,
             shared,
@@ -123,7 +128,10 @@ impl<'c, S: Copy> Question<'c, S> {
             return Looked::Away(away());
         }
         // Followed on the bus: the epochs are known here, and need not be read.
-        let is_followed = !self.reads_through && self.cache.0.trust.is_given(borne.begun);
+        // The generation after the trust: after a gap that came in between, the trust may be of the next one.
+        let is_followed = !self.reads_through
+            && self.cache.0.trust.is_given(borne.begun)
+            && borne.is_of(self.shared.generation());
         if is_followed && let Some(known) = borne.known() {
             let looked = match self.shared.ask(self.shared.backend.read(&self.key, &[])).await {
                 Ok(read) => self.judge(read.found, Some(known)).await,
@@ -164,6 +172,11 @@ impl<'c, S: Copy> Question<'c, S> {
             }
         }
     }
+}
+
+/// Whether there is a tokio runtime here: without one a client of a server cannot wait for its answer.
+pub(super) fn is_in_runtime() -> bool {
+    Handle::try_current().is_ok()
 }
 
 /// The shared tier is not asked at present.

@@ -128,6 +128,11 @@ impl Shared {
             Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::NotReplicated) => {
                 self.breaker.succeeded();
             }
+            // It answers, so asking costs next to nothing.
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                self.counters.refused(error);
+                self.breaker.succeeded();
+            }
             Err(error) => {
                 self.counters.failed();
                 if self.breaker.failed() == Failed::Opened {

@@ -92,6 +92,87 @@ async fn an_invalidation_while_an_earlier_one_is_repeated_is_repeated_too() {
 }
 
 #[tokio::test]
+async fn a_value_put_elsewhere_while_an_older_one_is_read_keeps_that_out_of_the_local_tier() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    stage.other.put(&key(1), 1_u64, &hour()).await.unwrap();
+    let gate = stage.faults.hold_answer(Operation::Read);
+    let (key_one, options) = (key(1), hour());
+    let reading = stage.cache.get_or_compute(&key_one, &options, async || 9_u64);
+    let putting = async {
+        gate.arrived().await;
+        let heard = stage.messages();
+        stage.other.put(&key(1), 2_u64, &hour()).await.unwrap();
+        until(|| stage.messages() > heard).await;
+        gate.open();
+    };
+
+    let (read, ()) = tokio::join!(reading, putting);
+
+    assert_eq!(read, 1, "it began before the put");
+    assert_eq!(stage.get(1).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_value_put_elsewhere_while_one_is_computed_without_a_lease_is_not_stored_over() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    let (begun, go) = (Notify::new(), Notify::new());
+    stage.faults.fail(Operation::Read);
+    let (key_one, options) = (key(1), hour());
+    let computing = stage.cache.get_or_compute(&key_one, &options, async || {
+        begun.notify_one();
+        go.notified().await;
+        1_u64
+    });
+    let putting = async {
+        begun.notified().await;
+        let heard = stage.messages();
+        stage.other.put(&key(1), 2_u64, &hour()).await.unwrap();
+        until(|| stage.messages() > heard).await;
+        go.notify_one();
+    };
+
+    let (computed, ()) = tokio::join!(computing, putting);
+
+    assert_eq!(computed, 1);
+    assert_eq!(stage.get(1).await, Some(2));
+}
+
+#[tokio::test]
+async fn what_another_process_filled_is_kept_here_by_who_waited_for_it() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let computing = tokio::spawn({
+        let (other, begun, go) = (stage.other.clone(), begun.clone(), go.clone());
+        async move {
+            let slow = || async {
+                begun.notify_one();
+                go.notified().await;
+                1_u64
+            };
+            other.get_or_compute(&key(1), &hour(), slow).await
+        }
+    });
+    begun.notified().await;
+    let waiting = tokio::spawn({
+        let cache = stage.cache.clone();
+        async move { cache.get_or_compute(&key(1), &hour(), async || 9_u64).await }
+    });
+    until(|| stage.faults.calls(Operation::Lease) > 0).await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+
+    go.notify_one();
+
+    assert_eq!(waiting.await.unwrap(), 1);
+    assert_eq!(computing.await.unwrap(), 1);
+    assert_eq!(stage.cache.stats().local_entries, 1);
+}
+
+#[tokio::test]
 async fn of_two_puts_at_once_none_leaves_an_older_value_behind() {
     // given an older value in both tiers
     let stage = Stage::new();

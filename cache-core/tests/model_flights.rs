@@ -292,6 +292,20 @@ fn a_value_put_is_not_overwritten_by_a_computation_in_flight() {
 }
 
 #[test]
+fn a_value_put_elsewhere_is_not_overwritten_by_what_was_read_before() {
+    model(|world| {
+        let early = thread::spawn({
+            let world = world.clone();
+            move || world.call()
+        });
+        world.truth.store(1, Ordering::Release);
+        world.flights.overtake(&KEY, || *world.slot.lock().unwrap() = None);
+        early.join().unwrap();
+        assert_eq!(world.call(), 1);
+    });
+}
+
+#[test]
 fn a_refresh_that_begins_while_another_computes_outlives_it() {
     model(|world| {
         let early = thread::spawn({

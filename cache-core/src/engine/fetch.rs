@@ -222,7 +222,7 @@ pub(super) async fn find<V: direct::Value>(
         Looked::Usable(stored) => {
             function.counters.count(Happening::SharedHit);
             if let Some(lead) = lead {
-                lead.bear(borne.clone());
+                lead.learn(borne.clone());
                 let fill = Fill::found(key, &remember, &borne, &function, stored.fresh);
                 fill::land_found(cache, lead, &fill, Encoded, &stored.value, stored.size);
             }
@@ -327,6 +327,7 @@ impl<'c, S: Copy> Leading<'c, S> {
         };
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
+            Underway::Learned(borne) => self.lead.learn(borne.clone()),
             Underway::Waiting => tally.count(Happening::Joined),
         });
         match liveness::keep(self.cache, &self.lead, obtaining).await {
@@ -353,7 +354,7 @@ impl<'c, S: Copy> Leading<'c, S> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        self.lead.bear(borne.clone());
+        self.lead.learn(borne.clone());
         let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
         fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
         plan.answer.restore(stored.value)
@@ -376,7 +377,11 @@ impl<'c, S: Copy> Leading<'c, S> {
         F: Future<Output = A::Output>,
     {
         let Self { cache, function, lead, .. } = self;
-        lead.bear(borne.clone());
+        match &hold {
+            // A value that was stored elsewhere since took the lease away.
+            Some(_) => lead.learn(borne.clone()),
+            None => lead.bear(borne.clone()),
+        }
 
         let attempt = Attempt::begin(cache, function);
         let body = computing::scope(cache, &plan.key, body());

@@ -6,6 +6,7 @@
 //!
 //! - who joins finds either the flight, or what it stored: nobody computes again in between;
 //! - a flight that was detached, or that bears outdated epochs, is not joined and does not store;
+//! - a flight that was overtaken by a newer value elsewhere does not store;
 //! - a leader that goes away without landing, by cancellation or panic, wakes all its followers, and they
 //!   start over; the next one leads.
 //!
@@ -42,6 +43,8 @@ struct State<B, L> {
     phase: Phase<L>,
     /// Set before the computation begins. A caller that finds it unset began before the computation.
     bearing: Option<B>,
+    /// Whether a newer value was stored elsewhere since the flight began, or began anew.
+    is_overtaken: bool,
     waiters: BTreeMap<u64, Waker>,
     next_waiter: u64,
 }
@@ -104,6 +107,7 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
             state: Mutex::new(State {
                 phase: Phase::Running,
                 bearing: None,
+                is_overtaken: false,
                 waiters: BTreeMap::new(),
                 next_waiter: 0,
             }),
@@ -123,6 +127,16 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         drop(table);
         drop(detached);
         changed
+    }
+
+    /// Tells the flight of `key`, if there is one, that a newer value was stored elsewhere, and runs `change` before it
+    /// can land. It goes on and is joined: it may be about to find just that value.
+    pub(crate) fn overtake<T>(&self, key: &K, change: impl FnOnce() -> T) -> T {
+        let table = lock(self.shard(key));
+        if let Some(flight) = table.get(key) {
+            lock(&flight.state).is_overtaken = true;
+        }
+        change()
     }
 
     /// Takes `follow`'s flight out of the table: its leader has not been polled for too long.
@@ -152,6 +166,12 @@ impl<B: Bearing, L> Flight<B, L> {
         state.next_waiter += 1;
         Some(Follow { flight: self.clone(), waiter: state.next_waiter })
     }
+
+    /// Whether nothing newer is known than what it brings.
+    fn is_latest(&self) -> bool {
+        let state = lock(&self.state);
+        !state.is_overtaken && state.bearing.as_ref().is_some_and(Bearing::is_current)
+    }
 }
 
 impl<B, L> Flight<B, L> {
@@ -175,6 +195,13 @@ pub(crate) struct Lead<'f, K: Hash + Eq + Clone, B, L> {
 impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     /// Says what the computation bears; to be called before it begins, and again when it begins anew.
     pub(crate) fn bear(&self, bearing: B) {
+        let mut state = lock(&self.flight.state);
+        state.bearing = Some(bearing);
+        state.is_overtaken = false;
+    }
+
+    /// Says what more is known of what it bears, without beginning anew.
+    pub(crate) fn learn(&self, bearing: B) {
         lock(&self.flight.state).bearing = Some(bearing);
     }
 
@@ -193,8 +220,7 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
         let stored = {
             let mut table = lock(self.flights.shard(&self.key));
             let is_attached = self.is_in(&table);
-            let is_current = lock(&self.flight.state).bearing.as_ref().is_some_and(Bearing::is_current);
-            let stored = store(is_attached && is_current);
+            let stored = store(is_attached && self.flight.is_latest());
             if is_attached {
                 table.remove(&self.key);
             }

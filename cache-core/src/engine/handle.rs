@@ -231,7 +231,7 @@ where
         },
         None => (None, Borne::now(cache, &function, &entry.tags)),
     };
-    lead.bear(borne.clone());
+    lead.learn(borne.clone());
     let fill = Fill {
         key,
         remember: &entry.remember,

@@ -19,6 +19,11 @@ impl Inner {
         drop(self.flights.detach(key, || self.tier.remove(key)));
     }
 
+    /// Removes the entry that this process holds under `key`: a newer one was stored elsewhere.
+    pub(super) fn overtake_here(&self, key: &Key) {
+        drop(self.flights.overtake(key, || self.tier.remove(key)));
+    }
+
     /// Makes stale what this process holds under `key`.
     pub(super) fn expire_here(&self, key: &Key) {
         self.flights.detach(key, || self.tier.find(&key.view(), |entry| entry.expire()));

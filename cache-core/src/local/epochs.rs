@@ -386,4 +386,126 @@ mod tests {
         assert_eq!(table.len(), 1);
         assert_eq!(held[0].cell.current(), held[0].number);
     }
+
+    /// One cell, a server, and messages and answers that come in any order.
+    mod model {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// The epoch that the server gives with its `n`th change.
+        fn epoch(n: u64) -> Epoch {
+            Epoch::new(n, 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(n))
+        }
+
+        #[derive(Debug, Clone)]
+        enum Step {
+            /// Another process invalidates: a message is on its way.
+            Elsewhere,
+            /// This one does: a message and an answer are.
+            Here,
+            /// The epoch is lost and drawn anew. Nobody is told.
+            Loss,
+            /// A read or a lease begins and is answered there. The answer is on its way.
+            Ask,
+            /// A message, an answer to a change, an answer to a question arrives: any of those under way.
+            Message(usize),
+            Answer(usize),
+            Told(usize),
+            /// Messages may be missing: those under way are.
+            Gap,
+        }
+
+        fn step() -> impl Strategy<Value = Step> {
+            prop_oneof![
+                2 => Just(Step::Elsewhere),
+                2 => Just(Step::Here),
+                1 => Just(Step::Loss),
+                4 => Just(Step::Ask),
+                4 => any::<usize>().prop_map(Step::Message),
+                2 => any::<usize>().prop_map(Step::Answer),
+                4 => any::<usize>().prop_map(Step::Told),
+                1 => Just(Step::Gap),
+            ]
+        }
+
+        /// A question under way, or what was made of its answer.
+        #[derive(Debug, Clone)]
+        struct Asked {
+            stamp: Stamp,
+            generation: u64,
+            /// What the server answered: which change was the last.
+            at: u64,
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+            #[test]
+            fn nothing_older_than_an_invalidation_that_is_known_of_is_current(
+                steps in prop::collection::vec(step(), 1..40),
+            ) {
+                let cell = Arc::<Cell>::default();
+                let (mut server, mut generation) = (0_u64, 1_u64);
+                let (mut messages, mut answers) = (Vec::<u64>::new(), Vec::<u64>::new());
+                let (mut asked, mut kept) = (Vec::<Asked>::new(), Vec::<Asked>::new());
+                // The latest invalidation that this process was told of.
+                let mut told_of = 0;
+
+                for step in steps {
+                    match step {
+                        Step::Elsewhere | Step::Here => {
+                            server += 1;
+                            messages.push(server);
+                            if matches!(step, Step::Here) {
+                                answers.push(server);
+                            }
+                        }
+                        Step::Loss => server += 1,
+                        Step::Ask => {
+                            let stamp = Stamp::now(cell.clone());
+                            asked.push(Asked { stamp, generation, at: server });
+                        }
+                        Step::Message(n) if !messages.is_empty() => {
+                            let of = messages.swap_remove(n % messages.len());
+                            cell.heard(epoch(of), generation);
+                            told_of = told_of.max(of);
+                        }
+                        Step::Answer(n) if !answers.is_empty() => {
+                            let of = answers.swap_remove(n % answers.len());
+                            cell.moved(epoch(of), generation, Severity::Hard);
+                            told_of = told_of.max(of);
+                        }
+                        Step::Told(n) if !asked.is_empty() => {
+                            let mut one = asked.swap_remove(n % asked.len());
+                            one.stamp.learn(epoch(one.at), one.generation);
+                            kept.push(one);
+                        }
+                        Step::Gap => {
+                            messages.clear();
+                            generation += 1;
+                            // The engine moves the epochs of all functions, which all entries bear.
+                            kept.clear();
+                        }
+                        Step::Message(_) | Step::Answer(_) | Step::Told(_) => {}
+                    }
+
+                    for one in &kept {
+                        prop_assert!(
+                            one.at >= told_of || one.generation < generation || !one.stamp.is_current(),
+                            "read at {} and current after the invalidation {told_of}", one.at
+                        );
+                    }
+                    if let Some(known) = cell.known(generation) {
+                        prop_assert!(known.micros >= told_of, "{known:?} is known after {told_of}");
+                    }
+                }
+
+                // The next message settles what is known.
+                let last = epoch(server + 1);
+                cell.heard(last, generation);
+                prop_assert!(cell.known(generation).is_none_or(|known| known == last));
+            }
+        }
+    }
 }

@@ -55,9 +55,9 @@ impl Shared {
                 self.waiters.wake(&key);
             }
             Change::Filled { key } => {
-                // What is here is older. A flight that is under way is not: it stays.
+                // What is here is older, and so may be what a flight has read.
                 if !is_own {
-                    with_key(&key, |key| drop(cache.0.tier.remove(key)));
+                    with_key(&key, |key| cache.0.overtake_here(key));
                 }
                 self.waiters.wake(&key);
             }

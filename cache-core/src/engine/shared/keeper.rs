@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -24,15 +24,19 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 const BEATS: u32 = 4;
 /// More often than this is no use, however small the staleness.
 const SHORTEST_BEAT: Duration = Duration::from_millis(25);
+/// By how much the task may be late before it counts as standing still.
+const STANDSTILL: Duration = Duration::from_secs(5);
 /// Heartbeats between two questions for the server's time.
 const BEATS_PER_TIME: u64 = 16;
 
 /// Starts the task, and ends it with the cache.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
-    is_running: AtomicBool,
+    /// The number of the task that runs; 0 for none.
+    running: AtomicU64,
+    /// When the task looks again at the latest, in raw ticks.
+    due: AtomicU64,
     tasks: Mutex<Tasks>,
-    bell: Arc<Notify>,
     beats: Mutex<Beats>,
 }
 
@@ -41,6 +45,10 @@ struct Tasks {
     /// The runtime that the task runs on, for what has to be done when no other is at hand.
     runtime: Option<Handle>,
     keeping: Option<AbortHandle>,
+    /// How many there were.
+    number: u64,
+    /// What wakes the task. Each has its own: one that stands still would take what is meant for the next.
+    bell: Arc<Notify>,
 }
 
 /// The heartbeats of this process.
@@ -70,10 +78,11 @@ pub(super) struct BeatHeard {
 }
 
 impl Keeper {
-    /// Sees to it that the task runs: on the runtime of the first call, and when that has ended, on that of the next.
+    /// Sees to it that the task runs: on the runtime of the first call, and when that has ended or stands still, on
+    /// that of the next.
     #[inline]
     pub(super) fn ensure(&self, cache: &Cache) {
-        if !self.is_running.load(Ordering::Acquire) {
+        if !self.is_running() || self.stands_still(cache.0.clock.now()) {
             self.start(cache);
         }
     }
@@ -82,17 +91,51 @@ impl Keeper {
     fn start(&self, cache: &Cache) {
         let mut tasks = self.tasks();
         let Ok(runtime) = Handle::try_current() else { return };
-        if self.is_running.swap(true, Ordering::AcqRel) {
-            return;
+        let now = cache.0.clock.now();
+        if self.is_running() {
+            // On this runtime it has its turn soon, if time has not been moved by hand.
+            let is_here = tasks.runtime.as_ref().is_some_and(|other| other.id() == runtime.id());
+            if is_here || !self.stands_still(now) {
+                return;
+            }
         }
-        let running = Running(Arc::downgrade(&cache.0));
-        tasks.keeping = Some(runtime.spawn(keep(running, self.bell.clone())).abort_handle());
+        if let Some(before) = tasks.keeping.take() {
+            before.abort();
+        }
+        tasks.number += 1;
+        tasks.bell = Arc::default();
+        self.looks(now, Duration::ZERO);
+        // First: where the runtime is about to end, the task is dropped at once, and takes this back.
+        self.running.store(tasks.number, Ordering::Release);
+        let running = Running { cache: Arc::downgrade(&cache.0), number: tasks.number };
+        tasks.keeping = Some(runtime.spawn(keep(running, tasks.bell.clone())).abort_handle());
         tasks.runtime = Some(runtime);
+    }
+
+    #[inline]
+    fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether the runtime that the task runs on does not let it go on.
+    fn stands_still(&self, now: Tick) -> bool {
+        now.raw() > self.due.load(Ordering::Relaxed)
+    }
+
+    /// The task goes on, and will look again after `pause`.
+    fn looks(&self, now: Tick, pause: Duration) {
+        self.due.store(now.later(pause.saturating_add(STANDSTILL)).raw(), Ordering::Relaxed);
+    }
+
+    /// The task of this number has ended; tells whether it was the one that runs.
+    fn ended(&self, number: u64) -> bool {
+        self.running.compare_exchange(number, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Lets the task look at once.
     pub(super) fn wake(&self) {
-        self.bell.notify_one();
+        let bell = self.tasks().bell.clone();
+        bell.notify_one();
     }
 
     /// Runs `task` in the background; gives it back where there is no runtime.
@@ -166,11 +209,14 @@ impl Drop for Keeper {
 }
 
 /// The task's hold on its cache: weak, so that it ends with it.
-struct Running(Weak<Inner>);
+struct Running {
+    cache: Weak<Inner>,
+    number: u64,
+}
 
 impl Running {
     fn cache(&self) -> Option<Cache> {
-        self.0.upgrade().map(Cache)
+        self.cache.upgrade().map(Cache)
     }
 }
 
@@ -179,9 +225,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(cache) = self.cache()
             && let Some(shared) = cache.0.shared.as_deref()
+            && shared.keeper.ended(self.number)
         {
             cache.0.trust.withdraw();
-            shared.keeper.is_running.store(false, Ordering::Release);
         }
     }
 }
@@ -200,6 +246,7 @@ async fn keep(running: Running, bell: Arc<Notify>) {
     loop {
         let Some(cache) = running.cache() else { return };
         let Some(shared) = cache.0.shared.as_deref() else { return };
+        shared.keeper.looks(cache.0.clock.now(), Duration::ZERO);
         let patience = cache.0.trust.staleness();
         // Messages that are sent and do not arrive: the connection is not what it seems.
         if shared.keeper.is_silent(cache.0.clock.now(), patience) {
@@ -208,9 +255,10 @@ async fn keep(running: Running, bell: Arc<Notify>) {
         }
         if listening.as_ref().is_none_or(|task| task.0.is_finished()) {
             shared.keeper.forget_beats();
-            listening = Some(Owned(tokio::spawn(listen(running.0.clone()))));
+            listening = Some(Owned(tokio::spawn(listen(running.cache.clone()))));
         }
         let pause = shared.tend(&cache).await;
+        shared.keeper.looks(cache.0.clock.now(), pause);
         let clock = cache.0.clock.clone();
         drop(cache);
         until(&clock, pause, &bell).await;
@@ -287,6 +335,7 @@ impl Shared {
                 _ => self.counters.repeated(),
             }
             self.undone.done(&change);
+            self.keeper.looks(cache.0.clock.now(), Duration::ZERO);
         }
         if self.breaker.close() {
             crate::event::log::info!("the shared tier answers again");

@@ -29,6 +29,8 @@ pub(in crate::engine) enum Obtained<'c, V> {
 pub(in crate::engine) enum Underway<'b> {
     /// The epochs were taken anew: what comes is not older than this.
     Bearing(&'b Borne),
+    /// More is known of the same epochs.
+    Learned(&'b Borne),
     /// Another one computes, and is waited for.
     Waiting,
 }
@@ -64,7 +66,7 @@ where
         match hold.ask(question, claim(seen.as_ref())).await {
             Ok(Lease::Granted { epochs, .. }) => {
                 borne.learn(question.cache, epochs.iter().copied().map(Some));
-                tell(Underway::Bearing(&borne));
+                tell(Underway::Learned(&borne));
                 return Obtained::Lease(hold, borne, reason);
             }
             Ok(Lease::Filled { found, epochs }) => {

@@ -1,0 +1,112 @@
+//! A cache with a shared tier outlives runtimes, and leaves nothing behind when it is dropped.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage, Operation};
+use larder::Cache;
+use support::processes::{SOON, hears, hour, key, process, until};
+use tokio::runtime::Runtime;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A process whose shared tier fails on demand, and another one whose does not.
+struct Stage {
+    cache: Cache,
+    other: Cache,
+    faults: Faults,
+    clock: ManualClock,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let store = MemoryStage::new().memory().clone();
+        let (backend, faults) = Faulty::new(store.clone());
+        let clock = ManualClock::new();
+        let cache = Cache::builder().prefix("app").shared(backend).clock(clock.clock()).build().unwrap();
+        Self { cache, other: process(&store), faults, clock }
+    }
+
+    /// Lets time pass, with a call now and then, until `holds`.
+    async fn comes_about(&self, holds: impl Fn(&Cache) -> bool) {
+        let waiting = async {
+            while !holds(&self.cache) {
+                self.clock.advance(Duration::from_millis(100));
+                let _ = self.cache.get::<u64>(&key(99), &hour()).await;
+                for _ in 0..50 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, waiting).await.expect("it does not come about");
+    }
+
+    /// What has to work on whatever runtime: messages are heard, and a shared tier that was away is used again.
+    async fn works(&self) {
+        let shared = |cache: &Cache| cache.stats().shared.unwrap();
+        let heard = shared(&self.cache).messages;
+        self.other.invalidate(&key(1)).await.unwrap();
+        self.comes_about(|cache| shared(cache).messages > heard && shared(cache).is_confirmed).await;
+        self.faults.set_down(true);
+        self.cache.invalidate(&key(1)).await.unwrap_err();
+        assert!(shared(&self.cache).is_away);
+        self.faults.set_down(false);
+        self.comes_about(|cache| !shared(cache).is_away).await;
+    }
+}
+
+#[test]
+fn a_cache_goes_on_in_another_runtime_when_the_first_has_ended() {
+    let stage = Stage::new();
+    for _ in 0..3 {
+        runtime().block_on(stage.works());
+    }
+}
+
+#[test]
+fn a_cache_goes_on_in_another_runtime_while_the_first_stands_still() {
+    let stage = Stage::new();
+    let runtimes: Vec<_> = (0..3).map(|_| runtime()).collect();
+    for runtime in &runtimes {
+        runtime.block_on(stage.works());
+    }
+    // Those that stood still go on, and find that others have taken over.
+    for runtime in &runtimes {
+        runtime.block_on(stage.works());
+    }
+}
+
+#[test]
+fn a_cache_that_is_dropped_ends_its_tasks() {
+    for is_away in [false, true] {
+        let runtime = runtime();
+        runtime.block_on(async {
+            let store = MemoryStage::new().memory().clone();
+            let (backend, faults) = Faulty::new(store);
+            let clock = ManualClock::new();
+            let cache = Cache::builder().prefix("app").shared(backend).clock(clock.clock()).build().unwrap();
+            let value = Arc::new(1_u64);
+            hears(&cache).await;
+            cache.get_or_compute(&key(1), &hour(), async || value.clone()).await;
+            faults.set_down(is_away);
+            for id in 10..15 {
+                cache.get_or_compute(&key(id), &hour(), async || value.clone()).await;
+            }
+            let before = faults.calls(Operation::Heartbeat) + faults.calls(Operation::Health);
+            assert!(Arc::strong_count(&value) > 1);
+
+            drop(cache);
+            let metrics = tokio::runtime::Handle::current().metrics();
+            until(|| metrics.num_alive_tasks() == 0).await;
+
+            assert_eq!(Arc::strong_count(&value), 1, "its entries are kept");
+            assert!(faults.calls(Operation::Heartbeat) + faults.calls(Operation::Health) <= before + 1);
+        });
+    }
+}

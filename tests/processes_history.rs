@@ -156,11 +156,15 @@ impl Scene {
             Fault::BusCut => {
                 let mut cut = 0;
                 while now() < until {
-                    match self.server().command(&["CLIENT", "KILL", "TYPE", "pubsub"]) {
-                        Reply::Int(count) => cut += count,
-                        other => panic!("{other:?}"),
+                    // Again and again, so that who listens anew is cut off again, and misses something.
+                    for _ in 0..12 {
+                        match self.server().command(&["CLIENT", "KILL", "TYPE", "pubsub"]) {
+                            Reply::Int(count) => cut += count,
+                            other => panic!("{other:?}"),
+                        }
+                        pause_for(Duration::from_millis(25)).await;
                     }
-                    let pause = self.dice.below(900);
+                    let pause = 600 + self.dice.below(400);
                     pause_for(Duration::from_millis(pause)).await;
                 }
                 assert!(cut >= WORKERS as i64, "{cut} connections were cut");
@@ -180,7 +184,7 @@ impl Scene {
                     let hit = self.dice.below(WORKERS as u64) as usize;
                     let failed = self.workers[hit].count("failures").await;
                     self.workers[hit].proxy().set(Traffic::Swallow);
-                    pause_for(Duration::from_millis(1000)).await;
+                    pause_for(Duration::from_millis(1500)).await;
                     // What was swallowed is missing: nothing more may pass on those connections.
                     let name = self.workers[hit].name.clone();
                     let open = self.connections(&name);
@@ -238,11 +242,15 @@ impl Scene {
             }
             Fault::WorkerPaused => {
                 while now() < until {
-                    let worker = self.any();
-                    worker.pause();
+                    // Half of them: the others go on invalidating.
+                    let first = self.dice.below(WORKERS as u64) as usize;
+                    let stopped = [0, WORKERS / 2].map(|step| &self.workers[(first + step) % WORKERS]);
+                    stopped.iter().for_each(|worker| worker.pause());
                     pause_for(Duration::from_secs(3)).await;
-                    assert!(worker.is_paused());
-                    worker.resume();
+                    for worker in stopped {
+                        assert!(worker.is_paused());
+                        worker.resume();
+                    }
                     pause_for(Duration::from_millis(300)).await;
                 }
             }

@@ -182,6 +182,8 @@ impl Scene {
             Fault::HalfOpen => {
                 while now() < until {
                     let hit = self.dice.below(WORKERS as u64) as usize;
+                    // It has recovered from what hit it before.
+                    self.workers[hit].hears().await;
                     let failed = self.workers[hit].count("failures").await;
                     self.workers[hit].proxy().set(Traffic::Swallow);
                     pause_for(Duration::from_millis(1500)).await;
@@ -200,6 +202,8 @@ impl Scene {
             Fault::Slow => {
                 while now() < until {
                     let hit = self.dice.below(WORKERS as u64) as usize;
+                    // It has recovered from what hit it before.
+                    self.workers[hit].hears().await;
                     let failed = self.workers[hit].count("failures").await;
                     // Longer than the time limit: what has timed out still runs.
                     let delay = Traffic::Delay(Duration::from_millis(60 + self.dice.below(100)));

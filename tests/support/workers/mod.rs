@@ -229,7 +229,7 @@ impl Worker {
         until(async || self.count("joined").await >= calls).await;
     }
 
-    /// Waits until it hears the bus.
+    /// Waits until it reaches Redis and hears the bus.
     pub async fn hears(&self) {
         assert_eq!(self.ask("hears").await, "ok");
     }

@@ -204,7 +204,8 @@ async fn perform(command: &str, load: &Arc<Load>) -> String {
         "hears" => {
             // Asks once, so that somebody listens.
             let _ = dish_entry(u64::MAX, 0).peek().await;
-            let is_confirmed = || me().cache.stats().shared.is_some_and(|shared| shared.is_confirmed);
+            let is_confirmed =
+                || me().cache.stats().shared.is_some_and(|shared| shared.is_confirmed && !shared.is_away);
             while !is_confirmed() {
                 tokio::task::yield_now().await;
             }

@@ -163,7 +163,7 @@ impl Load {
             let function = Function::ALL[dice.below(3) as usize];
             // Times with many changes, and times in which values are kept.
             let is_busy = (now() / 300_000_000).is_multiple_of(3);
-            let changes = if is_busy { 30 } else { 2 };
+            let changes = if is_busy { 30 } else { 5 };
             match dice.below(1000) {
                 roll if roll < changes => self.change(function, row, &mut dice).await,
                 roll if roll < changes + 4 => {

@@ -116,22 +116,34 @@ impl Stage {
 
     /// Starts a worker that asks Redis directly.
     pub async fn worker(&self, name: &str) -> Worker {
-        self.worker_at(name, &self.server.url(), Duration::from_secs(2), None).await
+        // Many tasks share one processor: that is no fault.
+        let patient = Duration::from_secs(10);
+        self.worker_at(name, &self.server.url(), patient, Duration::from_secs(2), None).await
     }
 
-    /// Starts a worker behind a proxy of its own.
+    /// Starts a worker behind a proxy of its own, with the default time limit.
     pub async fn worker_behind_a_proxy(&self, name: &str, max_local_staleness: Duration) -> Worker {
         let proxy = Proxy::start(self.server.port()).await;
         let url = proxy.url();
-        self.worker_at(name, &url, max_local_staleness, Some(proxy)).await
+        self.worker_at(name, &url, Duration::from_millis(100), max_local_staleness, Some(proxy)).await
     }
 
-    async fn worker_at(&self, name: &str, url: &str, staleness: Duration, proxy: Option<Proxy>) -> Worker {
+    async fn worker_at(
+        &self,
+        name: &str,
+        url: &str,
+        time_limit: Duration,
+        staleness: Duration,
+        proxy: Option<Proxy>,
+    ) -> Worker {
         let (arrived, arrival) = oneshot::channel();
         self.arrivals.lock().unwrap().insert(name.to_owned(), arrived);
         let process = Command::new(std::env::current_exe().expect("this binary"))
             .args(["--exact", "worker", "--include-ignored", "--nocapture", "--test-threads=1"])
-            .env(worker::ROLE, format!("{name} {} {url} {}", self.port, staleness.as_millis()))
+            .env(
+                worker::ROLE,
+                format!("{name} {} {url} {} {}", self.port, time_limit.as_millis(), staleness.as_millis()),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -217,7 +229,7 @@ impl Worker {
         until(async || self.count("joined").await >= calls).await;
     }
 
-    /// Waits until it hears the bus.
+    /// Waits until it reaches Redis and hears the bus.
     pub async fn hears(&self) {
         assert_eq!(self.ask("hears").await, "ok");
     }

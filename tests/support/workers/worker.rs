@@ -23,8 +23,8 @@ use super::database::{Client, Row};
 use super::load::Load;
 use super::{lines, now};
 
-/// The variable of the environment that makes a process a worker: its name, the port of the stage, the URL of Redis, and
-/// `max_local_staleness` in ms.
+/// The variable of the environment that makes a process a worker: its name, the port of the stage, the URL of Redis, its
+/// time limit and `max_local_staleness` in ms.
 pub const ROLE: &str = "LARDER_TEST_WORKER";
 
 /// The prefix of the workers' caches.
@@ -144,11 +144,12 @@ async fn compute(row: Row) -> Dish {
 pub fn run() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let role: Vec<&str> = role.split(' ').collect();
-    let [name, port, url, staleness] = role[..] else { panic!("a role: {role:?}") };
-    let (port, staleness) = (port.parse().unwrap(), Duration::from_millis(staleness.parse().unwrap()));
+    let [name, port, url, time_limit, staleness] = role[..] else { panic!("a role: {role:?}") };
+    let millis = |text: &str| Duration::from_millis(text.parse().unwrap());
+    let (port, time_limit, staleness) = (port.parse().unwrap(), millis(time_limit), millis(staleness));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let redis = Redis::builder().url(url).client_name(name).lazy().unwrap();
+        let redis = Redis::builder().url(url).client_name(name).time_limit(time_limit).lazy().unwrap();
         let builder = Cache::builder().prefix(PREFIX).shared(redis).max_local_staleness(staleness);
         let cache = builder.build().unwrap();
         cache.install().unwrap();
@@ -203,7 +204,8 @@ async fn perform(command: &str, load: &Arc<Load>) -> String {
         "hears" => {
             // Asks once, so that somebody listens.
             let _ = dish_entry(u64::MAX, 0).peek().await;
-            let is_confirmed = || me().cache.stats().shared.is_some_and(|shared| shared.is_confirmed);
+            let is_confirmed =
+                || me().cache.stats().shared.is_some_and(|shared| shared.is_confirmed && !shared.is_away);
             while !is_confirmed() {
                 tokio::task::yield_now().await;
             }

@@ -193,7 +193,7 @@ impl Backend for Redis {
         let lane = self.shared.traffic.stored(&name);
         let answers = match lane.is_small {
             true => lane.link.read(commands, lane.limit, doing).await?,
-            false => self.run(lane, doing, &commands()).await?,
+            false => Box::pin(self.run(lane, doing, &commands())).await?,
         };
         let mut stored = answers.into_iter().map(reply::stored);
         let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(|e| self.failed(doing, e));

@@ -58,12 +58,13 @@ impl Link {
         let is_alone = self.gather.underway.fetch_add(1, Ordering::Relaxed) == 0;
         let _underway = Underway(&self.gather);
         if is_alone {
-            return self.run(&commands(), limit, doing).await;
+            let commands = commands();
+            return self.within(limit, doing, self.send_commands(&commands, limit)).await;
         }
         match timeout(limit, self.join(commands(), limit, doing)).await {
             Ok(Ok(answered)) => answered,
             // The runtime that was to send it has ended.
-            Ok(Err(_)) => self.run(&commands(), limit, doing).await,
+            Ok(Err(_)) => Box::pin(self.run(&commands(), limit, doing)).await,
             Err(_) => Err(error::timed_out(doing, &self.config.server(), limit)),
         }
     }

@@ -139,13 +139,19 @@ impl Link {
 
     async fn send(&self, request: Request<'_>, limit: Duration) -> Result<Answers, Lost> {
         match self.send_once(request, limit).await {
-            Err(Lost::ByClient(error)) if error::is_dropped(&error) => self.send_once(request, limit).await,
+            Err(Lost::ByClient(error)) if error::is_dropped(&error) => {
+                Box::pin(self.send_once(request, limit)).await
+            }
             other => other,
         }
     }
 
     async fn send_once(&self, request: Request<'_>, limit: Duration) -> Result<Answers, Lost> {
-        let live = self.live().await.map_err(Lost::Connecting)?;
+        let current = lock(&self.slot).current.clone();
+        let live = match current {
+            Some(live) => live,
+            None => Box::pin(self.live()).await.map_err(Lost::Connecting)?,
+        };
         let mut waiting =
             Waiting { link: self, live: &live, began: Moment::now(), limit, is_answered: false };
         let mut connection = live.connection.clone();

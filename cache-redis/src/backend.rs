@@ -183,11 +183,18 @@ impl Backend for Redis {
         let doing = "reading an entry from Redis";
         let name = names::entry(&self.prefix, key);
         let get = |name: &str| Command::plain("GET").arg(name);
-        let mut commands = Vec::with_capacity(1 + tags.len());
-        commands.push(get(&name));
-        commands.extend(tags.iter().map(|tag| get(&names::tag(&self.prefix, tag))));
+        let commands = || {
+            let mut commands = Vec::with_capacity(1 + tags.len());
+            commands.push(get(&name));
+            commands.extend(tags.iter().map(|tag| get(&names::tag(&self.prefix, tag))));
+            commands
+        };
 
-        let answers = self.run(self.shared.traffic.stored(&name), doing, &commands).await?;
+        let lane = self.shared.traffic.stored(&name);
+        let answers = match lane.is_small {
+            true => lane.link.read(commands, lane.limit, doing).await?,
+            false => Box::pin(self.run(lane, doing, &commands())).await?,
+        };
         let mut stored = answers.into_iter().map(reply::stored);
         let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(|e| self.failed(doing, e));
         let found = next()?.and_then(reply::entry);

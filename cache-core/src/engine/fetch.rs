@@ -120,7 +120,7 @@ where
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
-        return alone(cache, &function, plan.answer, body).await;
+        return Box::pin(alone(cache, &function, plan.answer, body)).await;
     }
     let question = Question::new::<A::Value>(cache, &function, &plan.key, tags, &plan.remember, plan.storage);
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
@@ -170,14 +170,14 @@ where
                 if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
-                return alone(cache, &function, plan.answer, body).await;
+                return Box::pin(alone(cache, &function, plan.answer, body)).await;
             }
             Waited::Landed(Landing::Error(packed)) => {
                 let error = plan.sharing.as_ref().and_then(|sharing| (sharing.unpack)(&packed));
                 if let Some(output) = error.and_then(|error| plan.answer.fail(error)) {
                     return output;
                 }
-                return alone(cache, &function, plan.answer, body).await;
+                return Box::pin(alone(cache, &function, plan.answer, body)).await;
             }
             Waited::Landed(Landing::NotShared) => {
                 // Each computes for itself, at once and not one after the other; one of them leads, so
@@ -186,9 +186,11 @@ where
                     Joined::Lead(lead) => {
                         let leading = Leading { cache, function: &function, lead, tags, question: None };
                         let borne = leading.borne();
-                        leading.compute(plan, borne, None, body).await
+                        Box::pin(leading.compute(plan, borne, None, body)).await
                     }
-                    Joined::Follow(_) | Joined::Found(()) => alone(cache, &function, plan.answer, body).await,
+                    Joined::Follow(_) | Joined::Found(()) => {
+                        Box::pin(alone(cache, &function, plan.answer, body)).await
+                    }
                 };
             }
         }
@@ -284,6 +286,8 @@ impl<'c, S: Copy> Leading<'c, S> {
     }
 
     /// Asks the shared tier, and computes if it has no value.
+    // What comes after a miss is in boxes of its own: a hit in the shared tier then fits an allocation of the size that
+    // allocators are quick with.
     async fn fetch<A, P, B, F>(
         self,
         plan: Plan<A, S, P>,
@@ -303,7 +307,7 @@ impl<'c, S: Copy> Leading<'c, S> {
         let Some(question) = self.question else {
             tally.count(Happening::Miss(reason));
             let borne = self.borne();
-            return self.compute(plan, borne, None, body).await;
+            return Box::pin(self.compute(plan, borne, None, body)).await;
         };
         let seen = match seen {
             Some(seen) => seen,
@@ -320,11 +324,31 @@ impl<'c, S: Copy> Leading<'c, S> {
                     Looked::Away(_) => {
                         tally.count(Happening::Miss(MissReason::Unreachable));
                         let borne = self.borne();
-                        return self.compute(plan, borne, None, body).await;
+                        return Box::pin(self.compute(plan, borne, None, body)).await;
                     }
                 }
             }
         };
+        Box::pin(self.obtain(question, plan, tally, seen, body)).await
+    }
+
+    /// Asks for the right to compute, or waits for the value of whoever has it.
+    async fn obtain<A, P, B, F>(
+        self,
+        question: &Question<'c, S>,
+        plan: Plan<A, S, P>,
+        mut tally: Tally<'_>,
+        seen: Seen,
+        body: B,
+    ) -> A::Output
+    where
+        A: Answer,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+        P: FnOnce(&A::Value) -> bool,
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Learned(borne) => self.lead.learn(borne.clone()),

@@ -33,6 +33,10 @@ impl Command {
         self
     }
 
+    pub(crate) fn into_cmd(self) -> Cmd {
+        self.cmd
+    }
+
     pub(crate) fn cmd(&self) -> &Cmd {
         &self.cmd
     }

@@ -1,5 +1,6 @@
 //! The link to the server: one connection that all calls share, made when needed and made again when it broke.
 
+mod gather;
 pub(crate) mod open;
 mod silence;
 pub(crate) mod traffic;
@@ -10,10 +11,11 @@ use std::time::Duration;
 
 use cache_core::Error;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
+use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::gather::Gather;
 use self::silence::Silence;
 use crate::clock::Moment;
 use crate::command::Command;
@@ -32,9 +34,18 @@ pub(crate) type Answers = Vec<Result<Value, RedisError>>;
 ///
 /// Every call has one deadline over all it waits for. A caller that goes away takes nothing with it: connecting
 /// is a task of its own, and all who need the connection wait for the same attempt.
+#[derive(Clone)]
 pub(crate) struct Link {
     config: Arc<Config>,
     slot: Arc<Mutex<Slot>>,
+    gather: Arc<Gather>,
+}
+
+/// What is sent at once.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    One(&'a Cmd),
+    Several(&'a Pipeline),
 }
 
 #[derive(Default)]
@@ -59,7 +70,7 @@ struct Attempt {
 
 impl Link {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, slot: Arc::default() }
+        Self { config, slot: Arc::default(), gather: Arc::default() }
     }
 
     /// Sends commands and waits for their answers, `limit` at most.
@@ -74,8 +85,18 @@ impl Link {
         limit: Duration,
         doing: &str,
     ) -> Result<Answers, Error> {
+        self.within(limit, doing, self.send_scripts(commands, limit)).await
+    }
+
+    /// Waits for answers, `limit` at most.
+    async fn within(
+        &self,
+        limit: Duration,
+        doing: &str,
+        answers: impl Future<Output = Result<Answers, Lost>>,
+    ) -> Result<Answers, Error> {
         let server = || self.config.server();
-        match timeout(limit, self.send(commands, limit)).await {
+        match timeout(limit, answers).await {
             Ok(Ok(answers)) => Ok(answers),
             Ok(Err(Lost::ByClient(error))) => Err(error::of(&format!("{doing} at {}", server()), error)),
             Ok(Err(Lost::Connecting(error))) => Err(error),
@@ -88,13 +109,8 @@ impl Link {
         self.live().await.map(|_| ())
     }
 
-    async fn send(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
-        let mut answers = match self.send_once(commands, limit).await {
-            Err(Lost::ByClient(error)) if error::is_dropped(&error) => {
-                self.send_once(commands, limit).await?
-            }
-            other => other?,
-        };
+    async fn send_scripts(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
+        let mut answers = self.send_commands(commands, limit).await?;
         // The server forgets its scripts when it restarts, and when told to.
         let forgotten = |answer: &Result<Value, RedisError>| {
             answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
@@ -102,7 +118,7 @@ impl Link {
         let places: Vec<usize> = (0..answers.len()).filter(|&at| forgotten(&answers[at])).collect();
         if !places.is_empty() {
             let again: Vec<Command> = places.iter().filter_map(|&at| commands[at].with_text()).collect();
-            let repeated = self.send_once(&again, limit).await?;
+            let repeated = self.send_commands(&again, limit).await?;
             for (at, answer) in places.into_iter().zip(repeated) {
                 answers[at] = answer;
             }
@@ -110,24 +126,45 @@ impl Link {
         Ok(answers)
     }
 
-    async fn send_once(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
-        let live = self.live().await.map_err(Lost::Connecting)?;
+    async fn send_commands(&self, commands: &[Command], limit: Duration) -> Result<Answers, Lost> {
+        if let [one] = commands {
+            return self.send(Request::One(one.cmd()), limit).await;
+        }
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.cmd().clone());
+        }
+        self.send(Request::Several(&pipeline), limit).await
+    }
+
+    async fn send(&self, request: Request<'_>, limit: Duration) -> Result<Answers, Lost> {
+        match self.send_once(request, limit).await {
+            Err(Lost::ByClient(error)) if error::is_dropped(&error) => {
+                Box::pin(self.send_once(request, limit)).await
+            }
+            other => other,
+        }
+    }
+
+    async fn send_once(&self, request: Request<'_>, limit: Duration) -> Result<Answers, Lost> {
+        let current = lock(&self.slot).current.clone();
+        let live = match current {
+            Some(live) => live,
+            None => Box::pin(self.live()).await.map_err(Lost::Connecting)?,
+        };
         let mut waiting =
             Waiting { link: self, live: &live, began: Moment::now(), limit, is_answered: false };
         let mut connection = live.connection.clone();
-        let answered = match commands {
-            [one] => connection.send_packed_command(one.cmd()).await.map(|answer| vec![answer]),
-            several => {
-                let mut pipeline = redis::Pipeline::with_capacity(several.len());
-                for command in several {
-                    pipeline.add_command(command.cmd().clone());
-                }
-                connection.send_packed_commands(&pipeline, 0, several.len()).await
+        let (count, answered) = match request {
+            Request::One(cmd) => (1, connection.send_packed_command(cmd).await.map(|answer| vec![answer])),
+            Request::Several(pipeline) => {
+                let count = pipeline.len();
+                (count, connection.send_packed_commands(pipeline, 0, count).await)
             }
         };
         waiting.is_answered = true;
         match answered {
-            Ok(values) if values.len() == commands.len() => {
+            Ok(values) if values.len() == count => {
                 live.silence.ends();
                 let answers: Answers = values.into_iter().map(split).collect();
                 // After a fail-over the name may lead to another server.

@@ -29,6 +29,8 @@ pub(crate) struct Traffic {
 pub(crate) struct Lane<'a> {
     pub(crate) link: &'a Link,
     pub(crate) limit: Duration,
+    /// Whether what it carries is small, so that reads may go together.
+    pub(crate) is_small: bool,
 }
 
 impl Traffic {
@@ -46,7 +48,7 @@ impl Traffic {
 
     /// For what has no size to speak of.
     pub(crate) fn small(&self) -> Lane<'_> {
-        Lane { link: &self.main, limit: self.time_limit }
+        Lane { link: &self.main, limit: self.time_limit, is_small: true }
     }
 
     /// For a value of this size.
@@ -57,7 +59,7 @@ impl Traffic {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let link = self.large.get(turn % self.large.len().max(1)).unwrap_or(&self.main);
         let mib = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX);
-        Lane { link, limit: self.time_limit.saturating_mul(mib.saturating_add(1)) }
+        Lane { link, limit: self.time_limit.saturating_mul(mib.saturating_add(1)), is_small: false }
     }
 
     /// For what is stored under a name. Its size is not known before it comes, so the first large value delays
@@ -74,7 +76,7 @@ impl Traffic {
     /// For `WAIT`, which counts what its own connection wrote, and holds up all that comes behind it.
     pub(crate) fn waiting(&self, timeout: Duration) -> Lane<'_> {
         let link = self.waiting.as_ref().unwrap_or(&self.main);
-        Lane { link, limit: self.time_limit.saturating_add(timeout) }
+        Lane { link, limit: self.time_limit.saturating_add(timeout), is_small: false }
     }
 }
 

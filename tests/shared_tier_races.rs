@@ -7,11 +7,13 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage, Operation};
 use larder::{Cache, ErrorKind};
 use support::processes::{SOON, hears, hour, key, process, until};
+use tokio::sync::Notify;
 
 /// A process whose shared tier fails on demand, and another one whose does not.
 struct Stage {

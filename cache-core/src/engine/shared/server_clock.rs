@@ -67,7 +67,7 @@ impl ServerClock {
 }
 
 fn floor_micros(tick: Tick) -> i64 {
-    (u128::from(tick.raw()) * 1_000_000 >> 32) as i64
+    ((u128::from(tick.raw()) * 1_000_000) >> 32) as i64
 }
 
 fn ceil_micros(tick: Tick) -> i64 {

@@ -179,6 +179,9 @@ async fn warm_up(cache: &Cache) {
     }
 }
 
+/// Its name, the one it is compared with, the commands of one call, and how it is measured with so many tasks.
+type Subject<'s> = (&'s str, usize, f64, &'s dyn Fn(usize) -> f64);
+
 fn main() {
     let server = Server::start();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -193,7 +196,7 @@ fn main() {
     });
 
     // Each with the one it is compared with, and with the commands of one call.
-    let subjects: [(&str, usize, f64, &dyn Fn(usize) -> f64); 5] = [
+    let subjects: [Subject<'_>; 5] = [
         ("bare GET + decode", 0, 1.0, &awaiting!(&runtime, bare, get)),
         ("#[cached], two tags, followed on the bus", 0, 1.0, &awaiting!(&runtime, |id| followed(id))),
         ("bare pipeline of GET + 4 GETs + decode", 2, 5.0, &awaiting!(&runtime, bare, get_and_four)),

@@ -5,6 +5,9 @@
 #[path = "support/workers/mod.rs"]
 mod workers;
 
+use std::time::Duration;
+
+use larder::testing::redis::Traffic;
 use workers::{Function, Stage, stored};
 
 #[test]
@@ -63,5 +66,30 @@ async fn what_is_invalidated_while_another_process_computes_it_is_not_stored() {
 async fn what_is_invalidated_while_another_process_refreshes_it_is_not_stored() {
     for way in WAYS {
         invalidated_meanwhile("refresh", way).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_invalidated_while_a_process_is_cut_off_is_not_served_there_when_it_hears_again() {
+    for function in [Function::Dish, Function::LocalDish] {
+        let stage = Stage::start().await;
+        let one = stage.worker_behind_a_proxy("one", Duration::from_secs(2)).await;
+        let two = stage.worker("two").await;
+        for worker in [&one, &two] {
+            worker.hears().await;
+        }
+        let known = one.read(function, ROW).await;
+        assert_eq!(one.read(function, ROW).await, known, "it is kept");
+        let gaps = one.count("gaps").await;
+
+        one.proxy().set(Traffic::Refuse);
+        one.proxy().cut();
+        let newer = stage.database.write(ROW);
+        assert_eq!(two.ask(&format!("invalidate {} 0 1", function.name())).await, "ok");
+        one.proxy().set(Traffic::Pass);
+        workers::until(async || one.count("gaps").await > gaps).await;
+        one.hears().await;
+
+        assert_eq!(one.read(function, ROW).await.version, newer, "{function:?}");
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use larder::testing::redis::{Reply, Server, Traffic};
 use larder::{Cache, Redis};
 use workers::checker::{History, check};
-use workers::load::{DISHES, Dice, KITCHENS, Record, Scope, What};
+use workers::load::{DISHES, Dice, KITCHENS, Record, STORM, Scope, What, window};
 use workers::worker::{Dish, Function, PREFIX};
 use workers::{Stage, Worker, now, pause_for};
 
@@ -156,16 +156,17 @@ impl Scene {
             Fault::BusCut => {
                 let mut cut = 0;
                 while now() < until {
-                    // Again and again, so that who listens anew is cut off again, and misses something.
-                    for _ in 0..12 {
+                    while window() != STORM {
+                        pause_for(Duration::from_millis(5)).await;
+                    }
+                    // Again and again while most is to be heard: who listens anew is cut off again, and misses some.
+                    while window() == STORM {
                         match self.server().command(&["CLIENT", "KILL", "TYPE", "pubsub"]) {
                             Reply::Int(count) => cut += count,
                             other => panic!("{other:?}"),
                         }
-                        pause_for(Duration::from_millis(25)).await;
+                        pause_for(Duration::from_millis(1)).await;
                     }
-                    let pause = 600 + self.dice.below(400);
-                    pause_for(Duration::from_millis(pause)).await;
                 }
                 assert!(cut >= WORKERS as i64, "{cut} connections were cut");
                 is_hit_by_gaps = true;

@@ -15,6 +15,15 @@ use super::{now, now_and_lag, pause_for};
 pub const KITCHENS: u64 = 2;
 pub const DISHES: u64 = 3;
 
+/// The window with a storm of changes. Then there are none, so that what was missed in the storm is not healed by the
+/// next change; then some.
+pub const STORM: u64 = 0;
+
+/// Which of seven windows of 300 ms it is, for all processes.
+pub fn window() -> u64 {
+    now() / 300_000_000 % 7
+}
+
 /// A call that takes longer than this hangs: a lease lives for ten seconds.
 const HANGING: Duration = Duration::from_secs(20);
 
@@ -161,17 +170,19 @@ impl Load {
         while !self.has_ended.load(Ordering::Relaxed) {
             let row = (dice.below(KITCHENS), dice.below(DISHES));
             let function = Function::ALL[dice.below(3) as usize];
-            // Times with many changes, and times in which values are kept.
-            let is_busy = (now() / 300_000_000).is_multiple_of(3);
-            let changes = if is_busy { 30 } else { 5 };
+            let changes = match window() {
+                STORM => 80,
+                5 | 6 => 8,
+                _ => 0,
+            };
             match dice.below(1000) {
                 roll if roll < changes => self.change(function, row, &mut dice).await,
-                roll if roll < changes + 4 => {
+                roll if roll < changes + 2 => {
                     let call = function.refresh(row);
                     self.log(call, |dish| What::Read(function, dish)).await;
                 }
                 // Promises nothing by itself; it only adds to what may go wrong.
-                roll if roll < changes + 6 => drop(function.entry(row).expire().await),
+                roll if roll < changes + 3 => drop(function.entry(row).expire().await),
                 _ => {
                     for _ in 0..=dice.below(4) {
                         self.log(function.call(row), |dish| What::Read(function, dish)).await;

@@ -217,6 +217,22 @@ async fn a_lease_whose_answer_was_lost_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_granted_after_its_asker_gave_up_delays_nobody_for_long() {
+    let (stage, source) = (Stage::new(), Source::default());
+    let late = stage.faults.run_late(Operation::Lease);
+    assert_eq!(stage.cache.get_or_compute(&key(1), &hour(), || source.next()).await, 1);
+    until(|| stage.faults.calls(Operation::Release) > 0).await;
+
+    late.run().await;
+    // Two steps: the first may come before the task sleeps.
+    stage.pass(Duration::from_millis(100)).await;
+    stage.pass(Duration::from_millis(200)).await;
+
+    // The clock of the store stands still: a lease that was left would be in the way for ever.
+    assert_eq!(stage.other.get_or_compute(&key(1), &hour(), || source.next()).await, 2);
+}
+
+#[tokio::test]
 async fn an_invalidation_takes_effect_though_its_caller_goes_away() {
     let stage = Stage::new();
     hears(&stage.cache).await;

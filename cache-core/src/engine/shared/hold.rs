@@ -20,6 +20,16 @@ use crate::error::Error;
 /// Renewals within a lease, so that two may get lost.
 const RENEWALS: u32 = 3;
 
+/// When a lease is given up again whose request may still be on its way: on another connection the giving up can
+/// overtake it, and then it is granted to nobody.
+const LATE: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1600),
+];
+
 /// A lease that was granted, or may have been: as long as an answer is out, nobody knows.
 ///
 /// Dropped before its end it is given up, so that nobody waits for its life to pass.
@@ -27,6 +37,7 @@ const RENEWALS: u32 = 3;
 pub(in crate::engine) struct Hold<'c> {
     shared: &'c Shared,
     backend: Arc<dyn DynBackend>,
+    clock: Clock,
     key: EntryKey,
     token: LeaseToken,
     life: Duration,
@@ -65,6 +76,7 @@ impl<'c> Hold<'c> {
         Self {
             shared: question.shared,
             backend: question.shared.backend.clone(),
+            clock: question.cache.0.clock.clone(),
             key: question.key.clone(),
             token: LeaseToken::random(),
             life: question.lease,
@@ -188,11 +200,20 @@ impl<'c> Hold<'c> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        if matches!(self.state, State::Free) {
-            return;
-        }
+        let again: &[Duration] = match self.state {
+            State::Free => return,
+            State::Granted { .. } => &[],
+            State::Asked => &LATE,
+        };
         let (backend, key, token) = (self.backend.clone(), self.key.clone(), self.token);
-        // Where there is no runtime, and if this fails too, the lease ends with its life.
-        let _ = self.shared.keeper.spawn(async move { backend.release(&key, token).await });
+        let clock = self.clock.clone();
+        // Where there is no runtime, and if all of it fails, the lease ends with its life.
+        let _ = self.shared.keeper.spawn(async move {
+            let _ = backend.release(&key, token).await;
+            for pause in again {
+                clock.sleep(*pause).await;
+                let _ = backend.release(&key, token).await;
+            }
+        });
     }
 }

@@ -132,6 +132,7 @@ icu_properties_data
 icu_provider
 idna
 idna_adapter
+inventory
 itoa
 libc
 litemap

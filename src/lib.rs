@@ -18,5 +18,10 @@ pub mod testing {
     pub use cache_redis::testing as redis;
 }
 
+// The examples of the page on the shared tier.
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../docs/shared-tier.md")]
+mod shared_tier {}
+
 #[doc(hidden)]
 pub use cache_core::__private;

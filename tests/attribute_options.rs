@@ -62,6 +62,42 @@ async fn store_if_decides_over_the_value_inside_of_ok() {
 }
 
 #[tokio::test]
+async fn store_if_is_a_closure_a_function_or_a_block() {
+    fn is_even(value: &usize) -> bool {
+        value.is_multiple_of(2)
+    }
+    fn above(least: usize) -> impl Fn(&usize) -> bool {
+        move |value| *value > least
+    }
+    #[cached(ttl = 60, store_if = move |value| *value > least, skip(runs))]
+    async fn closure(runs: &Runs, least: usize) -> usize {
+        runs.next().max(least)
+    }
+    #[cached(ttl = 60, store_if = is_even, skip(runs))]
+    async fn function(runs: &Runs) -> usize {
+        runs.next()
+    }
+    #[cached(ttl = 60, store_if = above(least), skip(runs))]
+    async fn call(runs: &Runs, least: usize) -> usize {
+        runs.next()
+    }
+    #[cached(ttl = 60, store_if = { let above = least; move |value| *value > above }, skip(runs))]
+    async fn block(runs: &Runs, least: usize) -> usize {
+        runs.next()
+    }
+    let each: [Runs; 4] = std::array::from_fn(|_| Runs::default());
+
+    for _ in 0..3 {
+        closure(&each[0], 1).await;
+        function(&each[1]).await;
+        call(&each[2], 1).await;
+        block(&each[3], 1).await;
+    }
+
+    assert_eq!(each.map(|runs| runs.count()), [2; 4]);
+}
+
+#[tokio::test]
 async fn neither_none_nor_an_error_is_stored_by_default() {
     #[cached(ttl = 60, skip(runs))]
     async fn none(runs: &Runs) -> Option<u64> {

@@ -6,8 +6,9 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use cache_core::testing::{Faults, Faulty, MemoryStage};
+use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage};
 use larder::backend::Memory;
 use larder::{Cache, cached};
 use support::processes::{SOON, Source, hears, process};
@@ -112,4 +113,43 @@ async fn without_redis_each_process_makes_one_computation() {
     assert_eq!(calls(&cache, &cache, &source).await, [1; 60]);
 
     assert_eq!(source.computed.load(Ordering::SeqCst), 1);
+}
+
+/// Never stored.
+#[cached(ttl = 60, tier = shared, skip(source, gate))]
+async fn nothing(source: &Source, gate: &Semaphore, id: u64) -> Option<u64> {
+    let _ = id;
+    let _open = gate.acquire().await.unwrap();
+    source.next().await;
+    None
+}
+
+#[tokio::test]
+async fn of_what_is_not_stored_many_callers_make_few_computations() {
+    let (store, clock) = (Memory::new(), ManualClock::new());
+    let cache = Cache::builder().shared(store).clock(clock.clock()).build().unwrap();
+    let (source, gate) = (Arc::new(Source::default()), Arc::new(Semaphore::new(0)));
+    let calls: Vec<_> = (0..60)
+        .map(|_| {
+            let (cache, source, gate) = (cache.clone(), source.clone(), gate.clone());
+            tokio::spawn(async move { cache.scope(nothing(&source, &gate, 1)).await })
+        })
+        .collect();
+
+    // One computation after the other, each of which takes some time.
+    while calls.iter().any(|call| !call.is_finished()) {
+        clock.advance(Duration::from_millis(10));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        if gate.available_permits() == 0 {
+            gate.add_permits(1);
+        }
+    }
+
+    for call in calls {
+        assert_eq!(call.await.unwrap(), None);
+    }
+    // The first, and one that began when all had asked.
+    assert!(source.computed.load(Ordering::SeqCst) <= 3, "{source:?}");
 }

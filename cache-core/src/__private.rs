@@ -11,7 +11,7 @@ pub use crate::key::{
 };
 pub use crate::storage::{
     OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresErrorNowhere, StoresLocally,
-    StoresNoError, StoresNothing, StoresNowhere, accepting, fitting,
+    StoresNoError, StoresNothing, StoresNowhere, accepting, accepts, fitting,
 };
 
 /// The type name of a value: of a closure, the path of the function it sits in, with all type arguments.
@@ -28,6 +28,3 @@ pub fn type_of<T: ?Sized>() -> &'static str {
 pub fn type_of_val<T: ?Sized>(_: &T) -> &'static str {
     std::any::type_name::<T>()
 }
-
-#[cfg(feature = "schemes")]
-pub use inventory;

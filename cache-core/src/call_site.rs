@@ -1,6 +1,7 @@
 //! What one `#[cached]` leaves behind: a static record.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -112,11 +113,14 @@ static OWNERS: Lazy<Mutex<HashMap<Identity, Position>>> = Lazy::new(Mutex::defau
 
 /// Identities that more than one place in the source came with.
 static AMBIGUOUS: Lazy<Mutex<HashSet<Identity>>> = Lazy::new(Mutex::default);
+static IS_ANY_AMBIGUOUS: AtomicBool = AtomicBool::new(false);
 
 /// Whether several functions have the path that `identity` was made from. Which of them came first differs between
 /// processes, so such an identity means something in this process alone.
 pub(crate) fn is_ambiguous(identity: Identity) -> bool {
-    AMBIGUOUS.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity)
+    // Hardly a program has any.
+    IS_ANY_AMBIGUOUS.load(Ordering::Acquire)
+        && AMBIGUOUS.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity)
 }
 
 /// The static record that one `#[cached]` leaves behind in each function it emits.
@@ -227,6 +231,7 @@ impl CallSite {
         let (file, line, column) = self.position;
         let own = Identity::intern(&name, &[types, &[&format!("{file}:{line}:{column}")]].concat(), version);
         AMBIGUOUS.lock().unwrap_or_else(PoisonError::into_inner).extend([identity, own]);
+        IS_ANY_AMBIGUOUS.store(true, Ordering::Release);
         own
     }
 }

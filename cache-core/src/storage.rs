@@ -269,6 +269,11 @@ pub fn fitting<A, S: Fits<A>>(answer: A, storage: S) -> S::Answer {
     storage.fit(answer)
 }
 
+/// Asks what `store_if` says about a value.
+pub fn accepts<V, P: FnOnce(&V) -> bool>(value: &V, store_if: P) -> bool {
+    store_if(value)
+}
+
 /// Lets through what `store_if` says, once it fits the value.
 pub fn accepting<A: Answer, P: FnOnce(&A::Value) -> bool>(
     _: A,

@@ -1,7 +1,8 @@
 //! Redis as the shared tier of Larder.
 //!
 //! [`Redis`] keeps the contract of a [`Backend`](cache_core::backend::Backend) on one Redis or Valkey server.
-//! Programs use it through the facade, `larder`, with the feature `redis`.
+//! Programs use it through the facade, `larder`, with the feature `redis`. `docs/shared-tier.md` in the repository tells how:
+//! the protocol, the settings of the server, and what happens when something fails.
 //!
 //! # What is stored
 //!

@@ -41,11 +41,8 @@ pub(crate) fn own_channel(prefix: &Prefix, origin: Origin) -> String {
 fn braced(prefix: &Prefix, letter: &str, text: &str) -> String {
     // Nothing before the first `}` would make the cluster hash the whole name, and put an entry and its lease
     // into different slots. The other form has a letter of its own, so it stays injective.
-    if text.is_empty() || text.starts_with('}') {
-        format!("{prefix}:{letter}-:{{-{text}}}")
-    } else {
-        format!("{prefix}:{letter}:{{{text}}}")
-    }
+    let (before, behind) = if text.is_empty() || text.starts_with('}') { ("-:{-", "}") } else { (":{", "}") };
+    [prefix.as_str(), ":", letter, before, text, behind].concat()
 }
 
 #[cfg(test)]

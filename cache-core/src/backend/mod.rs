@@ -29,6 +29,10 @@ pub use memory::Memory;
 pub use name::{EntryKey, Prefix, TagKey};
 #[cfg(feature = "schemes")]
 pub use scheme::{Opened, Scheme};
+// For `register_scheme!`.
+#[cfg(feature = "schemes")]
+#[doc(hidden)]
+pub use inventory as __inventory;
 
 use crate::Error;
 
@@ -164,7 +168,9 @@ use crate::Error;
 ///   or lost with the connection, or lost silently by a broken server. Heartbeats find that out.
 /// - Tags known only from the value, when the clock of the store is set back during the computation.
 /// - Fairness: who of the waiters is granted next.
-/// - A time limit: the engine puts one around every call.
+/// - A time limit of the engine's. An implementer puts one around each call: it alone knows how large a value is, which
+///   connection it takes and whether there is one yet. The engine waits for as long as a call takes, counts failures, and
+///   after a few in a row asks no more.
 ///
 /// # Errors
 /// Every method: [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if the store did not answer, or

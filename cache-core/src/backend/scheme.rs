@@ -66,6 +66,6 @@ inventory::collect!(Scheme);
 #[macro_export]
 macro_rules! register_scheme {
     ($scheme:expr) => {
-        $crate::__private::inventory::submit! { $scheme }
+        $crate::backend::__inventory::submit! { $scheme }
     };
 }

@@ -8,7 +8,7 @@ use super::direct;
 use super::fill::{self, Fill, Share};
 use super::flight::{Joined, Lead};
 use super::liveness::{self, Waited};
-use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Underway, obtain};
+use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Stored, Underway, obtain};
 use super::{Cache, Function, Inner, Landing};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
@@ -114,6 +114,7 @@ where
     B: FnOnce() -> F,
     F: Future<Output = A::Output>,
 {
+    let asked = cache.0.clock.now();
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally { function: &function, is_counted: false };
     if computing::is_within(cache, &plan.key) {
@@ -156,13 +157,11 @@ where
         match liveness::wait(cache, &plan.key, follow).await {
             Waited::Abandoned => {}
             // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that
-            // came before it asked: it looks for itself, once.
+            // came before it asked, unless its computation began after that: then it looks for itself, and
+            // where the value was not stored it joins the next computation.
+            Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => continue,
             Waited::Landed(Landing::Value(entry)) => {
-                if looks_itself && let Some(question) = through {
-                    if let Looked::Usable(stored) = question.look(&mut question.borne()).await {
-                        return plan.answer.restore(stored.value);
-                    }
-                } else if let Some(value) = entry.value::<A::Value>() {
+                if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
                 return alone(cache, &function, plan.answer, body).await;
@@ -300,6 +299,26 @@ impl<'c, S: Copy> Leading<'c, S> {
             let borne = self.borne();
             return self.compute(plan, borne, None, body).await;
         };
+        let seen = match seen {
+            Some(seen) => seen,
+            None => {
+                let mut borne = self.borne();
+                self.lead.bear(borne.clone());
+                // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
+                match question.look(&mut borne).await {
+                    Looked::Usable(stored) => {
+                        tally.count(Happening::SharedHit);
+                        return self.land_found(plan, borne, stored);
+                    }
+                    Looked::Unusable(reason, frame) => (reason, frame),
+                    Looked::Away(_) => {
+                        tally.count(Happening::Miss(MissReason::Unreachable));
+                        let borne = self.borne();
+                        return self.compute(plan, borne, None, body).await;
+                    }
+                }
+            }
+        };
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Learned(borne) => self.lead.learn(borne.clone()),
@@ -308,10 +327,7 @@ impl<'c, S: Copy> Leading<'c, S> {
         match liveness::keep(self.cache, &self.lead, obtaining).await {
             Obtained::Value(stored, borne) => {
                 tally.count(Happening::SharedHit);
-                self.lead.learn(borne.clone());
-                let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
-                fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
-                plan.answer.restore(stored.value)
+                self.land_found(plan, borne, stored)
             }
             Obtained::Lease(hold, borne, reason) => {
                 tally.count(Happening::Miss(reason));
@@ -323,6 +339,19 @@ impl<'c, S: Copy> Leading<'c, S> {
                 self.compute(plan, borne, None, body).await
             }
         }
+    }
+
+    /// Lands with a value that the shared tier had.
+    fn land_found<A, P>(self, plan: Plan<A, S, P>, borne: Borne, stored: Stored<A::Value>) -> A::Output
+    where
+        A: Answer,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+    {
+        self.lead.learn(borne.clone());
+        let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
+        fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
+        plan.answer.restore(stored.value)
     }
 
     /// Computes: bear the epochs, compute, fill the shared tier, land.

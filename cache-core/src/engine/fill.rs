@@ -155,6 +155,10 @@ pub(super) fn land_found<V, S>(
     S: Storage<V>,
 {
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
+    let here = here.filter(|_| cache.0.tier.admits_any());
+    // What is stored nowhere and nobody waits for need not be made.
+    let lead = if here.is_none() { lead.leave() } else { Some(lead) };
+    let Some(lead) = lead else { return };
     let entry = fill.entry(cache, storage, value.clone(), here, Some(size));
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {

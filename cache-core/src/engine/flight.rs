@@ -230,6 +230,24 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
         stored
     }
 
+    /// Ends a flight that nobody follows, without a landing; gives it back if somebody does.
+    pub(crate) fn leave(self) -> Option<Self>
+    where
+        B: Bearing,
+        L: Clone,
+    {
+        let mut table = lock(self.flights.shard(&self.key));
+        // Under the lock nobody can join: one reference is the table's, one is this.
+        if !self.is_in(&table) || Arc::strong_count(&self.flight) > 2 {
+            drop(table);
+            return Some(self);
+        }
+        table.remove(&self.key);
+        drop(table);
+        lock(&self.flight.state).phase = Phase::Abandoned;
+        None
+    }
+
     fn is_in(&self, table: &HashMap<K, Arc<Flight<B, L>>>) -> bool {
         table.get(&self.key).is_some_and(|found| Arc::ptr_eq(found, &self.flight))
     }

@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::backend::TagKey;
 use crate::call_site;
@@ -20,9 +20,14 @@ pub(crate) struct Function {
     /// The tag of that epoch in the shared tier.
     pub(crate) tag: TagKey,
     pub(crate) counters: Counters,
-    /// By type of the value: one, unless it is called without the macro.
-    fingerprints: Mutex<Vec<(TypeId, Option<u64>)>>,
+    /// Of the type of its values ...
+    fingerprint: OnceLock<Fingerprint>,
+    /// ... and of further types, if it is called without the macro.
+    others: Mutex<Vec<Fingerprint>>,
 }
+
+/// A type of values and their fingerprint; `None` where they stay in this process.
+type Fingerprint = (TypeId, Option<u64>);
 
 /// All functions that were called on a cache.
 ///
@@ -32,7 +37,7 @@ pub(crate) struct Functions(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    functions: HashMap<Identity, Arc<Function>>,
+    functions: HashMap<Identity, Arc<Function>, foldhash::fast::RandomState>,
     epochs: HashMap<&'static str, Arc<Cell>>,
 }
 
@@ -46,7 +51,8 @@ impl Functions {
                 epoch: epochs.entry(identity.function()).or_default().clone(),
                 tag: tag_of(identity.function()),
                 counters: Counters::default(),
-                fingerprints: Mutex::default(),
+                fingerprint: OnceLock::new(),
+                others: Mutex::default(),
             })
         };
         functions.entry(identity).or_insert_with(make).clone()
@@ -126,13 +132,18 @@ impl Function {
         if call_site::is_ambiguous(self.identity) {
             return None;
         }
-        let mut known = self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
         let of = TypeId::of::<V>();
-        if let Some((_, fingerprint)) = known.iter().find(|(known, _)| *known == of) {
+        let take = || (of, storage.fingerprint(self.identity.version()));
+        let (first, fingerprint) = *self.fingerprint.get_or_init(take);
+        if first == of {
+            return fingerprint;
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, fingerprint)) = others.iter().find(|(known, _)| *known == of) {
             return *fingerprint;
         }
-        let fingerprint = storage.fingerprint(self.identity.version());
-        known.push((of, fingerprint));
+        let (_, fingerprint) = take();
+        others.push((of, fingerprint));
         fingerprint
     }
 }

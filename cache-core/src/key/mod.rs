@@ -130,6 +130,11 @@ impl Key {
         KeyView { identity: self.identity, arguments: self.arguments.view() }
     }
 
+    /// The text, as `Display` writes it.
+    pub(crate) fn text(&self) -> String {
+        text::of_key(self.identity, &self.arguments)
+    }
+
     /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.
     pub fn heap_size(&self) -> usize {
         self.arguments.heap_size()
@@ -154,7 +159,7 @@ impl Hash for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_key(self.identity, &self.arguments, f)
+        f.write_str(&self.text())
     }
 }
 

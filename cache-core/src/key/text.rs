@@ -21,8 +21,6 @@
 //! form does, `#` and the digest of the canonical form stand for them: in the key as well as in its text
 //! ([`limit`](super::limit)), so that the text can be read back ([`parser`](super::parser)).
 
-use std::fmt;
-
 use super::Identity;
 use super::arguments::Arguments;
 use super::canonical;
@@ -30,17 +28,13 @@ use super::name;
 use super::reader::{Malformed, Reader, Token};
 use super::sink::{Length, Sink};
 
-/// Writes the text of a key.
-pub(super) fn write_key(
-    identity: Identity,
-    arguments: &Arguments,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
+/// The text of a key.
+// All of it at once: a formatter takes as long for a char as for a text.
+pub(super) fn of_key(identity: Identity, arguments: &Arguments) -> String {
     arguments.with_bytes(|bytes| {
         if bytes.is_empty() {
-            return f.write_str(identity.text());
+            return identity.text().to_owned();
         }
-        // All of it at once: a formatter takes as long for a char as for a text.
         let mut text = String::with_capacity(identity.text().len() + 1 + ROOM.max(2 * bytes.len()));
         text.put(identity.text());
         text.put(":");
@@ -50,7 +44,7 @@ pub(super) fn write_key(
             text.truncate(start);
             put_digest(blake3::hash(bytes).as_bytes(), &mut text);
         }
-        f.write_str(&text)
+        text
     })
 }
 

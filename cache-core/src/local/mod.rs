@@ -146,6 +146,12 @@ impl LocalTier {
         Installed::Stored(Displaced(evicted))
     }
 
+    /// Whether any entry finds room: a tier can be as small as nothing.
+    #[inline]
+    pub(crate) fn admits_any(&self) -> bool {
+        self.heaviest > 0
+    }
+
     /// Removes.
     pub(crate) fn remove(&self, key: &Key) -> Displaced {
         let key = key.view();

@@ -2,10 +2,11 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
 use syn::spanned::Spanned;
 
 use super::{Emitted, signature, site};
-use crate::args::{TagOption, Tier};
+use crate::args::{TagOption, Tier, bare};
 use crate::check::{LEASE_TOO_SHORT, SHORTEST_LEASE};
 use crate::duration::Time;
 use crate::item::by_reference;
@@ -104,11 +105,28 @@ pub(super) fn tags(model: &Model) -> TokenStream {
     }
 }
 
-/// What `store_if` says, checked once, so that a mistake in it is told once.
+/// What `store_if` says, asked for its type in one place, so that a mistake in it is told once.
 pub(super) fn store_if(model: &Model) -> Option<TokenStream> {
     let p = private(model);
     let store_if = &model.options.store_if.as_ref()?.value;
-    Some(quote_spanned!(at(store_if)=> #p::accepting(answer, #store_if)))
+    let span = at(store_if);
+    Some(match bare(store_if) {
+        // Where it stands its arguments get their types.
+        Expr::Closure(closure) => {
+            let capture = &closure.capture;
+            quote_spanned!(span=> #capture |value| { use #p::accepts; accepts(value, #store_if) })
+        }
+        // What ends in a closure needs that too, and is evaluated before the body, as all options are.
+        Expr::Block(_) | Expr::If(_) | Expr::Match(_) | Expr::Macro(_) => {
+            quote_spanned!(span=> #p::accepting(answer, #store_if))
+        }
+        _ => quote_spanned! {span=>
+            {
+                let store_if = #store_if;
+                move |value| #p::accepts(value, store_if)
+            }
+        },
+    })
 }
 
 /// How followers get the leader's error.
@@ -134,7 +152,7 @@ fn answer(model: &Model) -> TokenStream {
     };
     if let Some(none_ttl) = &model.options.none_ttl {
         let span = at(&none_ttl.option);
-        steps.extend(quote_spanned!(span=> let answer = #p::keep_none(answer);));
+        steps.extend(quote_spanned!(span=> let answer = { use #p::keep_none; keep_none(answer) };));
     }
     let (value, error) = match model.options.is_kept_to(Tier::Local) {
         true => (["StoresLocally", "StoresNowhere"], ["StoresLocally", "StoresErrorNowhere"]),
@@ -144,7 +162,7 @@ fn answer(model: &Model) -> TokenStream {
     // The value was looked at alone: what is refused now is refused for its error.
     if let Some(err_ttl) = &model.options.err_ttl {
         let span = at(&err_ttl.option);
-        steps.extend(quote_spanned!(span=> let answer = #p::keep_errors(answer);));
+        steps.extend(quote_spanned!(span=> let answer = { use #p::keep_errors; keep_errors(answer) };));
         steps.extend(storage(&p, span, error));
     }
     steps

@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Link;
@@ -85,6 +85,8 @@ struct Sizes {
     hash: RandomState,
     /// 32 bits of the hash, and 32 of the size. 0 for none.
     places: Box<[AtomicU64]>,
+    /// Whether there was any large value: most programs have none, and need not look.
+    has_any: AtomicBool,
 }
 
 const PLACES: usize = 1024;
@@ -92,7 +94,7 @@ const PLACES: usize = 1024;
 impl Default for Sizes {
     fn default() -> Self {
         let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
-        Self { hash: RandomState::new(), places }
+        Self { hash: RandomState::new(), places, has_any: AtomicBool::new(false) }
     }
 }
 
@@ -103,12 +105,20 @@ impl Sizes {
     }
 
     fn of(&self, name: &str) -> usize {
+        if !self.has_any.load(Ordering::Relaxed) {
+            return 0;
+        }
         let (place, hash) = self.place(name);
         let kept = place.load(Ordering::Relaxed);
         if kept >> 32 == hash { kept as u32 as usize } else { 0 }
     }
 
     fn set(&self, name: &str, bytes: usize) {
+        if bytes != 0 {
+            self.has_any.store(true, Ordering::Relaxed);
+        } else if !self.has_any.load(Ordering::Relaxed) {
+            return;
+        }
         let (place, hash) = self.place(name);
         let size = u64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
         let kept = place.load(Ordering::Relaxed);

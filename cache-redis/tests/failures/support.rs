@@ -65,7 +65,10 @@ pub(crate) async fn until_ok<T, F: Future<Output = Result<T, Error>>>(
         loop {
             match call().await {
                 Ok(value) => return (value, failures),
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}"),
+                Err(error) => assert!(
+                    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotReplicated),
+                    "{error:?}"
+                ),
             }
             failures += 1;
             tokio::task::yield_now().await;

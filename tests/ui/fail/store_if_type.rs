@@ -1,10 +1,29 @@
-//! `store_if` takes the stored value by reference and gives a bool.
+//! `store_if` takes the stored value by reference and gives a bool. Each mistake is told once.
 
 use larder::cached;
 
 #[cached(ttl = 60, store_if = |value: &u8| *value > 1)]
 async fn wrong_value(id: u8) -> Option<u8> {
     Some(id)
+}
+
+#[cached(ttl = 60, store_if = |value| value.len())]
+async fn wrong_answer(id: u8) -> String {
+    id.to_string()
+}
+
+#[cached(ttl = 60, store_if = true)]
+async fn no_function(id: u8) -> u8 {
+    id
+}
+
+#[cached(ttl = 60, store_if = is_large)]
+async fn wrong_function(id: u8) -> u8 {
+    id
+}
+
+fn is_large(value: &u16) -> bool {
+    *value > 1
 }
 
 #[cached(ttl = 60, key = "{id}")]

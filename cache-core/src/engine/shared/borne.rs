@@ -1,5 +1,7 @@
 //! What a value bears of the epochs, in both tiers.
 
+use std::sync::Arc;
+
 use crate::backend::Epoch;
 use crate::clock::Tick;
 use crate::engine::{Cache, Function};
@@ -12,9 +14,21 @@ pub(in crate::engine) struct Borne {
     /// When they were taken: what is read or computed from here on is not older.
     pub(in crate::engine) begun: Tick,
     generation: u64,
+    /// Behind a reference: each cell among them is one that all threads count references to.
+    taken: Arc<Taken>,
+}
+
+#[derive(Debug, Clone)]
+struct Taken {
     everything: Option<Stamp>,
     function: Stamp,
     tags: Box<[Stamp]>,
+}
+
+impl Taken {
+    fn all(&self) -> impl Iterator<Item = &Stamp> {
+        self.everything.iter().chain([&self.function]).chain(&self.tags)
+    }
 }
 
 impl Borne {
@@ -25,28 +39,28 @@ impl Borne {
             // First of all: a gap or an invalidation after this line shows.
             generation: shared.map_or(0, super::Shared::generation),
             begun: cache.0.clock.now(),
-            everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
-            function: Stamp::now(function.epoch.clone()),
-            tags: cache.0.epochs.stamp(tags),
+            taken: Arc::new(Taken {
+                everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
+                function: Stamp::now(function.epoch.clone()),
+                tags: cache.0.epochs.stamp(tags),
+            }),
         }
     }
 
     /// What an entry in the local tier bears.
     pub(in crate::engine) fn stamps(&self) -> Stamps {
-        Stamps::new(self.function.clone(), self.tags.iter().cloned())
+        Stamps::new(self.taken.function.clone(), self.taken.tags.iter().cloned())
     }
 
     /// Whether nothing it bears was invalidated since, as far as is known here.
     pub(in crate::engine) fn is_current(&self) -> bool {
-        let mut stamps = self.everything.iter().chain([&self.function]).chain(&self.tags);
-        stamps.all(Stamp::is_current)
+        self.taken.all().all(Stamp::is_current)
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.
     pub(super) fn known(&self) -> Option<Epoch> {
         let mut is_known = true;
-        let stamps = self.everything.iter().chain([&self.function]).chain(&self.tags);
-        let known = stamps.map_while(|stamp| {
+        let known = self.taken.all().map_while(|stamp| {
             let known = stamp.known(self.generation);
             is_known &= known.is_some();
             known
@@ -59,13 +73,14 @@ impl Borne {
     /// was asked after these were taken.
     pub(super) fn learn(&mut self, cache: &Cache, epochs: impl IntoIterator<Item = Option<Epoch>>) {
         let mut epochs = epochs.into_iter();
-        if let (Some(everything), Some(Some(epoch))) = (&mut self.everything, epochs.next())
+        let Taken { everything, function, tags } = Arc::make_mut(&mut self.taken);
+        if let (Some(everything), Some(Some(epoch))) = (everything, epochs.next())
             && everything.learn(epoch, self.generation) == Learned::Invalidation
         {
             // No entry here bears that epoch itself.
             cache.0.functions.invalidate(Severity::Hard, |_| true);
         }
-        for (stamp, epoch) in [&mut self.function].into_iter().chain(&mut self.tags).zip(epochs) {
+        for (stamp, epoch) in [function].into_iter().chain(tags).zip(epochs) {
             // An absent one teaches nothing: it may have been evicted.
             if let Some(epoch) = epoch {
                 stamp.learn(epoch, self.generation);

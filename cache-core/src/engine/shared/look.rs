@@ -62,7 +62,7 @@ impl<'c, S: Copy> Question<'c, S> {
             shared,
             function,
             tags,
-            key: EntryKey::from(key.to_string()),
+            key: EntryKey::from(key.text()),
             storage,
             fingerprint,
             remember: *remember,

@@ -22,7 +22,7 @@ pub(super) use borne::Borne;
 pub(super) use hold::{Filled, Hold};
 pub(super) use look::{Looked, Question};
 pub(super) use obtain::{Obtained, Seen, Underway, obtain};
-pub(super) use stored::{Unframed, Unstored, frame_of};
+pub(super) use stored::{Stored, Unframed, Unstored, frame_of};
 
 use tokio::task::JoinHandle;
 

@@ -38,34 +38,25 @@ pub(in crate::engine) enum Underway<'b> {
 /// What a look has found in place of a usable value.
 pub(in crate::engine) type Seen = (MissReason, Option<FrameBytes>);
 
-/// Looks, unless the caller has `seen`; asks for the lease; waits for whoever has it.
+/// Asks for the lease, after a look has `seen` no usable value; waits for whoever has it.
 ///
 /// # Cancel safety
 ///
 /// A lease that was granted, or may have been, is given up.
 pub(in crate::engine) async fn obtain<'c, V, S>(
     question: &Question<'c, S>,
-    seen: Option<Seen>,
+    seen: Seen,
     mut tell: impl FnMut(Underway<'_>),
 ) -> Obtained<'c, V>
 where
     S: Storage<V>,
 {
-    let mut borne = Borne::now(question.cache, question.function, question.tags);
-    tell(Underway::Bearing(&borne));
-    let (mut reason, mut seen) = match seen {
-        Some(seen) => seen,
-        None => match question.look(&mut borne).await {
-            Looked::Usable(stored) => return Obtained::Value(stored, borne),
-            Looked::Unusable(reason, seen) => (reason, seen),
-            Looked::Away(_) => return Obtained::Away,
-        },
-    };
+    let (mut reason, mut seen) = seen;
     // Before the lease is asked for: a message that overtakes the answer is not missed.
     let waiter = question.shared.waiters.register(&question.key);
     let mut hold = Hold::none(question);
     loop {
-        borne = Borne::now(question.cache, question.function, question.tags);
+        let mut borne = Borne::now(question.cache, question.function, question.tags);
         tell(Underway::Bearing(&borne));
         // After the epochs were taken: an invalidation that could not be made there does not show in what is there, and
         // one that fails from here on shows in the epochs.

@@ -3,6 +3,7 @@
 //! Frames bear the server's time, since the clocks of two processes need not agree. How long ago a frame was made is
 //! therefore asked on the server's clock, carried forward by this process's own monotonic one.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +14,24 @@ use crate::clock::Tick;
 const KEPT: Duration = Duration::from_secs(30);
 
 /// The latest that the server told of its time.
-#[derive(Debug, Default)]
-pub(super) struct ServerClock(Mutex<Option<Sample>>);
+#[derive(Debug)]
+pub(super) struct ServerClock {
+    sample: Mutex<Option<Sample>>,
+    /// By how many µs the server's time is ahead of this process's clock, for every hit to read.
+    ahead: AtomicI64,
+}
+
+/// The server told nothing.
+const UNTOLD: i64 = i64::MIN;
+
+impl Default for ServerClock {
+    fn default() -> Self {
+        Self { sample: Mutex::default(), ahead: AtomicI64::new(UNTOLD) }
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    told: ServerTime,
     asked: Tick,
     /// How long the answer took: the sample is not more exact than that.
     took: Duration,
@@ -27,25 +40,38 @@ struct Sample {
 impl ServerClock {
     /// The server told its time in the answer to a question of `asked` that came at `now`.
     pub(super) fn told(&self, told: ServerTime, asked: Tick, now: Tick) {
-        let new = Sample { told, asked, took: now.since(asked) };
-        let mut sample = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = Sample { asked, took: now.since(asked) };
+        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
         let is_better = |old: &Sample| new.took <= old.took || now.since(old.asked) > KEPT;
         if sample.as_ref().is_none_or(is_better) {
             *sample = Some(new);
+            let ahead = i64::try_from(told.micros()).unwrap_or(i64::MAX).saturating_sub(floor_micros(asked));
+            self.ahead.store(ahead, Ordering::Release);
         }
     }
 
     /// The server's time at `now`, or a little later: so that nothing is taken for younger than it is. `None` as long
     /// as the server told nothing.
     pub(super) fn latest(&self, now: Tick) -> Option<ServerTime> {
-        let sample = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
-        Some(later(sample.told, now.since(sample.asked)))
+        let ahead = self.ahead.load(Ordering::Acquire);
+        let time = ceil_micros(now).saturating_add(ahead);
+        (ahead != UNTOLD).then(|| ServerTime::from_micros(u64::try_from(time).unwrap_or(0)))
     }
 
     /// Forgets all: another server may answer from now on.
     pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        *sample = None;
+        self.ahead.store(UNTOLD, Ordering::Release);
     }
+}
+
+fn floor_micros(tick: Tick) -> i64 {
+    (u128::from(tick.raw()) * 1_000_000 >> 32) as i64
+}
+
+fn ceil_micros(tick: Tick) -> i64 {
+    (u128::from(tick.raw()) * 1_000_000).div_ceil(1 << 32) as i64
 }
 
 /// The moment `by` after `time`.

@@ -1,0 +1,226 @@
+//! A hit in the shared tier through the attribute, beside a bare `GET` and decode with the same client.
+//!
+//! `cargo bench --features redis,testing --bench shared_hit` prints the medians of rounds measured in turns, and
+//! their ratios: absolute numbers say little on a shared machine. `async fn(u64) -> String` of 100 bytes, 1,000 keys in
+//! random order, the local tier off, everything over one connection to a server of its own.
+//!
+//! An entry bears four epochs: that of everything, of its function, and of its two tags. While they are followed on
+//! the bus none of them is read. With `tier = shared` all four are read each time: beside it stands a pipeline of as
+//! many reads, and one of the entry and its two tags alone.
+
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use larder::testing::redis::Server;
+use larder::{Cache, Local, Redis, cached};
+use redis::IntoConnectionInfo;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use tokio::runtime::{Builder, Runtime};
+
+const KEYS: u64 = 1_000;
+const CALLS: usize = 16_000;
+const ROUNDS: usize = 25;
+/// What stands for an epoch: they have 16 bytes.
+const EPOCH: &[u8] = &[7; 16];
+
+fn value(id: u64) -> String {
+    format!("{id:0100}")
+}
+
+#[cached(ttl = 3600, tags = ["menu", "menu:{id}"])]
+async fn followed(id: u64) -> String {
+    value(id)
+}
+
+#[cached(ttl = 3600, tags = ["menu", "menu:{id}"], tier = shared)]
+async fn through(id: u64) -> String {
+    value(id)
+}
+
+/// What a program without a framework would write.
+#[derive(Clone)]
+struct Bare(MultiplexedConnection);
+
+impl Bare {
+    async fn connect(server: &Server) -> Self {
+        let target = server.url().into_connection_info().unwrap();
+        let target = target.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = redis::Client::open(target).unwrap();
+        Self(client.get_multiplexed_async_connection().await.unwrap())
+    }
+
+    async fn fill(&mut self) {
+        for id in 0..KEYS {
+            let bytes = bincode::serde::encode_to_vec(value(id), bincode::config::standard()).unwrap();
+            let (menu, tag) = (format!("menu:{id}"), format!("tag:{id}"));
+            let mut pipeline = redis::pipe();
+            pipeline.set(&menu, bytes).ignore().set(&tag, EPOCH).ignore();
+            () = pipeline.query_async(&mut self.0).await.unwrap();
+        }
+        for tag in ["tag", "function", "everything"] {
+            () = redis::cmd("SET").arg(tag).arg(EPOCH).query_async(&mut self.0).await.unwrap();
+        }
+    }
+
+    async fn get(&mut self, id: u64) -> String {
+        let bytes: Vec<u8> =
+            redis::cmd("GET").arg(format!("menu:{id}")).query_async(&mut self.0).await.unwrap();
+        decode(&bytes)
+    }
+
+    /// The entry and its two tags.
+    async fn get_and_two(&mut self, id: u64) -> String {
+        let mut pipeline = redis::Pipeline::with_capacity(3);
+        pipeline.get(format!("menu:{id}")).get("tag").get(format!("tag:{id}"));
+        let (bytes, one, other): (Vec<u8>, Vec<u8>, Vec<u8>) =
+            pipeline.query_async(&mut self.0).await.unwrap();
+        assert!(one == other);
+        decode(&bytes)
+    }
+
+    /// As many as a framework must read that can clear everything, a function, and tags.
+    async fn get_and_four(&mut self, id: u64) -> String {
+        let mut pipeline = redis::Pipeline::with_capacity(5);
+        pipeline.get(format!("menu:{id}")).get("everything").get("function");
+        pipeline.get("tag").get(format!("tag:{id}"));
+        let (bytes, epochs): (Vec<u8>, [Vec<u8>; 4]) = {
+            let mut answers: Vec<Vec<u8>> = pipeline.query_async(&mut self.0).await.unwrap();
+            let epochs = answers.split_off(1).try_into().unwrap();
+            (answers.pop().unwrap(), epochs)
+        };
+        assert!(epochs.iter().all(|epoch| *epoch == epochs[0]));
+        decode(&bytes)
+    }
+}
+
+fn decode(bytes: &[u8]) -> String {
+    bincode::serde::decode_from_slice(bytes, bincode::config::standard()).unwrap().0
+}
+
+/// `count` of the keys in a random order.
+fn keys(seed: u64, count: usize) -> impl Iterator<Item = u64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % KEYS
+    })
+    .take(count)
+}
+
+/// Nanoseconds a call, where `tasks` at once share all calls.
+fn measure<F>(runtime: &Runtime, tasks: usize, calls: impl Fn(u64, usize) -> F) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let share = CALLS / tasks;
+    runtime.block_on(async {
+        let start = Instant::now();
+        let running: Vec<_> = (1..=tasks as u64).map(|seed| tokio::spawn(calls(seed, share))).collect();
+        for task in running {
+            task.await.unwrap();
+        }
+        start.elapsed().as_nanos() as f64 / (share * tasks) as f64
+    })
+}
+
+/// A loop of calls inside one task, as a handler awaits them.
+macro_rules! awaiting {
+    ($runtime:expr, |$id:ident| $call:expr) => {
+        |tasks| {
+            measure($runtime, tasks, |seed, share| async move {
+                for $id in keys(seed, share) {
+                    black_box($call.await);
+                }
+            })
+        }
+    };
+    ($runtime:expr, $bare:expr, $call:ident) => {
+        |tasks| {
+            measure($runtime, tasks, |seed, share| {
+                let mut bare = $bare.clone();
+                async move {
+                    for id in keys(seed, share) {
+                        black_box(bare.$call(id).await);
+                    }
+                }
+            })
+        }
+    };
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// How many `GET`s the server has run.
+fn gets(server: &Server) -> u64 {
+    let report = server.command(&["INFO", "commandstats"]).text();
+    let line = report.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls=")).unwrap_or("0");
+    line.split(',').next().unwrap().parse().unwrap()
+}
+
+async fn warm_up(cache: &Cache) {
+    // Filled, and read once more with the epochs.
+    for _ in 0..2 {
+        for id in 0..KEYS {
+            followed(id).await;
+            through(id).await;
+        }
+    }
+    while !cache.stats().shared.unwrap().is_confirmed {
+        tokio::task::yield_now().await;
+    }
+    for id in 0..KEYS {
+        followed(id).await;
+    }
+}
+
+fn main() {
+    let server = Server::start();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let bare = runtime.block_on(async {
+        let redis = Redis::connect(&server.url()).await.unwrap();
+        let cache = Cache::builder().prefix("bench").local(Local::bytes(0)).shared(redis).build().unwrap();
+        cache.install().unwrap();
+        warm_up(&cache).await;
+        let mut bare = Bare::connect(&server).await;
+        bare.fill().await;
+        bare
+    });
+
+    // Each with the one it is compared with, and with the commands of one call.
+    let subjects: [(&str, usize, f64, &dyn Fn(usize) -> f64); 5] = [
+        ("bare GET + decode", 0, 1.0, &awaiting!(&runtime, bare, get)),
+        ("#[cached], two tags, followed on the bus", 0, 1.0, &awaiting!(&runtime, |id| followed(id))),
+        ("bare pipeline of GET + 4 GETs + decode", 2, 5.0, &awaiting!(&runtime, bare, get_and_four)),
+        ("bare pipeline of GET + 2 GETs + decode", 2, 3.0, &awaiting!(&runtime, bare, get_and_two)),
+        ("#[cached], two tags, tier = shared", 2, 5.0, &awaiting!(&runtime, |id| through(id))),
+    ];
+    for (name, _, commands, call) in subjects {
+        let before = gets(&server);
+        call(1);
+        let sent = (gets(&server) - before) as f64 / CALLS as f64;
+        assert!((sent - commands).abs() < 0.1, "{name}: {sent} commands a call");
+    }
+
+    for tasks in [64, 1] {
+        let mut samples = [const { Vec::new() }; 5];
+        for _ in 0..ROUNDS {
+            for (samples, (.., call)) in samples.iter_mut().zip(subjects) {
+                samples.push(call(tasks));
+            }
+        }
+        println!("\n{tasks} task(s) over one connection, {ROUNDS} rounds of {CALLS} calls in turns, medians");
+        let ratio =
+            |mine: &[f64], to: usize| median(mine.iter().zip(&samples[to]).map(|(a, b)| a / b).collect());
+        for (samples, (name, to, ..)) in samples.iter().zip(subjects) {
+            let micros = median(samples.clone()) / 1_000.0;
+            println!("{name:42} {micros:8.2} us a call   {:5.2} x", ratio(samples, to));
+        }
+        println!("tier = shared to the pipeline of GET + 2 GETs: {:.2} x", ratio(&samples[4], 3));
+    }
+}

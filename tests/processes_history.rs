@@ -1,0 +1,439 @@
+//! Random reads, writes and invalidations of several processes, under every fault that can be made here; each is logged
+//! with its times, and the log is checked against the promises of the README: nothing invalidated is served.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `LARDER_HISTORY_SECONDS` | how long the faults take together | 40 |
+//! | `LARDER_HISTORY_SEED` | what is drawn | another one each time |
+
+#![cfg(all(unix, feature = "redis", feature = "testing"))]
+#![allow(clippy::print_stderr, reason = "it reports what it checked")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
+#[path = "support/workers/mod.rs"]
+mod workers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use larder::testing::redis::{Reply, Server, Traffic};
+use larder::{Cache, Redis};
+use workers::checker::{History, check};
+use workers::load::{DISHES, Dice, KITCHENS, Record, Scope, What};
+use workers::worker::{Dish, Function, PREFIX};
+use workers::{Stage, Worker, now, pause_for};
+
+#[test]
+#[ignore = "what the worker processes run; the tests start it"]
+fn worker() {
+    workers::worker::run();
+}
+
+/// Smaller than the default, so that more reads come after it.
+const STALENESS: Duration = Duration::from_millis(500);
+const WORKERS: usize = 4;
+const TASKS: u64 = 6;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    ServerRestarted,
+    ServerPaused,
+    BusCut,
+    ConnectionCut,
+    HalfOpen,
+    Slow,
+    ScriptsFlushed,
+    TagsLost,
+    WorkerPaused,
+}
+
+impl Fault {
+    const ALL: [Self; 10] = [
+        Self::None,
+        Self::ServerRestarted,
+        Self::ServerPaused,
+        Self::BusCut,
+        Self::ConnectionCut,
+        Self::HalfOpen,
+        Self::Slow,
+        Self::ScriptsFlushed,
+        Self::TagsLost,
+        Self::WorkerPaused,
+    ];
+}
+
+impl Fault {
+    /// Whether a process may not reach Redis. Then a call with `tier = shared` joins a computation of its own process,
+    /// also one that began earlier: each process computes once, and does not know what was invalidated meanwhile.
+    fn cuts_off(self) -> bool {
+        match self {
+            Self::ServerRestarted
+            | Self::ServerPaused
+            | Self::ConnectionCut
+            | Self::HalfOpen
+            | Self::Slow => true,
+            Self::None | Self::BusCut | Self::ScriptsFlushed | Self::TagsLost | Self::WorkerPaused => false,
+        }
+    }
+}
+
+/// What a fault did, and when.
+struct Phase {
+    fault: Fault,
+    from: u64,
+    to: u64,
+}
+
+/// Stands where a fault is made.
+struct Scene {
+    stage: Stage,
+    workers: Vec<Worker>,
+    dice: Dice,
+}
+
+impl Scene {
+    fn server(&self) -> &Server {
+        &self.stage.server
+    }
+
+    /// A worker that is hit now.
+    fn any(&mut self) -> &Worker {
+        let at = self.dice.below(WORKERS as u64) as usize;
+        &self.workers[at]
+    }
+
+    async fn counts(&self, what: &str) -> Vec<u64> {
+        let mut counts = Vec::new();
+        for worker in &self.workers {
+            counts.push(worker.count(what).await);
+        }
+        counts
+    }
+
+    /// A field of the server's `INFO`.
+    fn info(&self, field: &str) -> Option<String> {
+        let info = self.server().command(&["INFO", "everything"]).text();
+        info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))
+    }
+
+    /// The identities of the connections of a worker.
+    fn connections(&self, worker: &str) -> Vec<String> {
+        let clients = self.server().command(&["CLIENT", "LIST"]).text();
+        let name = format!("name={worker} ");
+        let of_worker = clients.lines().filter(|client| client.contains(&name));
+        of_worker.map(|client| client.split(' ').next().unwrap().to_owned()).collect()
+    }
+
+    /// Makes the fault for about `time`; fails unless it did happen.
+    async fn make(&mut self, fault: Fault, time: Duration) {
+        let until = now() + time.as_nanos() as u64;
+        let (gaps, failures) = (self.counts("gaps").await, self.counts("failures").await);
+        let (mut is_hit_by_gaps, mut is_hit_by_failures) = (false, false);
+        match fault {
+            Fault::None => pause_for(time).await,
+            Fault::ServerRestarted => {
+                let before = self.info("run_id");
+                while now() < until {
+                    self.stage.server.kill();
+                    pause_for(Duration::from_millis(400)).await;
+                    self.stage.server.restart();
+                    pause_for(Duration::from_millis(1200)).await;
+                }
+                assert_ne!(self.info("run_id"), before);
+                (is_hit_by_gaps, is_hit_by_failures) = (true, true);
+            }
+            Fault::ServerPaused => {
+                while now() < until {
+                    self.server().pause();
+                    pause_for(Duration::from_secs(1)).await;
+                    self.server().resume();
+                    pause_for(Duration::from_millis(800)).await;
+                }
+                is_hit_by_failures = true;
+            }
+            Fault::BusCut => {
+                let mut cut = 0;
+                while now() < until {
+                    match self.server().command(&["CLIENT", "KILL", "TYPE", "pubsub"]) {
+                        Reply::Int(count) => cut += count,
+                        other => panic!("{other:?}"),
+                    }
+                    let pause = self.dice.below(900);
+                    pause_for(Duration::from_millis(pause)).await;
+                }
+                assert!(cut >= WORKERS as i64, "{cut} connections were cut");
+                is_hit_by_gaps = true;
+            }
+            Fault::ConnectionCut => {
+                self.workers.iter().for_each(|worker| worker.proxy().cut());
+                while now() < until {
+                    let pause = self.dice.below(300);
+                    pause_for(Duration::from_millis(pause)).await;
+                    self.any().proxy().cut();
+                }
+                is_hit_by_gaps = true;
+            }
+            Fault::HalfOpen => {
+                while now() < until {
+                    let hit = self.dice.below(WORKERS as u64) as usize;
+                    let failed = self.workers[hit].count("failures").await;
+                    self.workers[hit].proxy().set(Traffic::Swallow);
+                    pause_for(Duration::from_millis(1000)).await;
+                    // What was swallowed is missing: nothing more may pass on those connections.
+                    let name = self.workers[hit].name.clone();
+                    let open = self.connections(&name);
+                    self.workers[hit].proxy().cut();
+                    while self.connections(&name).iter().any(|connection| open.contains(connection)) {
+                        pause_for(Duration::from_millis(1)).await;
+                    }
+                    self.workers[hit].proxy().set(Traffic::Pass);
+                    assert!(self.workers[hit].count("failures").await > failed, "nothing was swallowed");
+                    pause_for(Duration::from_millis(500)).await;
+                }
+            }
+            Fault::Slow => {
+                while now() < until {
+                    let hit = self.dice.below(WORKERS as u64) as usize;
+                    let failed = self.workers[hit].count("failures").await;
+                    // Longer than the time limit: what has timed out still runs.
+                    let delay = Traffic::Delay(Duration::from_millis(60 + self.dice.below(100)));
+                    self.workers[hit].proxy().set(delay);
+                    pause_for(Duration::from_millis(900)).await;
+                    self.workers[hit].proxy().set(Traffic::Pass);
+                    assert!(self.workers[hit].count("failures").await > failed, "nothing was slow");
+                    pause_for(Duration::from_millis(300)).await;
+                }
+            }
+            Fault::ScriptsFlushed => {
+                let missing = |scene: &Self| {
+                    let stat = scene.info("errorstat_NOSCRIPT").unwrap_or_else(|| "count=0".to_owned());
+                    stat.strip_prefix("count=").unwrap().parse::<u64>().unwrap()
+                };
+                let before = missing(self);
+                while now() < until {
+                    self.server().command(&["SCRIPT", "FLUSH"]);
+                    let pause = self.dice.below(100);
+                    pause_for(Duration::from_millis(pause)).await;
+                }
+                assert!(missing(self) >= before + WORKERS as u64, "no script was missed");
+            }
+            Fault::TagsLost => {
+                let mut lost = 0;
+                while now() < until {
+                    for letter in ["t", "f", "a-"] {
+                        let keys = self.server().command(&["KEYS", &format!("{PREFIX}:{letter}:*")]);
+                        let Reply::List(keys) = keys else { panic!("{keys:?}") };
+                        for key in keys.into_iter().map(Reply::text) {
+                            if self.dice.below(4) == 0 {
+                                lost += u64::from(self.server().command(&["DEL", &key]) == Reply::Int(1));
+                            }
+                        }
+                    }
+                    let pause = self.dice.below(100);
+                    pause_for(Duration::from_millis(pause)).await;
+                }
+                assert!(lost >= 10, "{lost} epochs were lost");
+            }
+            Fault::WorkerPaused => {
+                while now() < until {
+                    let worker = self.any();
+                    worker.pause();
+                    pause_for(Duration::from_secs(3)).await;
+                    assert!(worker.is_paused());
+                    worker.resume();
+                    pause_for(Duration::from_millis(300)).await;
+                }
+            }
+        }
+        if is_hit_by_gaps {
+            let after = self.counts("gaps").await;
+            assert!(gaps.iter().zip(&after).all(|(before, after)| before < after), "{gaps:?} {after:?}");
+        }
+        if is_hit_by_failures {
+            let after = self.counts("failures").await;
+            assert!(
+                failures.iter().zip(&after).all(|(before, after)| before < after),
+                "{failures:?} {after:?}"
+            );
+        }
+    }
+}
+
+/// Reads the shared tier with fresh caches, until it is told to end.
+async fn audit(url: String, has_ended: Arc<AtomicBool>) -> Vec<Record> {
+    let redis = Redis::builder().url(url).client_name("audit").lazy().unwrap();
+    let mut log = Vec::new();
+    while !has_ended.load(Ordering::Relaxed) {
+        // With a staleness of zero the bus vouches for nothing, and the epochs are read each time.
+        let builder = Cache::builder().prefix(PREFIX).shared(redis.clone());
+        let fresh = builder.max_local_staleness(Duration::ZERO).build().unwrap();
+        for row in (0..KITCHENS).flat_map(|kitchen| (0..DISHES).map(move |id| (kitchen, id))) {
+            for function in [Function::Dish, Function::SharedDish] {
+                let start = now();
+                let seen = fresh.scope(async { function.entry(row).peek().await }).await;
+                let end = now();
+                // In a fault the server may not answer: nothing is known then.
+                if let Ok(Some(seen)) = seen {
+                    log.push(Record { start, end, lag: 0, what: What::Read(function, seen.value) });
+                }
+            }
+        }
+        pause_for(Duration::from_millis(15)).await;
+    }
+    log
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    Some(std::env::var(variable).ok()?.parse().expect("a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_invalidated_is_not_served_whatever_fails() {
+    let seconds = number_from("LARDER_HISTORY_SECONDS").unwrap_or(40);
+    let seed = number_from("LARDER_HISTORY_SEED").unwrap_or_else(|| now() % 1_000_000);
+    eprintln!("LARDER_HISTORY_SEED={seed}");
+    let stage = Stage::start().await;
+    stage.database.dawdle(Duration::from_millis(6));
+    let mut workers = Vec::new();
+    for number in 0..WORKERS {
+        workers.push(stage.worker_behind_a_proxy(&format!("worker-{number}"), STALENESS).await);
+    }
+    let mut scene = Scene { stage, workers, dice: Dice::new(seed) };
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let auditing = tokio::spawn(audit(scene.server().url(), has_ended.clone()));
+    for (number, worker) in scene.workers.iter().enumerate() {
+        worker.hears().await;
+        worker.ask(&format!("begin {TASKS} {}", seed + number as u64)).await;
+    }
+
+    let time = Duration::from_secs(seconds) / Fault::ALL.len() as u32;
+    let mut phases = Vec::new();
+    for fault in Fault::ALL {
+        let from = now();
+        scene.make(fault, time).await;
+        phases.push(Phase { fault, from, to: now() });
+        for worker in &scene.workers {
+            worker.hears().await;
+        }
+    }
+    has_ended.store(true, Ordering::Relaxed);
+    let ending: Vec<_> = scene.workers.iter().map(|worker| worker.begin("end")).collect();
+    let mut history = History { audits: auditing.await.unwrap(), ..History::default() };
+    for log in ending {
+        let log = log.end().await;
+        history.processes.push(log.split(';').map(Record::of).collect());
+    }
+
+    judge(&history, &phases, scene.stage.database.asked());
+}
+
+/// Reports, and fails if a promise was broken or too little was done to tell.
+fn judge(history: &History, phases: &[Phase], computations: u64) {
+    let verdict = check(history, STALENESS);
+    let records = || history.processes.iter().flatten();
+    eprintln!(
+        "fault            seconds   reads  audits  writes  invalidations    err  older elsewhere  longest  slowest read"
+    );
+    let mut idle: Vec<Fault> = Vec::new();
+    for Phase { fault, from, to } in phases {
+        let is_within = |record: &&Record| (*from..*to).contains(&record.start);
+        let count =
+            |is: fn(&What) -> bool| records().filter(is_within).filter(|record| is(&record.what)).count();
+        let reads = count(|what| matches!(what, What::Read(..)));
+        let writes = count(|what| matches!(what, What::Write(..)));
+        let done = count(|what| matches!(what, What::Invalidation(_, true)));
+        let failed = count(|what| matches!(what, What::Invalidation(_, false)));
+        let audits = history.audits.iter().filter(is_within).count();
+        let lags = verdict.lags.iter().filter(|(start, _)| (*from..*to).contains(start));
+        let longest = lags.clone().map(|(_, lag)| *lag).max().unwrap_or_default();
+        let slowest = records().filter(is_within).map(|record| record.end - record.start).max();
+        let slowest = Duration::from_nanos(slowest.unwrap_or_default());
+        let took = Duration::from_nanos(to - from).as_secs_f64();
+        eprintln!(
+            "{:<16} {took:>7.1} {reads:>7} {audits:>7} {writes:>7} {done:>14} {failed:>6} {:>16} {longest:>8.1?} {slowest:>13.1?}",
+            format!("{fault:?}"),
+            lags.count(),
+        );
+        idle.extend((reads < 100 || done < 5).then_some(fault));
+    }
+    let operations = records().count() + history.audits.len();
+    eprintln!(
+        "{operations} operations, {} of them reads of kept values that an invalidation forbade to be older; \
+         {computations} computations",
+        verdict.checked,
+    );
+    let during =
+        |time| phases.iter().find(|phase| (phase.from..phase.to).contains(&time)).map(|phase| phase.fault);
+    let (joined, violations): (Vec<_>, Vec<_>) = verdict.violations.iter().partition(|it| {
+        it.has_joined && it.function == Function::SharedDish && during(it.read.0).is_some_and(Fault::cuts_off)
+    });
+    eprintln!("{} reads with `tier = shared` joined an older computation while cut off", joined.len());
+    let mut seen = std::collections::HashSet::new();
+    let distinct = violations.iter().filter(|it| seen.insert((it.dish.began, &it.reader)));
+    for violation in distinct.take(20) {
+        eprintln!("{:?}: {violation}", during(violation.read.0));
+    }
+    assert!(violations.is_empty(), "{} reads broke a promise", violations.len());
+    assert!(idle.is_empty(), "too little was done to tell under {idle:?}");
+    assert!(verdict.checked > 2_000, "too little was kept to tell");
+    assert!(!verdict.lags.is_empty(), "nothing old was ever read: the test would not see it");
+}
+
+/// One process that invalidates a dish, and another that reads it.
+fn history_of(function: Function, is_ok: bool, began: u64, read: u64) -> History {
+    let row = (0, 0);
+    let dish = Dish { row, version: 1, began, by: "one".to_owned() };
+    let at = |start, end, what| Record { start, end, lag: 0, what };
+    let invalidation = at(1000, 1010, What::Invalidation(Scope::Kitchen(0), is_ok));
+    let read = at(read, read + 1, What::Read(function, dish));
+    History { processes: vec![vec![invalidation], vec![read]], audits: Vec::new() }
+}
+
+#[test]
+fn the_checker_sees_a_value_older_than_an_invalidation_elsewhere() {
+    let bound = Duration::from_nanos(100);
+    let violations = |history| check(&history, bound).violations.len();
+
+    for function in [Function::Dish, Function::LocalDish] {
+        assert_eq!(violations(history_of(function, true, 999, 1110)), 0, "within the bound");
+        assert_eq!(violations(history_of(function, true, 999, 1111)), 1);
+        let mut lagging = history_of(function, true, 999, 1111);
+        lagging.processes[1][0].lag = 1;
+        assert_eq!(violations(lagging), 0, "within the bound, by the clock of the cache");
+        assert_eq!(violations(history_of(function, true, 1000, 1111)), 0, "it began with the invalidation");
+        assert_eq!(violations(history_of(function, false, 999, 1111)), 0, "it failed");
+    }
+    assert_eq!(violations(history_of(Function::SharedDish, true, 999, 1010)), 0, "it had not ended");
+    assert_eq!(violations(history_of(Function::SharedDish, true, 999, 1011)), 1, "it reads through");
+}
+
+#[test]
+fn the_checker_sees_a_value_older_than_an_invalidation_here_and_in_the_shared_tier() {
+    let bound = Duration::from_nanos(100);
+    let mut here = history_of(Function::Dish, true, 999, 1011);
+    let read = here.processes.pop().unwrap().pop().unwrap();
+    let mut shared = History { processes: here.processes.clone(), audits: vec![read.clone()] };
+    here.processes[0].push(read);
+
+    assert_eq!(check(&here, bound).violations.iter().map(|it| it.promise).collect::<Vec<_>>(), [1]);
+    assert_eq!(check(&shared, bound).violations.iter().map(|it| it.promise).collect::<Vec<_>>(), [3]);
+    shared.processes[0].clear();
+    assert_eq!(check(&shared, bound).violations, []);
+}
+
+#[test]
+fn a_record_is_read_back_as_it_was_written() {
+    for text in [
+        "1 2 3 R dish 0/1/7/1/worker-0",
+        "1 2 3 W 0 1 8",
+        "1 2 3 I true entry shared_dish 1 2",
+        "1 2 3 I false kitchen 1",
+        "1 2 3 I true function local_dish",
+        "1 2 3 I true dishes",
+        "1 2 3 I true everything",
+    ] {
+        assert_eq!(Record::of(text).to_string(), text);
+    }
+}

@@ -127,6 +127,10 @@ impl Redis {
         let lane = self.shared.traffic.waiting(Duration::from_millis(timeout));
         let mut answers = self.run(lane, doing, &commands).await?;
         let waited = answers.pop().map_or(Err(Failure::Misfit), reply::count);
+        // What was not made says so itself: it is to be repeated, and the replicas have nothing to wait for.
+        if answers.iter().any(Result::is_err) {
+            return Ok(answers);
+        }
         let replicas = waited.map_err(|failure| self.failed(doing, failure))?;
         if replicas < i64::from(wait.count) {
             let what = format!(

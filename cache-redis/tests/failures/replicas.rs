@@ -45,6 +45,28 @@ async fn fewer_than_asked_for_is_an_error() {
     assert_eq!(stored, Reply::Int(2));
 }
 
+/// A server that wants replicas itself refuses to write without them: then nothing was made, and it must be repeated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_refused_is_not_taken_for_made() {
+    let server = Server::start();
+    let builder = Redis::builder().url(server.url()).wait_replicas(1, Duration::from_millis(50));
+    let redis = builder.time_limit(Duration::from_secs(10)).connect().await.expect("the server is there");
+    let key = EntryKey::from("k");
+    let keys = [tag("a")];
+    let tags = Tags { keys: &keys, life: MINUTE };
+    put(&redis, &key, b"v").await;
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+
+    for answer in [
+        redis.expire(&key, MINUTE).await,
+        redis.invalidate(&key).await,
+        redis.invalidate_tags(tags).await.map(drop),
+    ] {
+        assert_eq!(answer.expect_err("it may not write").kind(), ErrorKind::Unreachable);
+    }
+    assert!(get(&redis, &key).await.is_some(), "it is still there");
+}
+
 /// `WAIT` holds up what comes behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_calls_do_not_wait() {

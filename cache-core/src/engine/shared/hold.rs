@@ -192,7 +192,10 @@ impl<'c> Hold<'c> {
 
     /// Removes what is stored and ends the lease: the answer is newer, and not to be stored.
     pub(in crate::engine) async fn remove(mut self) -> Result<(), Error> {
+        // What lands here afterwards is not to be removed by the message.
+        let underway = self.shared.expect_echo(&self.key);
         self.shared.ask(self.backend.invalidate(&self.key)).await?;
+        underway.answered();
         self.state = State::Free;
         Ok(())
     }

@@ -1,21 +1,19 @@
 //! THE PATH of a call that the local tier did not answer: join or lead, ask the shared tier, compute, fill, tell.
 
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::compute::alone;
 use super::computing;
 use super::direct;
-use super::fill::{self, Fill, Share};
-use super::flight::{Joined, Lead};
+use super::fill::{self, Fill};
+use super::flight::Joined;
+use super::lead::Leading;
 use super::liveness::{self, Waited};
-use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Stored, Underway, obtain};
-use super::{Cache, Function, Inner, Landing};
-use crate::answer::{Answer, Outcome};
-use crate::clock::Stopwatch;
-use crate::entry::{Freshness, MissReason, Remember, StoredEntry, lifetime};
+use super::shared::{Looked, Question};
+use super::{Cache, Function, Landing};
+use crate::answer::Answer;
+use crate::entry::{MissReason, Remember};
 use crate::error::Error;
-use crate::event::stats::{Happening, TIMED};
-use crate::key::{Key, KeyView, Tag};
+use crate::event::stats::Happening;
+use crate::key::{Key, Tag};
 use crate::storage::{Encoded, Sharing, Storage};
 
 /// What a call brings along.
@@ -26,76 +24,6 @@ pub(super) struct Plan<A: Answer, S, P> {
     pub(super) storage: S,
     pub(super) sharing: Sharing<A::Error>,
     pub(super) store_if: P,
-}
-
-type Leader<'c> = Lead<'c, Key, Borne, Landing>;
-
-/// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
-const CLONED_UNDER_LOCK: u64 = 4 << 10;
-
-impl Cache {
-    /// Looks in the local tier; counts a hit.
-    #[inline(always)]
-    pub(super) fn look_up<V>(&self, key: &KeyView<'_>) -> Result<V, MissReason>
-    where
-        V: Clone + Send + Sync + 'static,
-    {
-        let cache = &*self.0;
-        let place = cache.tier.at(key);
-        let shard = place.read();
-        let Some(entry) = shard.entry() else {
-            return Err(MissReason::Absent);
-        };
-        let found: &V = cache.judge(entry)?;
-        let hits = entry.function.counters.hits.increment();
-        if entry.weight > CLONED_UNDER_LOCK {
-            let entry = entry.clone();
-            drop(shard);
-            return entry.value().cloned().ok_or(MissReason::Undecodable);
-        }
-        let value = found.clone();
-        drop(shard);
-        if hits.is_multiple_of(TIMED) {
-            self.time_lookup::<V>(key);
-        }
-        Ok(value)
-    }
-
-    /// Looks up again, by the clock, without cloning the value: a hit allocates nothing but its own clone.
-    #[cold]
-    fn time_lookup<V: 'static>(&self, key: &KeyView<'_>) {
-        let cache = &*self.0;
-        let stopwatch = cache.clock.stopwatch();
-        let found = cache.tier.find(key, |entry| cache.judge::<V>(entry).map(|_| entry.function.clone()));
-        if let Some(Ok(function)) = found {
-            function.counters.time_lookup(stopwatch.elapsed());
-        }
-    }
-
-    /// Whether what bears `borne` may be used now, by what the bus has told.
-    fn covers(&self, borne: &Borne) -> bool {
-        self.0.trust.covers(self.0.clock.now(), borne.begun)
-    }
-
-    /// Looks once more for a `V`, without counting.
-    fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
-        let is_usable = |entry: &Arc<StoredEntry>| self.0.judge::<V>(entry).is_ok().then(|| entry.clone());
-        self.0.tier.find(&key.view(), is_usable).flatten()
-    }
-}
-
-impl Inner {
-    /// The value of an entry, if it may be used now.
-    #[inline(always)]
-    fn judge<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Result<&'e V, MissReason> {
-        let now = self.clock.now();
-        match entry.freshness(now) {
-            Freshness::Fresh if !self.trust.covers(now, entry.begun()) => Err(MissReason::Unreachable),
-            Freshness::Fresh => entry.value().ok_or(MissReason::Undecodable),
-            Freshness::Expired => Err(MissReason::Expired),
-            Freshness::Invalidated => Err(MissReason::Invalidated),
-        }
-    }
 }
 
 /// Answers a call that the local tier did not: `reason` says why not.
@@ -270,204 +198,14 @@ where
     leading.compute(plan, borne, hold, body).await
 }
 
-/// A call that leads the flight of its key.
-struct Leading<'c, S> {
-    cache: &'c Cache,
-    function: &'c Arc<Function>,
-    lead: Leader<'c>,
-    tags: &'c [Tag],
-    question: Option<&'c Question<'c, S>>,
-}
-
-impl<'c, S: Copy> Leading<'c, S> {
-    /// The epochs now.
-    fn borne(&self) -> Borne {
-        Borne::now(self.cache, self.function, self.tags)
-    }
-
-    /// Asks the shared tier, and computes if it has no value.
-    // What comes after a miss is in boxes of its own: a hit in the shared tier then fits an allocation of the size that
-    // allocators are quick with.
-    async fn fetch<A, P, B, F>(
-        self,
-        plan: Plan<A, S, P>,
-        mut tally: Tally<'_>,
-        reason: MissReason,
-        seen: Option<Seen>,
-        body: B,
-    ) -> A::Output
-    where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        P: FnOnce(&A::Value) -> bool,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        let Some(question) = self.question else {
-            tally.count(Happening::Miss(reason));
-            let borne = self.borne();
-            return Box::pin(self.compute(plan, borne, None, body)).await;
-        };
-        let seen = match seen {
-            Some(seen) => seen,
-            None => {
-                let mut borne = self.borne();
-                self.lead.bear(borne.clone());
-                // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
-                match question.look(&mut borne).await {
-                    Looked::Usable(stored) => {
-                        tally.count(Happening::SharedHit);
-                        return self.land_found(plan, borne, stored);
-                    }
-                    Looked::Unusable(reason, frame) => (reason, frame),
-                    Looked::Away(_) => {
-                        tally.count(Happening::Miss(MissReason::Unreachable));
-                        let borne = self.borne();
-                        return Box::pin(self.compute(plan, borne, None, body)).await;
-                    }
-                }
-            }
-        };
-        Box::pin(self.obtain(question, plan, tally, seen, body)).await
-    }
-
-    /// Asks for the right to compute, or waits for the value of whoever has it.
-    async fn obtain<A, P, B, F>(
-        self,
-        question: &Question<'c, S>,
-        plan: Plan<A, S, P>,
-        mut tally: Tally<'_>,
-        seen: Seen,
-        body: B,
-    ) -> A::Output
-    where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        P: FnOnce(&A::Value) -> bool,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        let obtaining = obtain(question, seen, |underway| match underway {
-            Underway::Bearing(borne) => self.lead.bear(borne.clone()),
-            Underway::Learned(borne) => self.lead.learn(borne.clone()),
-            Underway::Waiting => tally.count(Happening::Joined),
-        });
-        match liveness::keep(self.cache, &self.lead, obtaining).await {
-            Obtained::Value(stored, borne) => {
-                tally.count(Happening::SharedHit);
-                self.land_found(plan, borne, stored)
-            }
-            Obtained::Lease(hold, borne, reason) => {
-                tally.count(Happening::Miss(reason));
-                self.compute(plan, borne, Some(hold), body).await
-            }
-            Obtained::Away => {
-                tally.count(Happening::Miss(MissReason::Unreachable));
-                let borne = self.borne();
-                self.compute(plan, borne, None, body).await
-            }
-        }
-    }
-
-    /// Lands with a value that the shared tier had.
-    fn land_found<A, P>(self, plan: Plan<A, S, P>, borne: Borne, stored: Stored<A::Value>) -> A::Output
-    where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-    {
-        self.lead.learn(borne.clone());
-        let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
-        fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
-        plan.answer.restore(stored.value)
-    }
-
-    /// Computes: bear the epochs, compute, fill the shared tier, land.
-    async fn compute<A, P, B, F>(
-        self,
-        plan: Plan<A, S, P>,
-        borne: Borne,
-        hold: Option<Hold<'_>>,
-        body: B,
-    ) -> A::Output
-    where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        P: FnOnce(&A::Value) -> bool,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        let Self { cache, function, lead, .. } = self;
-        match &hold {
-            // A value that was stored elsewhere since took the lease away.
-            Some(_) => lead.learn(borne.clone()),
-            None => lead.bear(borne.clone()),
-        }
-
-        let attempt = Attempt::begin(cache, function);
-        let body = computing::scope(cache, &plan.key, body());
-        let output = match &hold {
-            Some(hold) => liveness::keep(cache, &lead, hold.keep(&cache.0.clock, body)).await,
-            None => liveness::keep(cache, &lead, body).await,
-        };
-        let outcome = plan.answer.outcome(&output);
-        let cost = attempt.end(outcome);
-
-        let Some(value) = plan.answer.stored(&output) else {
-            let landing = match (plan.answer.error(&output), &plan.sharing) {
-                (Some(error), Some(sharing)) => Landing::Error((sharing.pack)(error)),
-                _ => Landing::NotShared,
-            };
-            lead.land(landing, |_| ());
-            return output;
-        };
-        let lifetime = lifetime(&plan.remember, outcome, cache.0.chance.unit());
-        let lifetime = lifetime.filter(|_| (plan.store_if)(value));
-        let fill = Fill {
-            key: &plan.key,
-            remember: &plan.remember,
-            outcome,
-            borne: &borne,
-            function,
-            cost,
-            lifetime,
-        };
-        let share = match hold {
-            Some(hold) => {
-                let sharing = fill::share(cache, &fill, plan.storage, value, hold);
-                liveness::keep(cache, &lead, sharing).await
-            }
-            None => Share::NotShared,
-        };
-        fill::land(cache, lead, &fill, plan.storage, value, share);
-        output
-    }
-}
-
-/// Computes for this caller alone: nothing is stored, nobody joins.
-async fn alone<A, B, F>(cache: &Cache, function: &Arc<Function>, answer: A, body: B) -> A::Output
-where
-    A: Answer,
-    B: FnOnce() -> F,
-    F: Future<Output = A::Output>,
-{
-    let attempt = Attempt::begin(cache, function);
-    let output = body().await;
-    attempt.end(answer.outcome(&output));
-    output
-}
-
 /// Counts a call once, whatever becomes of it.
-struct Tally<'f> {
+pub(super) struct Tally<'f> {
     function: &'f Function,
     is_counted: bool,
 }
 
 impl Tally<'_> {
-    fn count(&mut self, what: Happening) {
+    pub(super) fn count(&mut self, what: Happening) {
         if !std::mem::replace(&mut self.is_counted, true) {
             self.function.counters.count(what);
         }
@@ -476,37 +214,6 @@ impl Tally<'_> {
     fn count_hit(&mut self) {
         if !std::mem::replace(&mut self.is_counted, true) {
             self.function.counters.hits.increment();
-        }
-    }
-}
-
-/// A computation under way. Dropped before its end, it was cancelled or panicked.
-struct Attempt<'f> {
-    function: &'f Function,
-    stopwatch: Option<Stopwatch>,
-}
-
-impl<'f> Attempt<'f> {
-    fn begin(cache: &Cache, function: &'f Function) -> Self {
-        function.counters.count(Happening::Computation);
-        Self { function, stopwatch: Some(cache.0.clock.stopwatch()) }
-    }
-
-    /// Tells how long it took.
-    fn end(mut self, outcome: Outcome) -> Duration {
-        let took = self.stopwatch.take().map_or(Duration::ZERO, |stopwatch| stopwatch.elapsed());
-        self.function.counters.time_compute(took);
-        if outcome == Outcome::Error {
-            self.function.counters.count(Happening::Error);
-        }
-        took
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if self.stopwatch.is_some() {
-            self.function.counters.count(Happening::Abandoned);
         }
     }
 }

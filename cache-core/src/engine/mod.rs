@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod compute;
 mod computing;
 mod current;
 mod direct;
@@ -11,7 +12,9 @@ mod flight;
 mod function;
 mod handle;
 mod invalidate;
+mod lead;
 mod liveness;
+mod look_up;
 mod shared;
 mod trust;
 

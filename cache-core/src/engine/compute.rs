@@ -1,0 +1,53 @@
+//! One run of a function's body, counted and timed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Cache, Function};
+use crate::answer::{Answer, Outcome};
+use crate::clock::Stopwatch;
+use crate::event::stats::Happening;
+
+/// Computes for this caller alone: nothing is stored, nobody joins.
+pub(super) async fn alone<A, B, F>(cache: &Cache, function: &Arc<Function>, answer: A, body: B) -> A::Output
+where
+    A: Answer,
+    B: FnOnce() -> F,
+    F: Future<Output = A::Output>,
+{
+    let attempt = Attempt::begin(cache, function);
+    let output = body().await;
+    attempt.end(answer.outcome(&output));
+    output
+}
+
+/// A computation under way. Dropped before its end, it was cancelled or panicked.
+pub(super) struct Attempt<'f> {
+    function: &'f Function,
+    stopwatch: Option<Stopwatch>,
+}
+
+impl<'f> Attempt<'f> {
+    pub(super) fn begin(cache: &Cache, function: &'f Function) -> Self {
+        function.counters.count(Happening::Computation);
+        Self { function, stopwatch: Some(cache.0.clock.stopwatch()) }
+    }
+
+    /// Tells how long it took.
+    pub(super) fn end(mut self, outcome: Outcome) -> Duration {
+        let took = self.stopwatch.take().map_or(Duration::ZERO, |stopwatch| stopwatch.elapsed());
+        self.function.counters.time_compute(took);
+        if outcome == Outcome::Error {
+            self.function.counters.count(Happening::Error);
+        }
+        took
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.stopwatch.is_some() {
+            self.function.counters.count(Happening::Abandoned);
+        }
+    }
+}

@@ -5,7 +5,6 @@
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use larder::backend::{
@@ -113,7 +112,7 @@ fn two() -> (Cache, Cache) {
 async fn polled(call: impl Future, times: usize) -> bool {
     let mut call = Task::new(call);
     for _ in 0..times {
-        if let Poll::Ready(_) = call.poll() {
+        if call.poll().is_ready() {
             return true;
         }
         tokio::task::yield_now().await;

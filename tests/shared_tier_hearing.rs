@@ -74,6 +74,77 @@ async fn who_waits_looks_again_after_a_gap() {
 }
 
 #[tokio::test]
+async fn who_waits_hears_that_a_lease_was_voided() {
+    for by_expiry in [false, true] {
+        let pair = Pair::new();
+        hears(&pair.cache).await;
+        let (holder, waiter) = waiting(&pair).await;
+
+        match by_expiry {
+            true => pair.third().expire(&key(1)).await.unwrap(),
+            false => pair.third().invalidate(&key(1)).await.unwrap(),
+        }
+
+        let told = tokio::time::timeout(SOON, waiter).await;
+        assert_eq!(told.expect("it was not told").unwrap(), 2, "by expiry: {by_expiry}");
+        holder.abort();
+    }
+}
+
+#[tokio::test]
+async fn who_waits_looks_again_when_the_shared_tier_is_back() {
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    let (holder, waiter) = waiting(&pair).await;
+    // given that nobody told it that the lease was given up, and of the fill after it
+    pair.faults.set_deaf(true);
+    holder.abort();
+    assert!(holder.await.unwrap_err().is_cancelled());
+    let taken = async { pair.third().get_or_compute(&key(1), &hour(), async || 3_u64).await };
+    assert_eq!(tokio::time::timeout(SOON, taken).await.expect("it is held"), 3);
+
+    // when three calls in a row are not answered
+    for id in 10..13 {
+        pair.faults.fail(Operation::Read);
+        pair.cache.get::<u64>(&key(id), &hour()).await.unwrap_err();
+    }
+
+    // then it is asked at once whether it is back, and who waits looks
+    let told = tokio::time::timeout(SOON, waiter).await;
+    assert_eq!(told.expect("it did not look").unwrap(), 3);
+    assert_eq!((pair.shared().openings, pair.shared().is_away), (1, false));
+}
+
+#[tokio::test]
+async fn the_message_of_ones_own_invalidated_tag_does_not_outdate_what_was_filled_since() {
+    let pair = Pair::new();
+    let menu = hour().tags(["menu"]);
+    hears(&pair.cache).await;
+    pair.cache.put(&key(1), 1_u64, &menu).await.unwrap();
+    for is_heard_first in [false, true] {
+        let heard = pair.shared().messages;
+        let gate = is_heard_first.then(|| pair.faults.hold_answer(Operation::InvalidateTags));
+        let invalidating = async {
+            pair.cache.invalidate_tags(["menu"]).await.unwrap();
+            pair.cache.put(&key(1), 2_u64, &menu).await.unwrap();
+        };
+        let hearing = async {
+            if let Some(gate) = gate {
+                gate.arrived().await;
+                until(|| pair.shared().messages > heard).await;
+            }
+        };
+        tokio::join!(invalidating, hearing);
+        // That of the tag and that of the put.
+        until(|| pair.shared().messages >= heard + 2).await;
+
+        let reads = pair.faults.calls(Operation::Read);
+        assert_eq!(pair.cache.get::<u64>(&key(1), &menu).await.unwrap(), Some(2));
+        assert_eq!(pair.faults.calls(Operation::Read), reads, "heard first: {is_heard_first}");
+    }
+}
+
+#[tokio::test]
 async fn a_clearing_elsewhere_is_heard() {
     let pair = Pair::new();
     hears(&pair.cache).await;
@@ -171,4 +242,8 @@ async fn an_invalidation_that_a_lease_tells_of_takes_effect_before_its_message()
     assert_eq!(pair.cache.get_or_compute(&key(3), &menu, async || 3_u64).await, 3);
 
     assert_eq!(pair.cache.get_or_compute(&key(1), &menu, async || 4_u64).await, 4);
+    // What was computed after it stays.
+    let reads = pair.faults.calls(Operation::Read);
+    assert_eq!(pair.cache.get::<u64>(&key(3), &menu).await.unwrap(), Some(3));
+    assert_eq!(pair.faults.calls(Operation::Read), reads);
 }

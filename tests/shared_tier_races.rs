@@ -13,7 +13,7 @@ use std::time::Duration;
 use cache_core::testing::{Faulty, MemoryStage, Operation};
 use larder::{Cache, ErrorKind};
 use support::pair::Pair;
-use support::processes::{hears, hour, key, process, until};
+use support::processes::{SOON, hears, hour, key, process, until};
 use tokio::sync::Notify;
 
 #[tokio::test]
@@ -273,4 +273,108 @@ async fn a_heartbeat_that_was_lost_tells_of_messages_that_may_be() {
     assert_eq!(pair.faults.calls(Operation::Subscribe), subscriptions);
     assert_eq!(pair.get(1).await, None);
     assert!(pair.shared().is_confirmed);
+}
+
+#[tokio::test]
+async fn a_call_after_an_invalidation_does_not_join_a_look_from_before() {
+    let pair = Pair::new();
+    let menu = hour().tags(["menu"]);
+    hears(&pair.cache).await;
+    pair.other.put(&key(1), 1_u64, &menu).await.unwrap();
+    let gate = pair.faults.hold_answer(Operation::Read);
+    let looking = async { pair.cache.get::<u64>(&key(1), &menu).await.unwrap() };
+    let calling = async {
+        gate.arrived().await;
+        pair.cache.invalidate_tags(["menu"]).await.unwrap();
+        let call = async { pair.cache.get_or_compute(&key(1), &menu, async || 2_u64).await };
+        let called = tokio::time::timeout(SOON, call).await.expect("it joined");
+        gate.open();
+        called
+    };
+
+    let (looked, called) = tokio::join!(looking, calling);
+
+    assert_eq!((looked, called), (Some(1), 2));
+}
+
+#[tokio::test]
+async fn cut_off_a_computation_is_joined_for_no_longer_than_the_staleness() {
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    pair.faults.set_down(true);
+    pair.faults.set_deaf(true);
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let first = tokio::spawn({
+        let (cache, begun, go) = (pair.cache.clone(), begun.clone(), go.clone());
+        async move {
+            let slow = || async {
+                begun.notify_one();
+                go.notified().await;
+                1_u64
+            };
+            cache.get_or_compute(&key(1), &hour(), slow).await
+        }
+    });
+    begun.notified().await;
+
+    pair.pass(Duration::from_secs(2)).await;
+    let (key, options) = (key(1), hour());
+    let second = pair.cache.get_or_compute(&key, &options, async || 2_u64);
+
+    assert_eq!(tokio::time::timeout(SOON, second).await.expect("it joined"), 2);
+    go.notify_one();
+    assert_eq!(first.await.unwrap(), 1);
+    assert_eq!(pair.cache.get_or_compute(&key, &options, async || 3_u64).await, 2);
+}
+
+#[tokio::test]
+async fn a_put_whose_answer_was_lost_leaves_no_older_value_in_the_local_tier() {
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    pair.cache.put(&key(1), 1_u64, &hour()).await.unwrap();
+    pair.faults.lose_answer(Operation::Fill);
+
+    let refused = pair.cache.put(&key(1), 2_u64, &hour()).await.unwrap_err();
+
+    assert_eq!(refused.kind(), ErrorKind::Unreachable);
+    assert_eq!(pair.get(1).await, Some(2), "it was stored");
+}
+
+#[tokio::test]
+async fn while_the_shared_tier_is_away_nothing_is_sent_there() {
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    let sent = || [Operation::Fill, Operation::Invalidate].map(|operation| pair.faults.calls(operation));
+    let before = sent();
+    let (key_one, options) = (key(1), hour());
+    let computed = pair.cache.get_or_compute(&key_one, &options, async || {
+        pair.faults.set_down(true);
+        for id in 10..13 {
+            let _ = pair.cache.get::<u64>(&key(id), &hour()).await;
+        }
+        1_u64
+    });
+    assert_eq!(computed.await, 1);
+    assert!(pair.shared().is_away);
+
+    pair.cache.invalidate(&key(2)).await.unwrap_err();
+
+    assert_eq!(sent(), before);
+}
+
+#[tokio::test]
+async fn a_value_that_was_found_is_fresh_for_as_long_as_it_was_where_it_was_computed() {
+    let pair = Pair::new();
+    let options = larder::Options::ttl(Duration::from_secs(100));
+    pair.other.put(&key(1), 1_u64, &options).await.unwrap();
+    pair.store.pass(Duration::from_secs(60));
+    hears(&pair.cache).await;
+    assert_eq!(pair.cache.get::<u64>(&key(1), &options).await.unwrap(), Some(1));
+
+    for (seconds, found) in [(39, Some(1)), (2, None)] {
+        pair.store.pass(Duration::from_secs(seconds));
+        pair.pass(Duration::from_secs(seconds)).await;
+        pair.comes_about(|pair| pair.shared().is_confirmed).await;
+        assert_eq!(pair.cache.get::<u64>(&key(1), &options).await.unwrap(), found);
+    }
 }

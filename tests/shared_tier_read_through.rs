@@ -5,13 +5,13 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage};
+use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage, Operation};
 use larder::backend::Memory;
 use larder::{Cache, cached};
-use support::processes::{SOON, Source, hears, process};
+use support::processes::{SOON, Source, hears, process, until};
 use tokio::sync::Semaphore;
 
 #[cached(ttl = 60, tier = shared, tags = ["menu"], skip(source))]
@@ -152,4 +152,42 @@ async fn of_what_is_not_stored_many_callers_make_few_computations() {
     }
     // The first, and one that began when all had asked.
     assert!(source.computed.load(Ordering::SeqCst) <= 3, "{source:?}");
+}
+
+/// Reads its row, and is held up then.
+#[cached(ttl = 60, tier = shared, skip(row, gate))]
+async fn row_of(row: &AtomicU64, gate: &Semaphore, id: u64) -> u64 {
+    let _ = id;
+    let read = row.load(Ordering::SeqCst);
+    drop(gate.acquire().await.unwrap());
+    read
+}
+
+#[tokio::test]
+async fn a_computation_from_before_an_invalidation_elsewhere_is_not_handed_to_who_asked_after_it() {
+    let (cache, other, faults) = deaf();
+    let (row, gate) = (Arc::new(AtomicU64::new(1)), Arc::new(Semaphore::new(0)));
+    hears(&cache).await;
+    faults.set_deaf(true);
+    let call = || {
+        let (cache, row, gate) = (cache.clone(), row.clone(), gate.clone());
+        tokio::spawn(async move { cache.scope(row_of(&row, &gate, 1)).await })
+    };
+    let before = call();
+    until(|| faults.calls(Operation::Lease) > 0).await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+
+    row.store(2, Ordering::SeqCst);
+    other.scope(async { row_of_entry(1).invalidate().await }).await.unwrap();
+    let after = call();
+    let looks = faults.calls(Operation::Read);
+    until(|| faults.calls(Operation::Read) > looks).await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(10);
+
+    assert_eq!((before.await.unwrap(), after.await.unwrap()), (1, 2));
 }

@@ -66,6 +66,7 @@ fn a_cache_goes_on_in_another_runtime_when_the_first_has_ended() {
     let stage = Stage::new();
     for _ in 0..3 {
         runtime().block_on(stage.works());
+        assert!(!stage.cache.stats().shared.unwrap().is_confirmed, "nobody listens");
     }
 }
 
@@ -76,10 +77,26 @@ fn a_cache_goes_on_in_another_runtime_while_the_first_stands_still() {
     for runtime in &runtimes {
         runtime.block_on(stage.works());
     }
-    // Those that stood still go on, and find that others have taken over.
-    for runtime in &runtimes {
-        runtime.block_on(stage.works());
-    }
+    // One that stood still goes on, and finds that another has taken over.
+    runtimes[1].block_on(async {
+        let metrics = tokio::runtime::Handle::current().metrics();
+        until(|| metrics.num_alive_tasks() == 0).await;
+    });
+    runtimes[1].block_on(stage.works());
+}
+
+#[test]
+fn who_takes_over_from_a_runtime_that_stands_still_is_woken_at_once() {
+    let stage = Stage::new();
+    let (first, second) = (runtime(), runtime());
+    first.block_on(stage.works());
+    second.block_on(async {
+        stage.works().await;
+        stage.faults.fail(Operation::Invalidate);
+        stage.cache.invalidate(&key(1)).await.unwrap_err();
+        // Time stands still: only who is woken asks whether the shared tier is back.
+        until(|| !stage.cache.stats().shared.unwrap().is_away).await;
+    });
 }
 
 #[test]

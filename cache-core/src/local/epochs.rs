@@ -447,6 +447,7 @@ mod tests {
             ) {
                 let cell = Arc::<Cell>::default();
                 let (mut server, mut generation) = (0_u64, 1_u64);
+                let mut invalidations = Vec::<u64>::new();
                 let (mut messages, mut answers) = (Vec::<u64>::new(), Vec::<u64>::new());
                 let (mut asked, mut kept) = (Vec::<Asked>::new(), Vec::<Asked>::new());
                 // The latest invalidation that this process was told of.
@@ -456,6 +457,7 @@ mod tests {
                     match step {
                         Step::Elsewhere | Step::Here => {
                             server += 1;
+                            invalidations.push(server);
                             messages.push(server);
                             if matches!(step, Step::Here) {
                                 answers.push(server);
@@ -498,6 +500,9 @@ mod tests {
                     }
                     if let Some(known) = cell.known(generation) {
                         prop_assert!(known.micros >= told_of, "{known:?} is known after {told_of}");
+                        // Whatever came after what is known will be told.
+                        let missed = invalidations.iter().find(|n| **n > known.micros && !messages.contains(n));
+                        prop_assert_eq!(missed, None, "missed after {:?}", known);
                     }
                 }
 

@@ -62,7 +62,7 @@ async fn what_the_server_refused_is_not_taken_for_made() {
         redis.invalidate(&key).await,
         redis.invalidate_tags(tags).await.map(drop),
     ] {
-        assert_eq!(answer.expect_err("it may not write").kind(), ErrorKind::Unreachable);
+        assert_eq!(answer.expect_err("it may not write").kind(), ErrorKind::Refused);
     }
     assert!(get(&redis, &key).await.is_some(), "it is still there");
 }

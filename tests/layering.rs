@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 10] = [
     &["answer", "chance", "clock", "error", "sync"],
     &["key"],
     &["entry"],
-    &["backend"],
+    &["backend", "policy"],
     &["codec"],
     &["call_site", "event", "storage"],
     &["local"],

@@ -4,11 +4,14 @@ pub use crate::answer::{
     Answer, AnswersFallible, AnswersFallibleOptional, AnswersOptional, AnswersPlain, Probe, keep_errors,
     keep_none,
 };
-pub use crate::call_site::{CallSite, Policy};
-pub use crate::engine::{CacheRef, Call, current, given};
+pub use crate::call_site::CallSite;
+pub use crate::engine::{
+    Background, CacheRef, Call, Means, NoBackground, Recomputed, current, given, tags_of,
+};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };
+pub use crate::policy::Policy;
 pub use crate::storage::{
     OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresErrorNowhere, StoresLocally,
     StoresNoError, StoresNothing, StoresNowhere, accepting, accepts, fitting,

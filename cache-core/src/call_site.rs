@@ -3,104 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use once_cell::sync::{Lazy, OnceCell};
 
-use crate::entry::{LEASE, Remember};
 use crate::key::Identity;
-
-/// The constant part of a function's options.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy {
-    pub(crate) name: Option<&'static str>,
-    pub(crate) version: u32,
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) local_ttl: Option<Duration>,
-    pub(crate) none_ttl: Option<Duration>,
-    pub(crate) err_ttl: Option<Duration>,
-    pub(crate) stagger: f64,
-    pub(crate) lease: Duration,
-    /// `tier = shared`: every call asks the shared tier.
-    pub(crate) reads_through: bool,
-}
-
-impl Policy {
-    /// Starts from the defaults: version 0, nothing remembered but values, no stagger.
-    #[expect(clippy::new_without_default, reason = "made in constant contexts")]
-    pub const fn new() -> Self {
-        Self {
-            name: None,
-            version: 0,
-            ttl: None,
-            local_ttl: None,
-            none_ttl: None,
-            err_ttl: None,
-            stagger: 0.0,
-            lease: LEASE,
-            reads_through: false,
-        }
-    }
-    /// `name = ".."`.
-    pub const fn name(mut self, name: &'static str) -> Self {
-        self.name = Some(name);
-        self
-    }
-    /// `version = ..`.
-    pub const fn version(mut self, version: u32) -> Self {
-        self.version = version;
-        self
-    }
-    /// `ttl = ..`, where it is a constant.
-    pub const fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-    /// `local_ttl = ..`.
-    pub const fn local_ttl(mut self, ttl: Duration) -> Self {
-        self.local_ttl = Some(ttl);
-        self
-    }
-    /// `none_ttl = ..`.
-    pub const fn none_ttl(mut self, ttl: Duration) -> Self {
-        self.none_ttl = Some(ttl);
-        self
-    }
-    /// `err_ttl = ..`.
-    pub const fn err_ttl(mut self, ttl: Duration) -> Self {
-        self.err_ttl = Some(ttl);
-        self
-    }
-    /// `stagger`, `stagger = ..`: a share between 0 and 1.
-    pub const fn stagger(mut self, share: f64) -> Self {
-        self.stagger = share;
-        self
-    }
-
-    /// `lease = ..`.
-    pub const fn lease(mut self, life: Duration) -> Self {
-        self.lease = life;
-        self
-    }
-    /// `tier = shared`.
-    pub const fn reads_through(mut self) -> Self {
-        self.reads_through = true;
-        self
-    }
-
-    /// How long answers are kept, given the ttl of this call where it is not a constant.
-    pub(crate) fn remember(&self, ttl: Option<Duration>) -> Remember {
-        Remember {
-            ttl: ttl.or(self.ttl).unwrap_or(Duration::ZERO),
-            none_ttl: self.none_ttl,
-            err_ttl: self.err_ttl,
-            local_ttl: self.local_ttl,
-            stagger: self.stagger,
-            lease: self.lease,
-            reads_through: self.reads_through,
-        }
-    }
-}
+use crate::policy::Policy;
 
 /// Where an attribute stands: file, line, column.
 type Position = (&'static str, u32, u32);

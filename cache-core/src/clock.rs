@@ -37,6 +37,11 @@ impl Tick {
         Self(whole.map_or(u64::MAX, |whole| self.0.saturating_add(whole).saturating_add(part)))
     }
 
+    /// The point `before` earlier; the beginning of time when that is nearer.
+    pub(crate) fn earlier(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(Self(0).later(before).0))
+    }
+
     /// The time from `earlier` to here; zero if it is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let ticks = self.0.saturating_sub(earlier.0);

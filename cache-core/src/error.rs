@@ -38,6 +38,8 @@ pub enum ErrorKind {
     NotReplicated,
     /// The shared tier cannot do what was asked of it.
     Unsupported,
+    /// A computation took longer than `timeout(hard = ..)` allows.
+    TimedOut,
 }
 
 impl Error {

@@ -16,14 +16,16 @@ mod error;
 mod event;
 pub mod key;
 mod local;
+mod policy;
 mod storage;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use clock::Clock;
-pub use engine::{Cache, CacheBuilder, Entry, Options, Peek};
+pub use engine::{Cache, CacheBuilder, Computation, Entry, Options, Peek, computation as current};
 pub use error::{Error, ErrorKind};
-pub use event::{FunctionStats, Misses, SharedStats, Stats, Timing};
+pub use event::{FunctionStats, Misses, RefreshStats, SharedStats, Stats, Timing};
 pub use key::{Key, Tag};
 pub use local::Local;
+pub use policy::Policy;

@@ -292,6 +292,14 @@ pub struct Shared<E> {
     pub(crate) unpack: fn(&Packed) -> Option<E>,
 }
 
+impl<E> Clone for Shared<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Shared<E> {}
+
 /// An error on its way from a leader to its followers, who may be other callers of the same function only.
 pub(crate) type Packed = Arc<dyn Any + Send + Sync>;
 

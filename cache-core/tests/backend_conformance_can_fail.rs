@@ -21,6 +21,12 @@ enum Mistake {
     FillIgnoresTheLease,
     /// Fills compare the token and not the time of the grant.
     FillComparesTheTokenAlone,
+    /// A refill leaves the head as it was.
+    RefillKeepsTheHead,
+    /// A refill takes whatever is there.
+    RefillComparesNothing,
+    /// A refill stores whatever became of its lease.
+    RefillIgnoresTheLease,
     /// An ended lease still fills.
     LeasesNeverEnd,
     /// A repeated request is a stranger's.
@@ -228,6 +234,28 @@ impl Backend for Mistaken {
         Ok(answer)
     }
 
+    async fn refill(&self, request: RefillRequest<'_>) -> Result<Refill, Error> {
+        let key = self.key(request.key);
+        let mut request = RefillRequest { key: &key, ..request };
+        let seen = match self.inner.read(&key, &[]).await?.found {
+            Some(found) if self.makes(Mistake::RefillComparesNothing) => found.frame,
+            _ => request.seen.clone(),
+        };
+        let (token, life) = (LeaseToken::random(), request.life);
+        request.seen = &seen;
+        if self.makes(Mistake::RefillIgnoresTheLease) {
+            let lease = LeaseRequest { key: &key, token, life, tags: Tags::NONE, claim: Claim::Take };
+            if let Lease::Granted { grant, .. } = self.by_force(lease).await? {
+                return self.inner.refill(RefillRequest { grant: &grant, ..request }).await;
+            }
+        }
+        if self.makes(Mistake::RefillKeepsTheHead) {
+            let head = &seen[..seen.len() - request.size];
+            return self.inner.refill(RefillRequest { head, ..request }).await;
+        }
+        self.inner.refill(request).await
+    }
+
     async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
         let key = self.key(key);
         self.inner.invalidate(&key).await?;
@@ -352,6 +380,9 @@ macro_rules! finds {
 finds! {
     FillIgnoresTheLease => fills::a_fill_after_an_invalidation_is_refused;
     FillComparesTheTokenAlone => fills::a_grant_does_not_come_back_with_its_token;
+    RefillKeepsTheHead => fills::a_refill_keeps_the_value_under_a_new_head;
+    RefillComparesNothing => fills::a_refill_of_another_frame_changes_nothing;
+    RefillIgnoresTheLease => fills::a_refill_after_an_invalidation_is_refused;
     LeasesNeverEnd => leases::a_lease_ends_with_its_life;
     LeaseForgetsItsHolder => leases::asking_again_with_the_same_token_is_granted_the_same;
     LeaseGrantsAll => leases::of_many_who_ask_at_once_one_is_granted;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cache_core::backend::{
     Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken,
-    Origin, Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags,
+    Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use cache_core::{Error, ErrorKind};
 
@@ -278,6 +278,39 @@ impl Backend for Redis {
         }
         self.has_found(&entry, request.frame);
         Ok(if is_stored { Fill::Stored } else { Fill::Refused })
+    }
+
+    async fn refill(&self, request: RefillRequest<'_>) -> Result<Refill, Error> {
+        let doing = "renewing an entry in Redis";
+        let (entry, lease) =
+            (names::entry(&self.prefix, request.key), names::lease(&self.prefix, request.key));
+        let seen = request.seen;
+        let command = self
+            .script(&script::REFILL, &[&entry, &lease])
+            .arg(&grant_bytes(request.grant))
+            .arg(seen.len())
+            .arg(&seen[..seen.len().min(HEAD)])
+            .arg(request.head)
+            .arg(request.size)
+            .arg(millis(request.life))
+            .arg(self.channel())
+            .arg(message::of_key(self.origin, OfKey::Filled, request.key));
+        let mut commands = self.epoch_commands(request.tags);
+        commands.push(command);
+
+        // Small, whatever the value: it stays where it is.
+        let mut answers = self.run(self.shared.traffic.small(), doing, &commands).await?;
+        let failed = |failure| self.failed(doing, failure);
+        let refilled = answers.pop().map_or(Err(Failure::Misfit), reply::count).map_err(failed)?;
+        for answer in answers {
+            reply::scripted_epoch(answer).map_err(failed)?;
+        }
+        match refilled {
+            0 => Ok(Refill::Refused),
+            1 => Ok(Refill::Stored),
+            2 => Ok(Refill::Other),
+            _ => Err(failed(Failure::Misfit)),
+        }
     }
 
     async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {

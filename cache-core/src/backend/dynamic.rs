@@ -6,10 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
-    Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Origin, Prefix,
-    Read, Renewal, ServerTime, Subscription, TagKey, Tags,
-};
+use super::{Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags};
 use crate::Error;
 
 /// A future in a box.
@@ -51,6 +48,9 @@ pub trait DynBackend: fmt::Debug + Send + Sync + 'static {
 
     /// See [`Backend::fill`].
     fn fill<'a>(&'a self, request: FillRequest<'a>) -> BoxFuture<'a, Result<Fill, Error>>;
+
+    /// See [`Backend::refill`].
+    fn refill<'a>(&'a self, request: RefillRequest<'a>) -> BoxFuture<'a, Result<Refill, Error>>;
 
     /// See [`Backend::invalidate`].
     fn invalidate<'a>(&'a self, key: &'a EntryKey) -> BoxFuture<'a, Result<(), Error>>;
@@ -106,6 +106,10 @@ impl<B: Backend> DynBackend for B {
 
     fn fill<'a>(&'a self, request: FillRequest<'a>) -> BoxFuture<'a, Result<Fill, Error>> {
         Box::pin(Backend::fill(self, request))
+    }
+
+    fn refill<'a>(&'a self, request: RefillRequest<'a>) -> BoxFuture<'a, Result<Refill, Error>> {
+        Box::pin(Backend::refill(self, request))
     }
 
     fn invalidate<'a>(&'a self, key: &'a EntryKey) -> BoxFuture<'a, Result<(), Error>> {

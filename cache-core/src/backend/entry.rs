@@ -117,6 +117,36 @@ pub struct FillRequest<'a> {
     pub tags: Tags<'a>,
 }
 
+/// A value that was computed again and is still the one that is stored: it gets another head, and is not sent.
+#[derive(Debug, Clone, Copy)]
+pub struct RefillRequest<'a> {
+    /// The key to fill.
+    pub key: &'a EntryKey,
+    /// The grant under which the value was computed.
+    pub grant: &'a Grant,
+    /// The frame that was seen. A store may compare its first 64 bytes and its length alone: a frame begins with its own times.
+    pub seen: &'a FrameBytes,
+    /// What is to stand before the value.
+    pub head: &'a [u8],
+    /// How many bytes at the end of the frame are the value.
+    pub size: usize,
+    /// As for [`FillRequest::life`].
+    pub life: Duration,
+    /// As for [`FillRequest::tags`].
+    pub tags: Tags<'a>,
+}
+
+/// The answer to a refill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refill {
+    /// The entry is stored anew, and the lease has ended.
+    Stored,
+    /// The grant is not current: as [`Fill::Refused`].
+    Refused,
+    /// The frame that was seen is not there any more. The lease lives: fill instead.
+    Other,
+}
+
 /// The answer to a fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {

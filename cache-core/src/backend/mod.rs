@@ -21,7 +21,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use bus::{Change, Feed, Heard, Listening, Message, Origin, Subscription, subscription};
-pub use entry::{Fill, FillRequest, Found, FrameBytes, Read, Tags};
+pub use entry::{Fill, FillRequest, Found, FrameBytes, Read, Refill, RefillRequest, Tags};
 pub use epoch::{Epoch, ServerTime};
 pub use lease::{Claim, Grant, Lease, LeaseRequest, LeaseToken, Renewal};
 #[cfg(feature = "memory")]
@@ -107,6 +107,9 @@ use crate::Error;
 /// - **A fill after its lease ended is refused.** Also when nobody else asked for it.
 /// - **A grant does not come back with its token.** A request for a lease that runs late, after an
 ///   invalidation, makes a grant of its own; a late fill does not fit it.
+/// - **A refill keeps the value under a new head.** The life is new, too, a mark is gone, and the lease ends, in one atomic step.
+/// - **A refill of another frame changes nothing.** The lease lives, so that the value can be filled.
+/// - **A refill after an invalidation is refused.** As a fill is.
 ///
 /// Invalidation of a key, [`invalidate`](Backend::invalidate) and [`expire`](Backend::expire), entry and lease
 /// in one atomic step:
@@ -207,6 +210,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Stores a computed value, if its grant is current.
     fn fill(&self, request: FillRequest<'_>) -> impl Future<Output = Result<Fill, Error>> + Send;
+
+    /// Stores the value that is there anew, under another head, if its grant is current and it is the one that was seen.
+    fn refill(&self, request: RefillRequest<'_>) -> impl Future<Output = Result<Refill, Error>> + Send;
 
     /// Removes an entry and voids its lease.
     fn invalidate(&self, key: &EntryKey) -> impl Future<Output = Result<(), Error>> + Send;

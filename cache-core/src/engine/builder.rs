@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refreshing::Refreshing;
 use super::shared::{MAX_LOCAL_STALENESS, MAX_VALUE_BYTES, Shared};
 use super::trust::Trust;
 use super::{Cache, Inner};
@@ -36,6 +37,7 @@ pub struct CacheBuilder {
     max_value_bytes: Option<usize>,
     clock: Clock,
     secret_key: Option<SecretKey>,
+    max_refreshes: Option<usize>,
     seed: Option<u64>,
 }
 
@@ -109,6 +111,14 @@ impl CacheBuilder {
         self
     }
 
+    /// Bounds how many values are recomputed at once in the background (`refresh`); at least 1. Default: twice the number of
+    /// cores. More wait in a queue: by priority, then by what they save.
+    #[must_use]
+    pub fn max_refreshes(mut self, at_once: usize) -> Self {
+        self.max_refreshes = Some(at_once);
+        self
+    }
+
     /// Seeds the random numbers behind `stagger`, so that a test repeats. Default: the operating system's
     /// randomness.
     #[must_use]
@@ -145,12 +155,17 @@ impl CacheBuilder {
             secret_key: self.secret_key.unwrap_or_else(random_secret),
             chance: self.seed.map_or_else(Chance::random, Chance::seeded),
             shared,
+            refreshing: Refreshing::new(self.max_refreshes.unwrap_or_else(twice_the_cores)),
             ..Inner::empty()
         });
         let weak = Arc::downgrade(&inner);
         inner.clock.sweep_regularly(weak as std::sync::Weak<dyn Sweep>);
         Ok(Cache(inner))
     }
+}
+
+fn twice_the_cores() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn check_prefix(prefix: &str) -> Result<(), Error> {

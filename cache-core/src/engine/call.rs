@@ -4,15 +4,23 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::background::{Background, NoBackground};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
-use super::{Cache, CacheRef};
+use super::limit::within;
+use super::look_up::{Closer, NotQuiet};
+use super::means::{Means, Recomputed};
+use super::queue::Rank;
+use super::stale::answer_stale;
+use super::tally::Tally;
+use super::{Cache, CacheRef, Function};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
-use crate::entry::{MissReason, Remember};
+use crate::entry::{Attention, MissReason, Remember};
+use crate::error::{Error, ErrorKind};
 use crate::event::stats::Happening;
 use crate::key::{Key, KeyWriter, SecretKey, Tag};
-use crate::storage::{Sharing, Storage};
+use crate::storage::Storage;
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find), and
 /// on a miss tags and [`run`](Self::run).
@@ -23,6 +31,7 @@ pub struct Call<A: Answer> {
     key: KeyWriter,
     ttl: Option<Duration>,
     is_bypassed: bool,
+    attention: Attention,
     reason: MissReason,
     /// Boxed: on the hit path there are none, and one word is cheaper to set and to drop than three.
     tags: Option<Box<[Tag]>>,
@@ -67,6 +76,7 @@ impl<A: Answer> Call<A> {
             key: KeyWriter::new(site.identity(path, types)),
             ttl: None,
             is_bypassed: cache.0.is_disabled,
+            attention: Attention::Nothing,
             reason: MissReason::Absent,
             tags: None,
             answer,
@@ -117,24 +127,52 @@ impl<A: Answer> Call<A> {
         };
         match found {
             Ok(value) => Some(self.answer.restore(value)),
-            Err(reason) => {
-                self.reason = reason;
-                None
-            }
+            Err(NotQuiet) => self.find_closer(),
         }
     }
 
     /// Looks for a key that is assembled on the heap.
     #[cold]
-    fn find_long(&self) -> Result<A::Value, MissReason>
+    fn find_long(&self) -> Result<A::Value, NotQuiet>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
         match self.key.clone().finish() {
             Ok(key) => self.cache.look_up(&key.view()),
             // `run` finds the failure again.
-            Err(_) => Err(MissReason::Absent),
+            Err(_) => Err(NotQuiet),
         }
+    }
+
+    /// Looks closer where a hit is not a matter of course.
+    #[cold]
+    #[inline(never)]
+    fn find_closer(&mut self) -> Option<A::Output>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+    {
+        let key = self.key.clone().finish().ok()?;
+        match self.cache.look_closer(&key.view()) {
+            Closer::Fresh(value, attention) => {
+                self.attention = attention;
+                Some(self.answer.restore(value))
+            }
+            Closer::Resting(value, function) => {
+                function.counters.count(Happening::Stale);
+                Some(self.answer.restore(value))
+            }
+            Closer::Miss(reason) => {
+                self.reason = reason;
+                None
+            }
+        }
+    }
+
+    /// Whether the value that was found is to be recomputed, or kept warm: then call
+    /// [`refresh_later`](Self::refresh_later).
+    #[inline]
+    pub fn is_due(&self) -> bool {
+        self.attention != Attention::Nothing
     }
 
     /// `tags = [..]`; after `find` found nothing, so that a hit formats no text.
@@ -147,29 +185,9 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation, if this call leads; a follower takes over.
-    pub fn run<S, B, F>(
+    pub fn run<S, P, B, F>(
         self,
-        storage: S,
-        sharing: Sharing<A::Error>,
-        body: B,
-    ) -> Pending<impl Future<Output = A::Output>>
-    where
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        self.run_if(storage, sharing, |_: &A::Value| true, body)
-    }
-
-    /// The same, storing only what `store_if` accepts.
-    #[cold]
-    #[inline(never)]
-    pub fn run_if<S, P, B, F>(
-        self,
-        storage: S,
-        sharing: Sharing<A::Error>,
-        store_if: P,
+        means: Means<A, S, P>,
         body: B,
     ) -> Pending<impl Future<Output = A::Output>>
     where
@@ -179,15 +197,59 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
+        self.run_with(means, NoBackground, body)
+    }
+
+    /// The same for a function that can be computed in the background.
+    #[cold]
+    #[inline(never)]
+    pub fn run_with<S, P, G, B, F>(
+        self,
+        means: Means<A, S, P>,
+        background: G,
+        body: B,
+    ) -> Pending<impl Future<Output = A::Output>>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+        P: FnOnce(&A::Value) -> bool,
+        G: Background<A, S>,
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
         Pending(Box::pin(async move {
             let Some(key) = self.key_unless_bypassed() else {
                 return self.bypass(body).await;
             };
-            let Self { site, cache, ttl, reason, tags, answer, .. } = self;
-            let remember = cache.remember(site, ttl);
-            let plan = Plan { key, remember, answer, storage, sharing, store_if };
-            fetch::fetch(&cache, reason, plan, &tags.unwrap_or_default(), body).await
+            let (answer, reason) = (self.answer, self.reason);
+            let (cache, plan, store_if, give_up) = self.plan(key, means);
+            let body = || async move { Recomputed::judged(answer, body().await, store_if) };
+            run(&cache, reason, plan, give_up, background, body).await
         }))
+    }
+
+    /// Has the value that was found recomputed, or kept warm, in the background.
+    #[cold]
+    #[inline(never)]
+    pub fn refresh_later<S, P, G>(self, means: Means<A, S, P>, background: G)
+    where
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+        G: Background<A, S>,
+    {
+        let Some(key) = self.key_unless_bypassed() else { return };
+        let attention = self.attention;
+        let (cache, plan, ..) = self.plan(key, means);
+        let Some(entry) = cache.0.entry_of::<A::Value>(&plan.key) else { return };
+        let (Some(upkeep), Some(refresher)) = (entry.upkeep(), background.refresher(plan)) else { return };
+        match attention {
+            Attention::Nothing => {}
+            Attention::Schedule => cache.schedule(&entry, refresher),
+            Attention::Refresh => {
+                let rank = Rank { priority: upkeep.refresh().priority, gain: upkeep.gain() };
+                cache.refresh_soon(rank, upkeep.version(), refresher);
+            }
+        }
     }
 
     /// `f_refresh`: computes now, whatever is stored, and stores.
@@ -195,27 +257,9 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation; what was stored stays.
-    pub fn refresh<S, B, F>(
+    pub fn refresh<S, P, B, F>(
         self,
-        storage: S,
-        sharing: Sharing<A::Error>,
-        body: B,
-    ) -> Pending<impl Future<Output = A::Output>>
-    where
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        self.refresh_if(storage, sharing, |_: &A::Value| true, body)
-    }
-
-    /// The same, storing only what `store_if` accepts.
-    pub fn refresh_if<S, P, B, F>(
-        self,
-        storage: S,
-        sharing: Sharing<A::Error>,
-        store_if: P,
+        means: Means<A, S, P>,
         body: B,
     ) -> Pending<impl Future<Output = A::Output>>
     where
@@ -229,11 +273,32 @@ impl<A: Answer> Call<A> {
             let Some(key) = self.key_unless_bypassed() else {
                 return self.bypass(body).await;
             };
-            let Self { site, cache, ttl, tags, answer, .. } = self;
-            let remember = cache.remember(site, ttl);
-            let plan = Plan { key, remember, answer, storage, sharing, store_if };
-            fetch::refresh(&cache, plan, &tags.unwrap_or_default(), body).await
+            let answer = self.answer;
+            let (cache, plan, store_if, give_up) = self.plan(key, means);
+            let body = || async move { Recomputed::judged(answer, body().await, store_if) };
+            let refreshing = fetch::refresh(&cache, &plan, body);
+            let Some((limit, give_up)) = plan.remember.hard_timeout.zip(give_up) else {
+                return refreshing.await;
+            };
+            match within(&cache.0.clock, limit, refreshing).await {
+                Some(output) => output,
+                None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
+            }
         }))
+    }
+
+    /// What the call is about, and what `store_if` and `timeout(hard = ..)` say.
+    fn plan<S, P>(
+        self,
+        key: Key,
+        means: Means<A, S, P>,
+    ) -> (CacheRef, Plan<A, S>, P, Option<fn(Error) -> A::Output>) {
+        let Self { site, cache, ttl, tags, .. } = self;
+        let Means { answer, storage, sharing, store_if, decides, give_up } = means;
+        let remember = cache.remember(site, ttl);
+        let tags = tags.unwrap_or_default();
+        let plan = Plan { key, remember, tags, answer, storage, sharing, decides };
+        (cache, plan, store_if, give_up)
     }
 
     /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
@@ -255,8 +320,9 @@ impl<A: Answer> Call<A> {
     }
 
     /// `f_entry`: the typed handle.
-    pub fn entry<S>(self, storage: S) -> Entry<A::Output>
+    pub fn entry<S, P>(self, means: Means<A, S, P>) -> Entry<A::Output>
     where
+        A: 'static,
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
@@ -266,8 +332,81 @@ impl<A: Answer> Call<A> {
             self.key.finish(),
             remember,
             self.tags.unwrap_or_default(),
-            self.answer,
-            storage,
+            means,
         )
     }
+}
+
+/// Answers a call that the local tier did not, within its time limit, and sees to what is to be done in the background.
+pub(super) async fn run<A, S, G, B, F>(
+    cache: &Cache,
+    reason: MissReason,
+    plan: Plan<A, S>,
+    give_up: Option<fn(Error) -> A::Output>,
+    background: G,
+    body: B,
+) -> A::Output
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+    G: Background<A, S>,
+    B: FnOnce() -> F,
+    F: Future<Output = Recomputed<A::Output>>,
+{
+    let function = cache.0.functions.of(plan.key.identity());
+    let mut tally = Tally::new(&function, !plan.remember.grace.is_zero());
+    let mut background = Some(background);
+    let fetching = fetch::fetch(cache, &mut tally, reason, &plan, &mut background, body);
+    let output = match plan.remember.hard_timeout.zip(give_up) {
+        None => fetching.await,
+        Some((limit, give_up)) => match within(&cache.0.clock, limit, fetching).await {
+            Some(output) => output,
+            None => {
+                let error = timed_out(&function, limit);
+                let stale = cache.0.stand_in::<A::Value>(&plan.key);
+                stale.iter().for_each(|_| cache.0.set_back(&plan.key));
+                let answered = stale.and_then(|entry| answer_stale(&mut tally, &plan, &entry));
+                answered.unwrap_or_else(|| give_up(error))
+            }
+        },
+    };
+    if plan.remember.refresh.is_some()
+        && let Some(background) = background
+    {
+        see_to(cache, tally.due, plan, background);
+    }
+    output
+}
+
+/// Has recomputed what the shared tier had and is due, or keeps warm what was just stored.
+#[cold]
+fn see_to<A, S, G>(cache: &Cache, due: Option<u64>, plan: Plan<A, S>, background: G)
+where
+    A: Answer,
+    S: Storage<A::Value>,
+    G: Background<A, S>,
+{
+    let Some(refresh) = plan.remember.refresh else { return };
+    if due.is_none() && refresh.idle.is_none() {
+        return;
+    }
+    let Some(refresher) = background.refresher(plan) else { return };
+    match due {
+        Some(version) => cache.refresh_soon(Rank { priority: refresh.priority, gain: 0 }, Some(version), refresher),
+        None => cache.keep_warm(refresher),
+    }
+}
+
+/// The computation took longer than it may. Counted.
+#[cold]
+fn timed_out(function: &Function, limit: Duration) -> Error {
+    function.counters.count(Happening::HardTimeout);
+    Error::new(
+        ErrorKind::TimedOut,
+        format!(
+            "compute {}: it took longer than {limit:?}; raise `timeout(hard = ..)`, or see to what it waits for",
+            function.title()
+        ),
+    )
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::means::Recomputed;
 use super::{Cache, Function};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
@@ -13,10 +14,10 @@ pub(super) async fn alone<A, B, F>(cache: &Cache, function: &Arc<Function>, answ
 where
     A: Answer,
     B: FnOnce() -> F,
-    F: Future<Output = A::Output>,
+    F: Future<Output = Recomputed<A::Output>>,
 {
     let attempt = Attempt::begin(cache, function);
-    let output = body().await;
+    let output = body().await.output;
     attempt.end(answer.outcome(&output));
     output
 }

@@ -5,14 +5,18 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Cache;
+use super::background::NoBackground;
+use super::call;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
+use super::look_up::{Closer, NotQuiet};
+use super::means::{Decides, Means, Recomputed};
+use super::Cache;
 use crate::answer::{Answer, Fallible, Plain};
-use crate::entry::Remember;
+use crate::entry::{MissReason, Remember};
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
-use crate::storage::{Encoded, Sharing};
+use crate::storage::Encoded;
 
 /// Options of one direct call.
 ///
@@ -47,6 +51,13 @@ impl Options {
     #[must_use]
     pub fn stagger(mut self, share: f64) -> Self {
         self.remember.stagger = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// Lets a stale value stand in for so long when computing fails, as `grace` of the attribute.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.remember.grace = grace;
         self
     }
 
@@ -88,7 +99,7 @@ impl Cache {
         B: FnOnce() -> F,
         F: Future<Output = V>,
     {
-        self.answer(Plain::new(), key, options, None, compute).await
+        self.answer(Plain::new(), key, options, compute).await
     }
 
     /// The same for a computation that can fail: an `Err` passes through and is not stored. Callers that
@@ -112,7 +123,7 @@ impl Cache {
         B: FnOnce() -> F,
         F: Future<Output = Result<V, E>>,
     {
-        self.answer(Fallible::new(), key, options, None, compute).await
+        self.answer(Fallible::new(), key, options, compute).await
     }
 
     async fn answer<A, B, F>(
@@ -120,7 +131,6 @@ impl Cache {
         answer: A,
         key: &Key,
         options: &Options,
-        sharing: Sharing<A::Error>,
         compute: B,
     ) -> A::Output
     where
@@ -135,17 +145,26 @@ impl Cache {
         }
         let reason = match self.look_up(&key.view()) {
             Ok(value) => return answer.restore(value),
-            Err(reason) => reason,
+            Err(NotQuiet) => match self.look_closer(&key.view()) {
+                Closer::Fresh(value, _) => return answer.restore(value),
+                Closer::Resting(value, function) => {
+                    function.counters.count(Happening::Stale);
+                    return answer.restore(value);
+                }
+                Closer::Miss(reason) => reason,
+            },
         };
         let plan = Plan {
             key: key.clone(),
             remember: options.remember,
+            tags: options.tags.as_slice().into(),
             answer,
             storage: Encoded,
-            sharing,
-            store_if: |_: &A::Value| true,
+            sharing: None,
+            decides: Decides::nothing(),
         };
-        Box::pin(fetch::fetch(self, reason, plan, &options.tags, compute)).await
+        let body = || async { Recomputed::new(compute().await) };
+        Box::pin(call::run(self, reason, plan, None, NoBackground, body)).await
     }
 
     /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was
@@ -164,10 +183,16 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
-        match self.look_up(&key.view()) {
-            Ok(value) => Ok(Some(value)),
-            Err(reason) => fetch::find(self, key, options.remember, &options.tags, reason).await,
-        }
+        let reason = match self.look_up(&key.view()) {
+            Ok(value) => return Ok(Some(value)),
+            Err(NotQuiet) => match self.look_closer(&key.view()) {
+                Closer::Fresh(value, _) => return Ok(Some(value)),
+                // It only stands in for a computation.
+                Closer::Resting(..) => MissReason::Expired,
+                Closer::Miss(reason) => reason,
+            },
+        };
+        fetch::find(self, key, options.remember, &options.tags, reason).await
     }
 
     /// Stores `value` under `key`. With a ttl of zero it removes what is there.
@@ -179,7 +204,8 @@ impl Cache {
     /// None in process; with a shared tier as [`Entry::put`].
     pub async fn put<V: Value>(&self, key: &Key, value: V, options: &Options) -> Result<(), crate::Error> {
         let tags = options.tags.as_slice().into();
-        let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, Plain::new(), Encoded);
+        let means = Means::new(Plain::new(), Encoded);
+        let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, means);
         entry.put(value).await
     }
 }

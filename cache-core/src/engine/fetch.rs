@@ -1,14 +1,19 @@
 //! THE PATH of a call that the local tier did not answer: join or lead, ask the shared tier, compute, fill, tell.
 
+use super::background::Background;
 use super::compute::alone;
 use super::computing;
 use super::direct;
 use super::fill::{self, Fill};
 use super::flight::Joined;
-use super::lead::Leading;
+use super::lead::{Leading, Led, Purpose};
 use super::liveness::{self, Waited};
+use super::means::{Decides, Recomputed};
 use super::shared::{Looked, Question};
-use super::{Cache, Function, Landing};
+use super::soft::softly;
+use super::stale::{Held, answer_stale};
+use super::tally::Tally;
+use super::{Cache, Landing};
 use crate::answer::Answer;
 use crate::entry::{MissReason, Remember};
 use crate::error::Error;
@@ -16,51 +21,81 @@ use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::storage::{Encoded, Sharing, Storage};
 
-/// What a call brings along.
-pub(super) struct Plan<A: Answer, S, P> {
+/// What a call is about.
+#[derive(Debug)]
+pub struct Plan<A: Answer, S> {
     pub(super) key: Key,
     pub(super) remember: Remember,
+    pub(super) tags: Box<[Tag]>,
     pub(super) answer: A,
     pub(super) storage: S,
     pub(super) sharing: Sharing<A::Error>,
-    pub(super) store_if: P,
+    pub(super) decides: Decides<A::Value>,
 }
 
-/// Answers a call that the local tier did not: `reason` says why not.
-pub(super) async fn fetch<A, S, P, B, F>(
+// Not derived: that would ask it of the value and of the error.
+impl<A: Answer, S: Clone> Clone for Plan<A, S> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), tags: self.tags.clone(), storage: self.storage.clone(), ..*self }
+    }
+}
+
+/// Answers a call that the local tier did not: `reason` says why not. Takes the background if it needs it.
+pub(super) async fn fetch<A, S, G, B, F>(
     cache: &Cache,
+    tally: &mut Tally<'_>,
     reason: MissReason,
-    plan: Plan<A, S, P>,
-    tags: &[Tag],
-    body: B,
+    plan: &Plan<A, S>,
+    background: &mut Option<G>,
+    mut body: B,
 ) -> A::Output
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    P: FnOnce(&A::Value) -> bool,
+    G: Background<A, S>,
     B: FnOnce() -> F,
-    F: Future<Output = A::Output>,
+    F: Future<Output = Recomputed<A::Output>>,
 {
     let asked = cache.0.clock.now();
     let function = cache.0.functions.of(plan.key.identity());
-    let mut tally = Tally { function: &function, is_counted: false };
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
         return Box::pin(alone(cache, &function, plan.answer, body)).await;
     }
-    let question = Question::new::<A::Value>(cache, &function, &plan.key, tags, &plan.remember, plan.storage);
+    let question =
+        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = question.as_ref().filter(|question| question.reads_through);
+    let mut held: Option<Held> = None;
     loop {
+        if let Some(soft) = plan.remember.soft_timeout
+            && let Some(output) = softly(cache, tally, reason, plan, background, held.as_ref(), soft).await
+        {
+            return output;
+        }
         let mut asks = question.as_ref();
         let mut reason = reason;
         let seen = match through {
             Some(question) => match question.look(&mut question.borne()).await {
                 Looked::Usable(stored) => {
                     tally.count(Happening::SharedHit);
+                    tally.notice_due(plan, &stored, cache.0.chance.unit());
                     return plan.answer.restore(stored.value);
+                }
+                Looked::Stale(stored) => {
+                    let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                    let stale = Held::new(cache, &function, plan, &question.borne(), stored);
+                    if cache.is_resting(&plan.key)
+                        && let Some(output) = stale.answer(tally, plan)
+                    {
+                        return output;
+                    }
+                    if held.replace(stale).is_none() && plan.remember.soft_timeout.is_some() {
+                        continue;
+                    }
+                    Some(seen)
                 }
                 Looked::Unusable(reason, frame) => Some((reason, frame)),
                 Looked::Away(_) => {
@@ -82,8 +117,17 @@ where
                 }
             }
             Joined::Lead(lead) => {
-                let leading = Leading { cache, function: &function, lead, tags, question: asks };
-                return leading.fetch(plan, tally, reason, seen, body).await;
+                let mut leading = Leading::new(cache, &function, lead, plan, asks);
+                // One that was held for a soft timeout that did not come to it.
+                let may_soften = background.is_some() && held.is_none();
+                leading.held = held.take();
+                match leading.fetch(tally, reason, seen, may_soften, body).await {
+                    Led::Answer(output) => return output,
+                    Led::Soften(stale, unused) => {
+                        (held, body) = (Some(stale), unused);
+                        continue;
+                    }
+                }
             }
             Joined::Follow(follow) => follow,
         };
@@ -94,6 +138,11 @@ where
             // came before it asked, unless its computation began after that: then it looks for itself, and
             // where the value was not stored it joins the next computation.
             Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => continue,
+            Waited::Landed(Landing::StandIn(entry)) => {
+                if let Some(output) = answer_stale(tally, plan, &entry) {
+                    return output;
+                }
+            }
             Waited::Landed(Landing::Value(entry)) => {
                 if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
@@ -112,9 +161,10 @@ where
                 // that later callers have somebody to join.
                 return match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
                     Joined::Lead(lead) => {
-                        let leading = Leading { cache, function: &function, lead, tags, question: None };
+                        let leading = Leading::new(cache, &function, lead, plan, None);
                         let borne = leading.borne();
-                        Box::pin(leading.compute(plan, borne, None, body)).await
+                        let computed = Box::pin(leading.compute(borne, None, Purpose::Call, body)).await;
+                        computed.answer(tally, plan)
                     }
                     Joined::Follow(_) | Joined::Found(()) => {
                         Box::pin(alone(cache, &function, plan.answer, body)).await
@@ -153,10 +203,14 @@ pub(super) async fn find<V: direct::Value>(
             function.counters.count(Happening::SharedHit);
             if let Some(lead) = lead {
                 lead.learn(borne.clone());
-                let fill = Fill::found(key, &remember, &borne, &function, stored.fresh);
-                fill::land_found(cache, lead, &fill, Encoded, &stored.value, stored.size);
+                let fill = Fill::found(key, &remember, &function, &stored);
+                fill::land_found(cache, lead, &fill, &borne, Encoded, &stored.value, stored.size);
             }
             Ok(Some(stored.value))
+        }
+        Looked::Stale(_) => {
+            function.counters.count(Happening::Miss(MissReason::Expired));
+            Ok(None)
         }
         Looked::Unusable(reason, _) => {
             function.counters.count(Happening::Miss(reason));
@@ -170,24 +224,19 @@ pub(super) async fn find<V: direct::Value>(
 }
 
 /// Computes now, whatever is stored; later callers of the key join.
-pub(super) async fn refresh<A, S, P, B, F>(
-    cache: &Cache,
-    plan: Plan<A, S, P>,
-    tags: &[Tag],
-    body: B,
-) -> A::Output
+pub(super) async fn refresh<A, S, B, F>(cache: &Cache, plan: &Plan<A, S>, body: B) -> A::Output
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    P: FnOnce(&A::Value) -> bool,
     B: FnOnce() -> F,
-    F: Future<Output = A::Output>,
+    F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
-    let question = Question::new::<A::Value>(cache, &function, &plan.key, tags, &plan.remember, plan.storage);
+    let question =
+        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
     let lead = cache.0.flights.lead(&plan.key);
-    let leading = Leading { cache, function: &function, lead, tags, question: question.as_ref() };
+    let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let (hold, borne) = match leading.question {
         Some(question) => {
             let (hold, borne) = liveness::keep(cache, &leading.lead, question.take()).await;
@@ -195,25 +244,5 @@ where
         }
         None => (None, leading.borne()),
     };
-    leading.compute(plan, borne, hold, body).await
-}
-
-/// Counts a call once, whatever becomes of it.
-pub(super) struct Tally<'f> {
-    function: &'f Function,
-    is_counted: bool,
-}
-
-impl Tally<'_> {
-    pub(super) fn count(&mut self, what: Happening) {
-        if !std::mem::replace(&mut self.is_counted, true) {
-            self.function.counters.count(what);
-        }
-    }
-
-    fn count_hit(&mut self) {
-        if !std::mem::replace(&mut self.is_counted, true) {
-            self.function.counters.hits.increment();
-        }
-    }
+    leading.compute(borne, hold, Purpose::Forced, body).await.output
 }

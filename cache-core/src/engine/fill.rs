@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::Lead;
-use super::shared::{self, Borne, Filled, Hold, Unframed, Unstored};
+use super::shared::{self, Borne, Filled, Hold, Kept, Question, Refilled, Stored, Unframed, Unstored};
+use super::stale::Held;
 use super::{Cache, Function, Landing};
 use crate::answer::Outcome;
-use crate::entry::{Header, Lifetime, Remember, StoredEntry};
+use crate::backend::{Epoch, ServerTime, TagKey, Tags};
+use crate::clock::Tick;
+use crate::entry::{Care, Header, Lifetime, Remember, StoredEntry, Upkeep};
 use crate::event::stats::{Counters, Happening};
-use crate::key::Key;
+use crate::key::{Key, Tag};
+use crate::local::epochs::Stamp;
 use crate::local::{Displaced, Installed};
 use crate::storage::Storage;
 
@@ -18,19 +22,24 @@ pub(super) struct Fill<'c> {
     pub(super) key: &'c Key,
     pub(super) remember: &'c Remember,
     pub(super) outcome: Outcome,
-    pub(super) borne: &'c Borne,
     pub(super) function: &'c Arc<Function>,
     /// What computing it took.
     pub(super) cost: Duration,
-    /// How long it is kept; `None` if it is not to be stored.
+    /// How long it is kept from now on; `None` if it is not to be stored.
     pub(super) lifetime: Option<Lifetime>,
+    /// How long ago it was computed.
+    pub(super) age: Duration,
+    /// Which value of the shared tier it is, if it is there.
+    pub(super) version: Option<u64>,
+    /// Whether somebody asked for it, and uses it.
+    pub(super) is_asked_for: bool,
 }
 
 /// What became of a value in the shared tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
-    /// It is stored there.
-    Stored,
+    /// It is stored there, as this version.
+    Stored(u64),
     /// It was refused: an invalidation came meanwhile, or the lease ended.
     Refused,
     /// It is not there, for a reason that says nothing about whether it is current.
@@ -39,22 +48,42 @@ pub(super) enum Share {
     Unknown,
 }
 
-/// Stores a value in the shared tier, under the lease that it was computed with.
+impl Share {
+    pub(super) fn version(self) -> Option<u64> {
+        match self {
+            Self::Stored(version) => Some(version),
+            Self::Refused | Self::NotShared | Self::Unknown => None,
+        }
+    }
+}
+
+/// The tags that only the value knows, and their epochs in this process after the computation.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) tags: Vec<Tag>,
+    pub(super) stamps: Box<[Stamp]>,
+}
+
+/// Stores a value in the shared tier, under the lease that it was computed with. `borne` learns of the tags that only the
+/// value knows. A value that is `unchanged` is not sent again.
 ///
 /// # Cancel safety
 ///
 /// The lease is given up. The value is stored, or not.
 pub(super) async fn share<V, S>(
-    cache: &Cache,
+    question: &Question<'_, S>,
     fill: &Fill<'_>,
-    storage: S,
+    borne: &mut Borne,
     value: &V,
+    named: Named,
+    unchanged: Option<&Held>,
     hold: Hold<'_>,
 ) -> Share
 where
     V: 'static,
     S: Storage<V>,
 {
+    let (cache, shared) = (question.cache, question.shared);
     let Some(lifetime) = fill.lifetime else {
         // What is stored is older than this answer. An error says nothing about what is stored.
         return match fill.outcome {
@@ -62,16 +91,42 @@ where
             _ => unshare(hold).await,
         };
     };
-    let (Some(shared), Some(fingerprint)) =
-        (cache.0.shared.as_deref(), fill.function.fingerprint::<V, S>(storage))
-    else {
-        return Share::NotShared;
+    let named = match named_epochs(question, &named.tags, lifetime, &hold).await {
+        NamedEpochs::Current(epochs) => {
+            borne.learn_named(named.stamps, &epochs);
+            named.tags.into_iter().zip(epochs).collect::<Vec<_>>()
+        }
+        NamedEpochs::Outdated => return Share::Refused,
+        NamedEpochs::Unknown => return Share::Unknown,
     };
-    let unstored = Unstored { value, fresh: lifetime.fresh, cost: fill.cost };
+    let unstored = Unstored { value, lifetime, cost: fill.cost, named: &named };
     let now = hold.server_time(cache.0.clock.now());
-    match shared::frame_of(shared, storage, fingerprint, &unstored, hold.epochs(), now) {
-        Ok(frame) => match hold.fill(frame, lifetime.fresh).await {
-            Filled::Stored => Share::Stored,
+    let kept = Kept { life: lifetime.whole(), tags: question.outliving(lifetime.whole()) };
+    if let Some(held) = unchanged {
+        let head = shared::head_of(shared, question.fingerprint, &unstored, hold.epochs(), now, held.size);
+        match hold.refill(&held.frame, held.size, head, &kept).await {
+            Refilled::Stored => return Share::Stored(version_of(now)),
+            Refilled::Refused => return Share::Refused,
+            Refilled::Unknown => return Share::Unknown,
+            // Something else is there by now: the value has to be sent after all.
+            Refilled::Other(again) => return fill_whole(question, fill, &unstored, now, &kept, again).await,
+        }
+    }
+    fill_whole(question, fill, &unstored, now, &kept, hold).await
+}
+
+async fn fill_whole<V, S: Storage<V>>(
+    question: &Question<'_, S>,
+    fill: &Fill<'_>,
+    unstored: &Unstored<'_, V>,
+    now: ServerTime,
+    kept: &Kept,
+    hold: Hold<'_>,
+) -> Share {
+    let (shared, storage) = (question.shared, question.storage);
+    match shared::frame_of(shared, storage, question.fingerprint, unstored, hold.epochs(), now) {
+        Ok(frame) => match hold.fill(frame, kept).await {
+            Filled::Stored => Share::Stored(version_of(now)),
             Filled::Refused => Share::Refused,
             Filled::Unknown => Share::Unknown,
         },
@@ -81,6 +136,37 @@ where
             }
             unshare(hold).await
         }
+    }
+}
+
+/// What a frame that is created at `now` says of that.
+fn version_of(now: ServerTime) -> u64 {
+    now.micros() / 1000
+}
+
+/// The epochs of the tags that only the value knows.
+enum NamedEpochs {
+    Current(Vec<Epoch>),
+    /// One of them was invalidated since the lease was granted, or may have been.
+    Outdated,
+    Unknown,
+}
+
+async fn named_epochs<S: Copy>(
+    question: &Question<'_, S>,
+    tags: &[Tag],
+    lifetime: Lifetime,
+    hold: &Hold<'_>,
+) -> NamedEpochs {
+    if tags.is_empty() {
+        return NamedEpochs::Current(Vec::new());
+    }
+    let keys: Vec<TagKey> = tags.iter().cloned().map(TagKey::from).collect();
+    let life = question.tag_life_for(lifetime.whole());
+    match question.epochs(Tags { keys: &keys, life }).await {
+        Ok(epochs) if epochs.iter().any(|epoch| hold.is_older_than(*epoch)) => NamedEpochs::Outdated,
+        Ok(epochs) => NamedEpochs::Current(epochs),
+        Err(_) => NamedEpochs::Unknown,
     }
 }
 
@@ -101,6 +187,7 @@ pub(super) fn land<V, S>(
     cache: &Cache,
     lead: Lead<'_, Key, Borne, Landing>,
     fill: &Fill<'_>,
+    borne: &Borne,
     storage: S,
     value: &V,
     share: Share,
@@ -110,15 +197,16 @@ pub(super) fn land<V, S>(
 {
     let (key, counters) = (fill.key, &fill.function.counters);
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
-    let entry = fill.entry(cache, storage, value.clone(), here, None);
+    let entry = fill.entry(cache, borne, storage, value.clone(), here, None);
     let landing = Landing::Value(entry.clone());
+    let is_stored = share.version().is_some();
     let displaced = lead.land(landing, |may_store| match (fill.lifetime, here) {
         // What is here is older than what the shared tier has by now.
         (Some(_), _) if share == Share::Refused => {
             counters.count(Happening::Refused);
             cache.0.tier.remove(key)
         }
-        (Some(_), _) if !may_store && share == Share::Stored => {
+        (Some(_), _) if !may_store && is_stored => {
             counters.count(Happening::Fill);
             cache.0.tier.remove(key)
         }
@@ -128,7 +216,7 @@ pub(super) fn land<V, S>(
         }
         (Some(_), Some(_)) => store(cache, counters, key, entry, share),
         (Some(_), None) => {
-            if share == Share::Stored {
+            if is_stored {
                 counters.count(Happening::Fill);
             }
             Displaced::default()
@@ -147,6 +235,7 @@ pub(super) fn land_found<V, S>(
     cache: &Cache,
     lead: Lead<'_, Key, Borne, Landing>,
     fill: &Fill<'_>,
+    borne: &Borne,
     storage: S,
     value: &V,
     size: usize,
@@ -159,7 +248,7 @@ pub(super) fn land_found<V, S>(
     // What is stored nowhere and nobody waits for need not be made.
     let lead = if here.is_none() { lead.leave() } else { Some(lead) };
     let Some(lead) = lead else { return };
-    let entry = fill.entry(cache, storage, value.clone(), here, Some(size));
+    let entry = fill.entry(cache, borne, storage, value.clone(), here, Some(size));
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {
         Some(_) if may_store => cache.0.tier.install(fill.key, entry).displaced(),
@@ -178,7 +267,7 @@ pub(super) fn store(
 ) -> Displaced {
     let (happening, displaced) = match cache.0.tier.install(key, entry) {
         Installed::Stored(displaced) => (Happening::Fill, displaced),
-        Installed::TooHeavy(displaced) if share == Share::Stored => (Happening::Fill, displaced),
+        Installed::TooHeavy(displaced) if share.version().is_some() => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) => (Happening::Rejected, displaced),
     };
     counters.count(happening);
@@ -186,16 +275,24 @@ pub(super) fn store(
 }
 
 impl<'c> Fill<'c> {
-    /// A value that the shared tier had, fresh for so long yet.
-    pub(super) fn found(
+    /// A value that the shared tier had.
+    pub(super) fn found<V>(
         key: &'c Key,
         remember: &'c Remember,
-        borne: &'c Borne,
         function: &'c Arc<Function>,
-        fresh: Duration,
+        stored: &Stored<V>,
     ) -> Self {
-        let lifetime = Some(Lifetime { fresh });
-        Self { key, remember, outcome: Outcome::Value, borne, function, cost: Duration::ZERO, lifetime }
+        Self {
+            key,
+            remember,
+            outcome: Outcome::Value,
+            function,
+            cost: stored.cost,
+            lifetime: Some(Lifetime { fresh: stored.fresh, grace: stored.grace }),
+            age: stored.age,
+            version: Some(stored.version),
+            is_asked_for: true,
+        }
     }
 
     /// Makes the entry. Without a lifetime it is for the followers only. `size` is what its value takes when encoded,
@@ -203,6 +300,7 @@ impl<'c> Fill<'c> {
     pub(super) fn entry<V, S>(
         &self,
         cache: &Cache,
+        borne: &Borne,
         storage: S,
         value: V,
         lifetime: Option<Lifetime>,
@@ -212,22 +310,43 @@ impl<'c> Fill<'c> {
         V: Clone + Send + Sync + 'static,
         S: Storage<V>,
     {
-        let stamps = self.borne.stamps();
-        let own = StoredEntry::<V>::overhead() + self.key.heap_size() + stamps.heap_bytes();
+        let now = cache.0.clock.now();
+        let stamps = borne.stamps();
+        let care = lifetime.and_then(|lifetime| self.care(cache, lifetime, now));
+        let own = StoredEntry::<V>::overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();
         let elsewhere = match lifetime {
             Some(_) => heap_of(cache, storage, &value, size),
             None => 0,
         };
         let header = Header {
-            created: cache.0.clock.now(),
-            begun: self.borne.begun,
-            lifetime: lifetime.unwrap_or(Lifetime { fresh: Duration::ZERO }),
+            created: now.earlier(self.age),
+            begun: borne.begun,
+            fresh_until: now.later(lifetime.map_or(Duration::ZERO, |lifetime| lifetime.fresh)),
+            care,
             stamps,
             function: self.function.clone(),
             // A user's weigher may say anything.
             weight: own.saturating_add(elsewhere) as u64,
         };
         Arc::new(StoredEntry::new(header, value))
+    }
+
+    /// What the entry needs beyond a lifetime, if anything.
+    fn care(&self, cache: &Cache, here: Lifetime, now: Tick) -> Option<Care> {
+        let upkeep = self.remember.refresh.map(|refresh| {
+            // The whole ttl, and not what the local tier keeps of it.
+            let fresh = self.age + self.lifetime.map_or(here.fresh, |lifetime| lifetime.fresh);
+            let created = now.earlier(self.age);
+            let upkeep = Upkeep::new(refresh, created, fresh, self.cost, self.version, now);
+            if let Some(before) = cache.0.tier.find(&self.key.view(), Arc::clone)
+                && let Some(before) = before.upkeep()
+            {
+                upkeep.succeed(before, self.is_asked_for);
+            }
+            upkeep
+        });
+        let fresh_until = now.later(here.fresh);
+        (upkeep.is_some() || !here.grace.is_zero()).then(|| Care::new(fresh_until, here.grace, upkeep))
     }
 }
 

@@ -97,6 +97,11 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         Joined::Lead(self.lead_in(&mut table, key))
     }
 
+    /// Follows the flight of `key`, if one runs that may be joined.
+    pub(crate) fn follow(&self, key: &K, is_joinable: impl FnOnce(&B) -> bool) -> Option<Follow<B, L>> {
+        lock(self.shard(key)).get(key)?.enrol(is_joinable)
+    }
+
     /// Leads a new flight of `key`, whatever runs or is stored: later callers join this one.
     pub(crate) fn lead(&self, key: &K) -> Lead<'_, K, B, L> {
         self.lead_in(&mut lock(self.shard(key)), key)
@@ -208,6 +213,16 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     /// Shows that the leader is alive.
     pub(crate) fn beat(&self) {
         self.flight.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Stores something on the way, before anybody can join or detach: if nothing newer is known.
+    pub(crate) fn store_early<T>(&self, store: impl FnOnce() -> T) -> Option<T>
+    where
+        B: Bearing,
+        L: Clone,
+    {
+        let table = lock(self.flights.shard(&self.key));
+        (self.is_in(&table) && self.flight.is_latest()).then(store)
     }
 
     /// Ends the flight. `store` is told whether it may store, and does so before anybody can join or detach;

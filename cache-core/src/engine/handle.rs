@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::fill::{self, Fill, Share};
+use super::fill::{self, Fill, Named, Share};
+use super::means::{Decides, Means};
 use super::shared::{Borne, Looked, Question};
 use super::{Cache, Function};
 use crate::answer::{Answer, Outcome};
@@ -32,7 +33,7 @@ pub struct Entry<R> {
 }
 
 type PeekVerb<R> = for<'e> fn(&'e Entry<R>) -> BoxFuture<'e, Result<Option<Peek<R>>, Error>>;
-type PutVerb<R> = for<'e> fn(&'e Entry<R>, R) -> BoxFuture<'e, Result<(), Error>>;
+type PutVerb<R> = Box<dyn for<'e> Fn(&'e Entry<R>, R) -> BoxFuture<'e, Result<(), Error>> + Send + Sync>;
 
 /// What an entry holds, without counting as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,20 +48,21 @@ pub struct Peek<R> {
 }
 
 impl<R> Entry<R> {
-    pub(super) fn new<A, S>(
+    pub(super) fn new<A, S, P>(
         cache: Cache,
         key: Result<Key, Error>,
         remember: Remember,
         tags: Box<[Tag]>,
-        _: A,
-        _: S,
+        means: Means<A, S, P>,
     ) -> Self
     where
-        A: Answer<Output = R>,
+        A: Answer<Output = R> + 'static,
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        Self { cache, key, remember, tags, peek: show::<A, S>, put: put::<A, S> }
+        let decides = means.decides;
+        let put: PutVerb<R> = Box::new(move |entry, output| put::<A, S>(entry, output, decides));
+        Self { cache, key, remember, tags, peek: show::<A, S>, put }
     }
 
     /// The key of this entry.
@@ -87,7 +89,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key).
     pub async fn expire(&self) -> Result<(), Error> {
-        self.cache.expire(self.key()?).await
+        self.cache.expire_keeping(self.key()?, self.remember.grace).await
     }
 
     /// Invalidates every entry of this entry's function: all versions and type instances, as
@@ -167,9 +169,12 @@ where
         let (key, cache) = (entry.key()?, &entry.cache.0);
         let now = cache.clock.now();
         let found = cache.tier.find(&key.view(), |entry| {
-            let freshness = entry.freshness(now);
-            let is_shown = freshness != Freshness::Invalidated && cache.trust.covers(now, entry.begun());
-            is_shown.then(|| (entry.clone(), freshness == Freshness::Fresh))
+            let is_shown = match entry.freshness(now) {
+                Freshness::Fresh => cache.trust.covers(now, entry.begun()),
+                Freshness::Stale | Freshness::Expired => cache.trust.covers_stale(now, entry.begun()),
+                Freshness::Invalidated => false,
+            };
+            is_shown.then(|| (entry.clone(), entry.freshness(now) == Freshness::Fresh))
         });
         if let Some((entry, is_fresh)) = found.flatten() {
             let value = entry.value::<A::Value>().cloned();
@@ -179,9 +184,9 @@ where
         let function = cache.functions.of(key.identity());
         let Some(question) = entry.question::<A::Value, S>(&function, S::default())? else { return Ok(None) };
         match question.look::<A::Value>(&mut question.borne()).await {
-            Looked::Usable(stored) => {
-                let (value, age) = (A::SELF.restore(stored.value), stored.age);
-                Ok(Some(Peek { value, is_fresh: true, age }))
+            Looked::Usable(stored) | Looked::Stale(stored) => {
+                let (is_fresh, age) = (!stored.fresh.is_zero(), stored.age);
+                Ok(Some(Peek { value: A::SELF.restore(stored.value), is_fresh, age }))
             }
             Looked::Unusable(..) => Ok(None),
             Looked::Away(error) => Err(error),
@@ -189,7 +194,11 @@ where
     })
 }
 
-fn put<A, S>(entry: &Entry<A::Output>, output: A::Output) -> BoxFuture<'_, Result<(), Error>>
+fn put<A, S>(
+    entry: &Entry<A::Output>,
+    output: A::Output,
+    decides: Decides<A::Value>,
+) -> BoxFuture<'_, Result<(), Error>>
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
@@ -197,12 +206,12 @@ where
 {
     let outcome = A::SELF.outcome(&output);
     let value = A::SELF.stored(&output).cloned();
-    let lifetime = lifetime(&entry.remember, outcome, entry.cache.0.chance.unit());
+    let decided = value.as_ref().filter(|_| outcome == Outcome::Value).and_then(|value| decides.ttl(value));
+    let lifetime = lifetime(&entry.remember, outcome, decided, entry.cache.0.chance.unit());
     Box::pin(async move {
-        match (value, lifetime) {
-            (Some(value), Some(lifetime)) => put_value(entry, S::default(), outcome, value, lifetime).await,
-            _ => entry.invalidate().await,
-        }
+        let (Some(value), Some(lifetime)) = (value, lifetime) else { return entry.invalidate().await };
+        let tags = if outcome == Outcome::Error { Vec::new() } else { decides.tags(&value) };
+        put_value(entry, S::default(), outcome, value, tags, lifetime).await
     })
 }
 
@@ -211,6 +220,7 @@ async fn put_value<R, V, S>(
     storage: S,
     outcome: Outcome,
     value: V,
+    tags: Vec<Tag>,
     lifetime: Lifetime,
 ) -> Result<(), Error>
 where
@@ -221,9 +231,10 @@ where
     let function = cache.0.functions.of(key.identity());
     // Later callers join this, and not a computation that began before.
     let lead = cache.0.flights.lead(key);
-    let (hold, borne) = match entry.question::<V, S>(&function, storage)? {
+    let question = entry.question::<V, S>(&function, storage)?;
+    let (hold, mut borne) = match &question {
         Some(question) => match question.take().await {
-            (Ok(hold), borne) => (Some(hold), borne),
+            (Ok(hold), borne) => (Some((question, hold)), borne),
             (Err(error), _) => {
                 cache.0.remove_here(key);
                 return Err(error);
@@ -232,25 +243,36 @@ where
         None => (None, Borne::now(cache, &function, &entry.tags)),
     };
     lead.learn(borne.clone());
-    let fill = Fill {
+    let stamps = cache.0.epochs.stamp(&tags);
+    let mut fill = Fill {
         key,
         remember: &entry.remember,
         outcome,
-        borne: &borne,
         function: &function,
         cost: Duration::ZERO,
         lifetime: Some(lifetime),
+        age: Duration::ZERO,
+        version: None,
+        is_asked_for: false,
     };
     let share = match hold {
-        Some(hold) => fill::share(cache, &fill, storage, &value, hold).await,
-        None => Share::NotShared,
+        Some((question, hold)) => {
+            let named = Named { tags, stamps };
+            fill::share(question, &fill, &mut borne, &value, named, None, hold).await
+        }
+        None => {
+            borne.name(stamps);
+            Share::NotShared
+        }
     };
     if share == Share::Unknown {
         cache.0.remove_here(key);
         let what = "put a value into the shared tier: it did not answer; put it again";
         return Err(Error::new(ErrorKind::Unreachable, what));
     }
-    fill::land(cache, lead, &fill, storage, &value, share);
+    fill.version = share.version();
+    lead.learn(borne.clone());
+    fill::land(cache, lead, &fill, &borne, storage, &value, share);
     match share {
         // An invalidation or another `put` came meanwhile; or the lease was lost, and then the older value is still
         // there.

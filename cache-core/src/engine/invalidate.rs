@@ -26,7 +26,8 @@ impl Inner {
 
     /// Makes stale what this process holds under `key`.
     pub(super) fn expire_here(&self, key: &Key) {
-        self.flights.detach(key, || self.tier.find(&key.view(), |entry| entry.expire()));
+        let now = self.clock.now();
+        self.flights.detach(key, || self.tier.find(&key.view(), |entry| entry.expire(now)));
     }
 
     /// Moves the epoch of `tag` here, after it got `epoch` in the shared tier; without that, because it could not.
@@ -100,6 +101,12 @@ impl Cache {
     ///
     /// As [`invalidate`](Self::invalidate).
     pub async fn expire(&self, key: &Key) -> Result<(), Error> {
+        // Whoever reads it knows its grace; the server never keeps it longer than it would have.
+        self.expire_keeping(key, Duration::MAX).await
+    }
+
+    /// Makes the entry of `key` stale, and lets the shared tier keep it for `keep` at most.
+    pub(super) async fn expire_keeping(&self, key: &Key, keep: Duration) -> Result<(), Error> {
         let text = match self.0.shared {
             None => {
                 self.0.expire_here(key);
@@ -111,8 +118,7 @@ impl Cache {
         self.detached(async move |cache| {
             let Some(shared) = cache.0.shared.as_deref() else { return Ok(()) };
             let underway = shared.expect_echo(&text);
-            // Nothing stands in for long: there is no grace yet.
-            let done = shared.expire(&text, Duration::ZERO).await;
+            let done = shared.expire(&text, keep).await;
             cache.0.expire_here(&key);
             if done.is_ok() {
                 underway.answered();

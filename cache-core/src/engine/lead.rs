@@ -1,59 +1,113 @@
 //! What the leader of a flight does: ask the shared tier, compute, fill, land.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::compute::Attempt;
-use super::computing;
-use super::fetch::{Plan, Tally};
+use super::computing::{self, Directions, Running};
+use super::fetch::Plan;
 use super::fill::{self, Fill, Share};
 use super::flight::Lead;
 use super::liveness;
+use super::means::Recomputed;
+use super::recompute::Finished;
 use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Stored, Underway, obtain};
+use super::stale::{Held, answer_stale};
+use super::tally::Tally;
 use super::{Cache, Function, Landing};
-use crate::answer::Answer;
-use crate::entry::{MissReason, lifetime};
+use crate::answer::{Answer, Outcome};
+use crate::entry::{MissReason, StoredEntry, lifetime};
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::storage::Storage;
 
-/// A call that leads the flight of its key.
-pub(super) struct Leading<'c, S> {
+/// Who leads the flight of a key.
+pub(super) struct Leading<'c, A: Answer, S> {
     pub(super) cache: &'c Cache,
     pub(super) function: &'c Arc<Function>,
     pub(super) lead: Lead<'c, Key, Borne, Landing>,
-    pub(super) tags: &'c [Tag],
+    pub(super) plan: &'c Plan<A, S>,
     pub(super) question: Option<&'c Question<'c, S>>,
+    /// What the shared tier had that may stand in.
+    pub(super) held: Option<Held>,
 }
 
-impl<'c, S: Copy> Leading<'c, S> {
+/// What a computation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A call waits for it.
+    Call,
+    /// `f_refresh`: whoever asked wants to know how it went.
+    Forced,
+    /// What is stored goes on until it is done.
+    Background,
+}
+
+/// What leading a call came to.
+pub(super) enum Led<O, B> {
+    Answer(O),
+    /// The shared tier has a stale value, which shall answer if computing takes too long; the body was not used.
+    Soften(Held, B),
+}
+
+/// What came of a computation.
+pub(super) struct Computed<O> {
+    pub(super) output: O,
+    /// It failed, and this stands in.
+    stands_in: Option<Arc<StoredEntry>>,
+}
+
+impl<O> Computed<O> {
+    /// What a call answers.
+    pub(super) fn answer<A, S>(self, tally: &mut Tally<'_>, plan: &Plan<A, S>) -> O
+    where
+        A: Answer<Output = O>,
+        A::Value: Clone + 'static,
+    {
+        let stale = self.stands_in.and_then(|entry| answer_stale(tally, plan, &entry));
+        stale.unwrap_or(self.output)
+    }
+}
+
+impl<'c, A, S> Leading<'c, A, S>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    pub(super) fn new(
+        cache: &'c Cache,
+        function: &'c Arc<Function>,
+        lead: Lead<'c, Key, Borne, Landing>,
+        plan: &'c Plan<A, S>,
+        question: Option<&'c Question<'c, S>>,
+    ) -> Self {
+        Self { cache, function, lead, plan, question, held: None }
+    }
+
     /// The epochs now.
     pub(super) fn borne(&self) -> Borne {
-        Borne::now(self.cache, self.function, self.tags)
+        Borne::now(self.cache, self.function, &self.plan.tags)
     }
 
     /// Asks the shared tier, and computes if it has no value.
     // What comes after a miss is in boxes of its own: a hit in the shared tier then fits an allocation of the size that
     // allocators are quick with.
-    pub(super) async fn fetch<A, P, B, F>(
-        self,
-        plan: Plan<A, S, P>,
-        mut tally: Tally<'_>,
+    pub(super) async fn fetch<B, F>(
+        mut self,
+        tally: &mut Tally<'_>,
         reason: MissReason,
         seen: Option<Seen>,
+        may_soften: bool,
         body: B,
-    ) -> A::Output
+    ) -> Led<A::Output, B>
     where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        P: FnOnce(&A::Value) -> bool,
         B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
+        F: Future<Output = Recomputed<A::Output>>,
     {
         let Some(question) = self.question else {
             tally.count(Happening::Miss(reason));
-            let borne = self.borne();
-            return Box::pin(self.compute(plan, borne, None, body)).await;
+            return Led::Answer(Box::pin(self.compute_alone(tally, body)).await);
         };
         let seen = match seen {
             Some(seen) => seen,
@@ -64,131 +118,261 @@ impl<'c, S: Copy> Leading<'c, S> {
                 match question.look(&mut borne).await {
                     Looked::Usable(stored) => {
                         tally.count(Happening::SharedHit);
-                        return self.land_found(plan, borne, stored);
+                        tally.notice_due(self.plan, &stored, self.cache.0.chance.unit());
+                        return Led::Answer(self.land_found(borne, stored));
+                    }
+                    Looked::Stale(stored) => {
+                        let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                        let held = self.keep_stale(&borne, stored);
+                        if self.cache.is_resting(&self.plan.key)
+                            && let Some(output) = held.answer(tally, self.plan)
+                        {
+                            self.lead.land(Landing::StandIn(held.entry), |_| ());
+                            return Led::Answer(output);
+                        }
+                        if may_soften && self.plan.remember.soft_timeout.is_some() {
+                            return Led::Soften(held, body);
+                        }
+                        self.held = Some(held);
+                        seen
                     }
                     Looked::Unusable(reason, frame) => (reason, frame),
                     Looked::Away(_) => {
                         tally.count(Happening::Miss(MissReason::Unreachable));
-                        let borne = self.borne();
-                        return Box::pin(self.compute(plan, borne, None, body)).await;
+                        return Led::Answer(Box::pin(self.compute_alone(tally, body)).await);
                     }
                 }
             }
         };
-        Box::pin(self.obtain(question, plan, tally, seen, body)).await
+        Led::Answer(Box::pin(self.obtain(question, tally, seen, body)).await)
+    }
+
+    /// Computes without the shared tier.
+    async fn compute_alone<B, F>(self, tally: &mut Tally<'_>, body: B) -> A::Output
+    where
+        B: FnOnce() -> F,
+        F: Future<Output = Recomputed<A::Output>>,
+    {
+        let (borne, plan) = (self.borne(), self.plan);
+        self.compute(borne, None, Purpose::Call, body).await.answer(tally, plan)
     }
 
     /// Asks for the right to compute, or waits for the value of whoever has it.
-    async fn obtain<A, P, B, F>(
+    async fn obtain<B, F>(
         self,
         question: &Question<'c, S>,
-        plan: Plan<A, S, P>,
-        mut tally: Tally<'_>,
+        tally: &mut Tally<'_>,
         seen: Seen,
         body: B,
     ) -> A::Output
     where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        P: FnOnce(&A::Value) -> bool,
         B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
+        F: Future<Output = Recomputed<A::Output>>,
     {
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Learned(borne) => self.lead.learn(borne.clone()),
             Underway::Waiting => tally.count(Happening::Joined),
         });
-        match liveness::keep(self.cache, &self.lead, obtaining).await {
+        let obtained = liveness::keep(self.cache, &self.lead, obtaining).await;
+        let (hold, borne) = match obtained {
             Obtained::Value(stored, borne) => {
                 tally.count(Happening::SharedHit);
-                self.land_found(plan, borne, stored)
+                return self.land_found(borne, stored);
             }
             Obtained::Lease(hold, borne, reason) => {
                 tally.count(Happening::Miss(reason));
-                self.compute(plan, borne, Some(hold), body).await
+                (Some(hold), borne)
             }
             Obtained::Away => {
                 tally.count(Happening::Miss(MissReason::Unreachable));
-                let borne = self.borne();
-                self.compute(plan, borne, None, body).await
+                (None, self.borne())
+            }
+        };
+        let plan = self.plan;
+        self.compute(borne, hold, Purpose::Call, body).await.answer(tally, plan)
+    }
+
+    /// Computes in the background what replaces the value of `version`, or any that is not fresh, unless the shared tier has it.
+    pub(super) async fn refresh<F>(mut self, version: Option<u64>, body: F) -> Finished<A::Output>
+    where
+        F: Future<Output = Recomputed<A::Output>>,
+    {
+        let (mut hold, mut borne) = (None, self.borne());
+        self.lead.bear(borne.clone());
+        if let Some(question) = self.question {
+            let seen = match question.look(&mut borne).await {
+                Looked::Usable(stored) if version != Some(stored.version) => {
+                    return Finished::found(self.land_found(borne, stored));
+                }
+                Looked::Usable(stored) | Looked::Stale(stored) => {
+                    let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                    self.held = Some(self.keep_stale(&borne, stored));
+                    Some(seen)
+                }
+                Looked::Unusable(reason, frame) => Some((reason, frame)),
+                Looked::Away(_) => None,
+            };
+            if let Some(seen) = seen {
+                let obtaining = obtain(question, seen, |underway| match underway {
+                    Underway::Bearing(borne) => self.lead.bear(borne.clone()),
+                    Underway::Learned(borne) => self.lead.learn(borne.clone()),
+                    Underway::Waiting => {}
+                });
+                match liveness::keep(self.cache, &self.lead, obtaining).await {
+                    Obtained::Value(stored, borne) => {
+                        return Finished::found(self.land_found(borne, stored));
+                    }
+                    Obtained::Lease(granted, after, _) => (hold, borne) = (Some(granted), after),
+                    Obtained::Away => borne = self.borne(),
+                }
             }
         }
+        let answer = self.plan.answer;
+        let computed = self.compute(borne, hold, Purpose::Background, || body).await;
+        let has_failed = answer.outcome(&computed.output) == Outcome::Error;
+        Finished { output: Some(computed.output), has_failed }
+    }
+
+    /// Holds a stale value of the shared tier, and keeps it in the local one, unless there is a newer one.
+    fn keep_stale(&self, borne: &Borne, stored: Stored<A::Value>) -> Held {
+        self.lead.learn(borne.clone());
+        let held = Held::new(self.cache, self.function, self.plan, borne, stored);
+        let tier = &self.cache.0.tier;
+        let here = self.cache.0.stand_in::<A::Value>(&self.plan.key);
+        let is_newer = here.is_none_or(|here| here.created() < held.entry.created());
+        if is_newer && !self.plan.remember.reads_through && tier.admits_any() {
+            let displaced = self.lead.store_early(|| tier.install(&self.plan.key, held.entry.clone()));
+            drop(displaced);
+        }
+        held
     }
 
     /// Lands with a value that the shared tier had.
-    fn land_found<A, P>(self, plan: Plan<A, S, P>, borne: Borne, stored: Stored<A::Value>) -> A::Output
-    where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-    {
-        self.lead.learn(borne.clone());
-        let fill = Fill::found(&plan.key, &plan.remember, &borne, self.function, stored.fresh);
-        fill::land_found(self.cache, self.lead, &fill, plan.storage, &stored.value, stored.size);
+    fn land_found(self, borne: Borne, stored: Stored<A::Value>) -> A::Output {
+        let Self { cache, function, lead, plan, .. } = self;
+        lead.learn(borne.clone());
+        let fill = Fill::found(&plan.key, &plan.remember, function, &stored);
+        fill::land_found(cache, lead, &fill, &borne, plan.storage, &stored.value, stored.size);
         plan.answer.restore(stored.value)
     }
 
     /// Computes: bear the epochs, compute, fill the shared tier, land.
-    pub(super) async fn compute<A, P, B, F>(
+    pub(super) async fn compute<B, F>(
         self,
-        plan: Plan<A, S, P>,
-        borne: Borne,
+        mut borne: Borne,
         hold: Option<Hold<'_>>,
+        purpose: Purpose,
         body: B,
-    ) -> A::Output
+    ) -> Computed<A::Output>
     where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        P: FnOnce(&A::Value) -> bool,
         B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
+        F: Future<Output = Recomputed<A::Output>>,
     {
-        let Self { cache, function, lead, .. } = self;
+        let Self { cache, function, lead, plan, question, held } = self;
         match &hold {
             // A value that was stored elsewhere since took the lease away.
             Some(_) => lead.learn(borne.clone()),
             None => lead.bear(borne.clone()),
         }
 
+        let keeps_old = !plan.remember.grace.is_zero() || plan.remember.refresh.is_some();
+        let previous = if keeps_old { cache.newest::<A::Value>(&plan.key, held.as_ref()) } else { None };
+        let running = Running::new(cache, &plan.key, previous);
+        // Before the body begins: which tags it bears, it may yet say.
+        let opening = cache.0.epochs.open();
         let attempt = Attempt::begin(cache, function);
-        let body = computing::scope(cache, &plan.key, body());
-        let output = match &hold {
+        let body = computing::scope(&running, body());
+        let recomputed = match &hold {
             Some(hold) => liveness::keep(cache, &lead, hold.keep(&cache.0.clock, body)).await,
             None => liveness::keep(cache, &lead, body).await,
         };
-        let outcome = plan.answer.outcome(&output);
+        let outcome = plan.answer.outcome(&recomputed.output);
         let cost = attempt.end(outcome);
 
-        let Some(value) = plan.answer.stored(&output) else {
-            let landing = match (plan.answer.error(&output), &plan.sharing) {
+        if outcome == Outcome::Error && keeps_old && purpose != Purpose::Forced {
+            let stands_in = cache.newest::<A::Value>(&plan.key, held.as_ref());
+            if let Some(entry) = stands_in {
+                // In the background that is noted where all failures are.
+                if purpose == Purpose::Call {
+                    cache.0.set_back(&plan.key);
+                }
+                lead.land(Landing::StandIn(entry.clone()), |_| ());
+                return Computed { output: recomputed.output, stands_in: Some(entry) };
+            }
+        }
+        let Some(value) = plan.answer.stored(&recomputed.output) else {
+            let landing = match (plan.answer.error(&recomputed.output), &plan.sharing) {
                 (Some(error), Some(sharing)) => Landing::Error((sharing.pack)(error)),
                 _ => Landing::NotShared,
             };
             lead.land(landing, |_| ());
-            return output;
+            return Computed { output: recomputed.output, stands_in: None };
         };
-        let lifetime = lifetime(&plan.remember, outcome, cache.0.chance.unit());
-        let lifetime = lifetime.filter(|_| (plan.store_if)(value));
-        let fill = Fill {
+        if keeps_old {
+            cache.0.setbacks.succeeded(&plan.key);
+        }
+        let directions = running.take_directions();
+        let verdict = Verdict::of(plan, value, outcome, recomputed.is_stored, directions);
+        let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
+        let named = opening.stamp(&verdict.tags);
+        drop(opening);
+        let mut fill = Fill {
             key: &plan.key,
             remember: &plan.remember,
             outcome,
-            borne: &borne,
             function,
             cost,
-            lifetime,
+            lifetime: lifetime.filter(|_| verdict.is_stored),
+            age: Duration::ZERO,
+            version: None,
+            is_asked_for: purpose != Purpose::Background,
         };
-        let share = match hold {
-            Some(hold) => {
-                let sharing = fill::share(cache, &fill, plan.storage, value, hold);
+        let share = match (hold, named, question) {
+            (_, None, _) => Share::Refused,
+            (Some(hold), Some(stamps), Some(question)) => {
+                let named = fill::Named { tags: verdict.tags, stamps };
+                let unchanged = held.as_ref().filter(|_| verdict.is_unchanged);
+                let sharing = fill::share(question, &fill, &mut borne, value, named, unchanged, hold);
                 liveness::keep(cache, &lead, sharing).await
             }
-            None => Share::NotShared,
+            (_, Some(stamps), _) => {
+                borne.name(stamps);
+                Share::NotShared
+            }
         };
-        fill::land(cache, lead, &fill, plan.storage, value, share);
-        output
+        fill.version = share.version();
+        lead.learn(borne.clone());
+        fill::land(cache, lead, &fill, &borne, plan.storage, value, share);
+        Computed { output: recomputed.output, stands_in: None }
+    }
+}
+
+/// What is decided on a value when it is there.
+struct Verdict {
+    is_stored: bool,
+    ttl: Option<Duration>,
+    tags: Vec<Tag>,
+    is_unchanged: bool,
+}
+
+impl Verdict {
+    fn of<A: Answer, S>(
+        plan: &Plan<A, S>,
+        value: &A::Value,
+        outcome: Outcome,
+        is_stored: bool,
+        directions: Directions,
+    ) -> Self {
+        let Directions { ttl, mut tags, is_not_stored, is_unchanged } = directions;
+        let mut decided = None;
+        // `None` and errors have ttls of their own.
+        if outcome == Outcome::Value {
+            decided = ttl.or_else(|| plan.decides.ttl(value));
+        }
+        if outcome != Outcome::Error {
+            tags.extend(plan.decides.tags(value));
+        }
+        Self { is_stored: is_stored && !is_not_stored, ttl: decided, tags, is_unchanged }
     }
 }

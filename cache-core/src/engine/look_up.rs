@@ -3,18 +3,31 @@
 use std::sync::Arc;
 
 use super::shared::Borne;
-use super::{Cache, Inner};
-use crate::entry::{Freshness, MissReason, StoredEntry};
+use super::{Cache, Function, Inner};
+use crate::entry::{Attention, Freshness, MissReason, StoredEntry};
 use crate::event::stats::TIMED;
 use crate::key::{Key, KeyView};
 
 /// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
 const CLONED_UNDER_LOCK: u64 = 4 << 10;
 
+/// What a closer look found.
+pub(super) enum Closer<V> {
+    /// A fresh value, and what is to be done about it.
+    Fresh(V, Attention),
+    /// A stale one that stands in, since the last computation failed a moment ago. Not counted yet.
+    Resting(V, Arc<Function>),
+    Miss(MissReason),
+}
+
+/// There is no entry that a hit can take without considering it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotQuiet;
+
 impl Cache {
-    /// Looks in the local tier; counts a hit.
+    /// Looks in the local tier for an entry about which nothing is to be considered; counts a hit.
     #[inline(always)]
-    pub(super) fn look_up<V>(&self, key: &KeyView<'_>) -> Result<V, MissReason>
+    pub(super) fn look_up<V>(&self, key: &KeyView<'_>) -> Result<V, NotQuiet>
     where
         V: Clone + Send + Sync + 'static,
     {
@@ -22,14 +35,16 @@ impl Cache {
         let place = cache.tier.at(key);
         let shard = place.read();
         let Some(entry) = shard.entry() else {
-            return Err(MissReason::Absent);
+            return Err(NotQuiet);
         };
-        let found: &V = cache.judge(entry)?;
+        let Some(found) = cache.quiet::<V>(entry) else {
+            return Err(NotQuiet);
+        };
         let hits = entry.function.counters.hits.increment();
         if entry.weight > CLONED_UNDER_LOCK {
             let entry = entry.clone();
             drop(shard);
-            return entry.value().cloned().ok_or(MissReason::Undecodable);
+            return entry.value().cloned().ok_or(NotQuiet);
         }
         let value = found.clone();
         drop(shard);
@@ -39,13 +54,52 @@ impl Cache {
         Ok(value)
     }
 
-    /// Looks up again, by the clock, without cloning the value: a hit allocates nothing but its own clone.
+    /// Looks once more at what is not quiet: why it is no hit, or what is to be done about one. Counts a hit.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look_closer<V>(&self, key: &KeyView<'_>) -> Closer<V>
+    where
+        V: Clone + Send + Sync + 'static,
+    {
+        let cache = &*self.0;
+        let Some(entry) = cache.tier.find(key, Arc::clone) else {
+            return Closer::Miss(MissReason::Absent);
+        };
+        let now = cache.clock.now();
+        let reason = match entry.freshness(now) {
+            Freshness::Fresh if !cache.trust.covers(now, entry.begun()) => MissReason::Unreachable,
+            Freshness::Fresh => match entry.value::<V>().cloned() {
+                Some(value) => {
+                    entry.function.counters.hits.increment();
+                    return Closer::Fresh(value, entry.consider(now, cache.chance.unit()));
+                }
+                None => MissReason::Undecodable,
+            },
+            Freshness::Stale if cache.may_stand_in(&entry) && cache.setbacks.is_resting(key, now) => {
+                match entry.value::<V>().cloned() {
+                    Some(value) => return Closer::Resting(value, entry.function.clone()),
+                    None => MissReason::Undecodable,
+                }
+            }
+            Freshness::Stale | Freshness::Expired => MissReason::Expired,
+            Freshness::Invalidated => MissReason::Invalidated,
+        };
+        Closer::Miss(reason)
+    }
+
+    /// Looks up again, by the clock, without cloning the value: a hit allocates nothing but its own clone. Of the
+    /// hits that are timed one stands for all, also where uses are counted.
     #[cold]
     fn time_lookup<V: 'static>(&self, key: &KeyView<'_>) {
         let cache = &*self.0;
         let stopwatch = cache.clock.stopwatch();
-        let found = cache.tier.find(key, |entry| cache.judge::<V>(entry).map(|_| entry.function.clone()));
-        if let Some(Ok(function)) = found {
+        let found = cache.tier.find(key, |entry| {
+            if let Some(upkeep) = entry.upkeep() {
+                upkeep.add_uses(TIMED);
+            }
+            cache.quiet::<V>(entry).map(|_| entry.function.clone())
+        });
+        if let Some(Some(function)) = found {
             function.counters.time_lookup(stopwatch.elapsed());
         }
     }
@@ -55,23 +109,41 @@ impl Cache {
         self.0.trust.covers(self.0.clock.now(), borne.begun)
     }
 
-    /// Looks once more for a `V`, without counting.
+    /// Looks once more for a fresh `V`, without counting.
     pub(super) fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
-        let is_usable = |entry: &Arc<StoredEntry>| self.0.judge::<V>(entry).is_ok().then(|| entry.clone());
-        self.0.tier.find(&key.view(), is_usable).flatten()
+        let now = self.0.clock.now();
+        self.0.entry_of::<V>(key).filter(|entry| {
+            entry.freshness(now) == Freshness::Fresh && self.0.trust.covers(now, entry.begun())
+        })
     }
 }
 
 impl Inner {
-    /// The value of an entry, if it may be used now.
+    /// The value of an entry, if it may be used now and nothing is to be considered.
     #[inline(always)]
-    fn judge<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Result<&'e V, MissReason> {
+    fn quiet<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Option<&'e V> {
+        let now = self.clock.now();
+        if entry.is_quiet(now) && self.trust.covers(now, entry.begun()) { entry.value() } else { None }
+    }
+
+    /// The entry of `key`, if it has a `V`, in whatever state.
+    pub(super) fn entry_of<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
+        let entry = self.tier.find(&key.view(), Arc::clone)?;
+        entry.value::<V>().is_some().then_some(entry)
+    }
+
+    /// The value that may stand in for a computation of `key`: fresh or stale, and not invalidated.
+    pub(super) fn stand_in<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
+        self.entry_of::<V>(key).filter(|entry| self.may_stand_in(entry))
+    }
+
+    /// Whether an entry is fresh or stale, and not invalidated as far as can be known.
+    pub(super) fn may_stand_in(&self, entry: &StoredEntry) -> bool {
         let now = self.clock.now();
         match entry.freshness(now) {
-            Freshness::Fresh if !self.trust.covers(now, entry.begun()) => Err(MissReason::Unreachable),
-            Freshness::Fresh => entry.value().ok_or(MissReason::Undecodable),
-            Freshness::Expired => Err(MissReason::Expired),
-            Freshness::Invalidated => Err(MissReason::Invalidated),
+            Freshness::Fresh => self.trust.covers(now, entry.begun()),
+            Freshness::Stale => self.trust.covers_stale(now, entry.begun()),
+            Freshness::Expired | Freshness::Invalidated => false,
         }
     }
 }

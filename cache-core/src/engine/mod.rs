@@ -1,5 +1,6 @@
 //! The engine: the cache and the path of a call through it, one step a file.
 
+mod background;
 mod builder;
 mod call;
 mod compute;
@@ -13,20 +14,32 @@ mod function;
 mod handle;
 mod invalidate;
 mod lead;
+mod limit;
 mod liveness;
 mod look_up;
+mod means;
+mod queue;
+mod recompute;
+mod refreshing;
+mod setbacks;
 mod shared;
+mod soft;
+mod stale;
+mod tally;
 mod trust;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use background::{Background, NoBackground};
 pub use builder::CacheBuilder;
 pub use call::Call;
+pub use computing::{Computation, current as computation};
 pub use current::{CacheRef, current, given};
 pub use direct::Options;
 pub(crate) use function::Function;
 pub use handle::{Entry, Peek};
+pub use means::{Means, Recomputed, tags_of};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};
@@ -38,6 +51,8 @@ use crate::local::{Local, LocalTier};
 use crate::storage::Packed;
 use flight::{Bearing, Flights};
 use function::Functions;
+use refreshing::Refreshing;
+use setbacks::Setbacks;
 use shared::{Borne, Shared};
 use trust::Trust;
 
@@ -75,6 +90,9 @@ pub(crate) struct Inner {
     functions: Functions,
     flights: Flights<Key, Borne, Landing>,
     shared: Option<Box<Shared>>,
+    setbacks: Setbacks,
+    refreshing: Refreshing,
+    holders: background::Holders,
 }
 
 /// What a leader leaves its followers.
@@ -82,6 +100,8 @@ pub(crate) struct Inner {
 enum Landing {
     /// A value, whether it was stored or not.
     Value(Arc<StoredEntry>),
+    /// A stale one, since there is no new one.
+    StandIn(Arc<StoredEntry>),
     /// An error that followers can have, too.
     Error(Packed),
     /// An error that cannot be cloned: each follower computes for itself.
@@ -114,6 +134,9 @@ impl Inner {
             functions: Functions::default(),
             flights: Flights::new(FLIGHT_SHARDS),
             shared: None,
+            setbacks: Setbacks::default(),
+            refreshing: Refreshing::new(1),
+            holders: background::Holders::default(),
         }
     }
 }
@@ -122,6 +145,7 @@ impl Sweep for Inner {
     fn sweep(&self) {
         self.tier.sweep(self.clock.now());
         self.epochs.sweep();
+        self.setbacks.sweep(self.clock.now());
     }
 }
 
@@ -157,6 +181,7 @@ impl Cache {
             local_weight: self.0.tier.weight(),
             local_capacity: self.0.tier.capacity(),
             evictions: self.0.tier.evictions(),
+            refreshes: self.0.refreshing.report(self.0.clock.now()),
             shared: self.0.shared.as_deref().map(|shared| {
                 let is_confirmed = self.0.trust.is_given(self.0.clock.now());
                 shared.counters.report(shared.is_away(), is_confirmed, shared.queued_invalidations() as u64)

@@ -14,18 +14,20 @@ use crate::clock::Tick;
 pub(super) struct Trust {
     /// Raw ticks.
     until: AtomicU64,
+    /// Raw ticks: up to here messages may have been missed.
+    gap: AtomicU64,
     staleness: Duration,
 }
 
 impl Trust {
     /// There is nobody else: without a shared tier all that happens, happens here.
     pub(super) fn unlimited() -> Self {
-        Self { until: AtomicU64::new(u64::MAX), staleness: Duration::MAX }
+        Self { until: AtomicU64::new(u64::MAX), gap: AtomicU64::new(0), staleness: Duration::MAX }
     }
 
     /// Nothing has been heard yet.
     pub(super) fn none_yet(staleness: Duration) -> Self {
-        Self { until: AtomicU64::new(0), staleness }
+        Self { until: AtomicU64::new(0), gap: AtomicU64::new(0), staleness }
     }
 
     /// `max_local_staleness`.
@@ -46,6 +48,13 @@ impl Trust {
         self.is_given(now) || self.is_recent(now, begun)
     }
 
+    /// Whether a value may stand in that is not known to be current, but not known to be invalidated either: nothing that was
+    /// told since it was begun was missed, or that is no longer ago than the staleness.
+    pub(super) fn covers_stale(&self, now: Tick, begun: Tick) -> bool {
+        let is_heard = self.is_given(now) && begun.raw() > self.gap.load(Ordering::Acquire);
+        is_heard || self.is_recent(now, begun)
+    }
+
     #[cold]
     fn is_recent(&self, now: Tick, begun: Tick) -> bool {
         now < begun.later(self.staleness)
@@ -56,7 +65,13 @@ impl Trust {
         self.until.fetch_max(sent.later(self.staleness).raw(), Ordering::AcqRel);
     }
 
-    /// Something may have been missed.
+    /// Messages may have been missed up to `now`.
+    pub(super) fn gap(&self, now: Tick) {
+        self.gap.fetch_max(now.raw(), Ordering::AcqRel);
+        self.withdraw();
+    }
+
+    /// Nothing that happens from now on may be heard.
     pub(super) fn withdraw(&self) {
         self.until.store(0, Ordering::Release);
     }
@@ -104,6 +119,19 @@ mod tests {
         trust.withdraw();
 
         assert!(!trust.is_given(at(11)));
+    }
+
+    #[test]
+    fn what_was_begun_before_a_gap_stands_in_for_the_staleness_alone() {
+        let trust = Trust::none_yet(STALENESS);
+        trust.confirm(at(10));
+
+        trust.gap(at(11));
+        trust.confirm(at(12));
+
+        assert!(trust.covers_stale(at(12), at(11)), "begun less than the staleness ago");
+        assert!(!trust.covers_stale(at(13), at(11)), "invalidated in the gap, perhaps");
+        assert!(trust.covers_stale(at(13), at(12)));
     }
 
     proptest! {

@@ -1,7 +1,8 @@
-//! Pure decisions: is it fresh, and how long will it be?
+//! Pure decisions: is it fresh, may it stand in, and how long will that be so?
 
 use std::time::Duration;
 
+use super::refresh::Refresh;
 use crate::answer::Outcome;
 use crate::clock::Tick;
 use crate::local::epochs::Currency;
@@ -28,17 +29,21 @@ pub(crate) enum MissReason {
 pub(crate) enum Freshness {
     /// Within its ttl, and nothing it bears was invalidated.
     Fresh,
-    /// Past its ttl, or softly invalidated.
+    /// Past its ttl or softly invalidated, and within its grace: may stand in.
+    Stale,
+    /// Past its ttl or softly invalidated, and past its grace, too.
     Expired,
     /// Never to be served again.
     Invalidated,
 }
 
-/// Decides on what is stored. A value is fresh up to the tick before `fresh_until`.
+/// Decides on what is stored. A value is fresh up to the tick before `fresh_until`, and may stand in up to the tick
+/// before `stale_until`.
 #[inline]
-pub(crate) fn freshness(now: Tick, fresh_until: Tick, currency: Currency) -> Freshness {
+pub(crate) fn freshness(now: Tick, fresh_until: Tick, stale_until: Tick, currency: Currency) -> Freshness {
     match currency {
         Currency::Current if now < fresh_until => Freshness::Fresh,
+        Currency::Current | Currency::Expired if now < stale_until => Freshness::Stale,
         Currency::Current | Currency::Expired => Freshness::Expired,
         Currency::Invalidated => Freshness::Invalidated,
     }
@@ -49,6 +54,8 @@ pub(crate) fn freshness(now: Tick, fresh_until: Tick, currency: Currency) -> Fre
 pub(crate) struct Lifetime {
     /// From its storing to its being stale.
     pub(crate) fresh: Duration,
+    /// How long it may stand in after that.
+    pub(crate) grace: Duration,
 }
 
 impl Lifetime {
@@ -58,7 +65,14 @@ impl Lifetime {
             return None;
         }
         let fresh = remember.local_ttl.map_or(self.fresh, |local| local.min(self.fresh));
-        (!fresh.is_zero()).then_some(Self { fresh })
+        // What the local ttl cuts off is a time in which it may stand in, too: elsewhere it is fresh yet.
+        let grace = if self.grace.is_zero() { Duration::ZERO } else { self.whole().saturating_sub(fresh) };
+        (!(fresh + grace).is_zero()).then_some(Self { fresh, grace })
+    }
+
+    /// From its storing to its end.
+    pub(crate) fn whole(self) -> Duration {
+        self.fresh.saturating_add(self.grace)
     }
 }
 
@@ -79,6 +93,14 @@ pub(crate) struct Remember {
     pub(crate) lease: Duration,
     /// Whether every call asks the shared tier, and nothing is kept here.
     pub(crate) reads_through: bool,
+    /// How long a stale value may stand in.
+    pub(crate) grace: Duration,
+    /// When it is recomputed before it is stale.
+    pub(crate) refresh: Option<Refresh>,
+    /// After what time a stale value stands in for a computation that is not done.
+    pub(crate) soft_timeout: Option<Duration>,
+    /// After what time a call gives up.
+    pub(crate) hard_timeout: Option<Duration>,
 }
 
 /// How long a dead holder can delay others, unless the function says otherwise.
@@ -94,19 +116,31 @@ impl Default for Remember {
             stagger: 0.0,
             lease: LEASE,
             reads_through: false,
+            grace: Duration::ZERO,
+            refresh: None,
+            soft_timeout: None,
+            hard_timeout: None,
         }
     }
 }
 
-/// Decides how long an answer is kept: `None` means not at all. `chance` is at least 0 and less than 1.
-pub(crate) fn lifetime(remember: &Remember, outcome: Outcome, chance: f64) -> Option<Lifetime> {
+/// Decides how long an answer is kept: `None` means not at all. `decided` is the ttl that the value itself asks for.
+/// `chance` is at least 0 and less than 1.
+pub(crate) fn lifetime(
+    remember: &Remember,
+    outcome: Outcome,
+    decided: Option<Duration>,
+    chance: f64,
+) -> Option<Lifetime> {
     let ttl = match outcome {
-        Outcome::Value => remember.ttl,
+        Outcome::Value => decided.unwrap_or(remember.ttl),
         Outcome::Absent => remember.none_ttl?,
         Outcome::Error => remember.err_ttl?,
     };
     let fresh = shortened(ttl, remember.stagger.clamp(0.0, 1.0) * chance);
-    (!fresh.is_zero()).then_some(Lifetime { fresh })
+    // An error stands in for nothing.
+    let grace = if outcome == Outcome::Error { Duration::ZERO } else { remember.grace };
+    (!fresh.is_zero()).then_some(Lifetime { fresh, grace })
 }
 
 /// Takes `share` of `ttl` away.
@@ -135,17 +169,31 @@ mod tests {
     fn a_value_is_fresh_to_the_tick_before_its_end() {
         let end = Tick::from_raw(100);
 
-        let at = |now| freshness(Tick::from_raw(now), end, Currency::Current);
+        let at = |now| freshness(Tick::from_raw(now), end, end, Currency::Current);
 
         assert_eq!([at(99), at(100), at(101)], [Freshness::Fresh, Freshness::Expired, Freshness::Expired]);
+    }
+
+    #[test]
+    fn a_stale_value_may_stand_in_to_the_tick_before_the_end_of_its_grace() {
+        let (fresh_until, stale_until) = (Tick::from_raw(100), Tick::from_raw(200));
+
+        let at = |now, currency| freshness(Tick::from_raw(now), fresh_until, stale_until, currency);
+
+        let current = [99, 100, 199, 200].map(|now| at(now, Currency::Current));
+        let wanted = [Freshness::Fresh, Freshness::Stale, Freshness::Stale, Freshness::Expired];
+        assert_eq!(current, wanted);
+        assert_eq!([99, 200].map(|now| at(now, Currency::Expired)), [Freshness::Stale, Freshness::Expired]);
+        assert_eq!([99, 150].map(|now| at(now, Currency::Invalidated)), [Freshness::Invalidated; 2]);
     }
 
     #[test]
     fn an_invalidated_value_is_never_fresh_again() {
         let end = Tick::MAX;
 
-        assert_eq!(freshness(Tick::from_raw(1), end, Currency::Invalidated), Freshness::Invalidated);
-        assert_eq!(freshness(Tick::from_raw(1), end, Currency::Expired), Freshness::Expired);
+        let now = Tick::from_raw(1);
+        assert_eq!(freshness(now, end, end, Currency::Invalidated), Freshness::Invalidated);
+        assert_eq!(freshness(now, end, now, Currency::Expired), Freshness::Expired);
     }
 
     #[test]
@@ -153,8 +201,9 @@ mod tests {
         let kept = Remember { none_ttl: Some(MINUTE), err_ttl: Some(MINUTE), ..minute() };
 
         for outcome in [Outcome::Absent, Outcome::Error] {
-            assert_eq!(lifetime(&minute(), outcome, 0.5), None);
-            assert_eq!(lifetime(&kept, outcome, 0.5), Some(Lifetime { fresh: MINUTE }));
+            assert_eq!(lifetime(&minute(), outcome, None, 0.5), None);
+            let told = lifetime(&kept, outcome, None, 0.5);
+            assert_eq!(told, Some(Lifetime { fresh: MINUTE, grace: Duration::ZERO }));
         }
     }
 
@@ -165,7 +214,8 @@ mod tests {
         ) {
             let ttl = Duration::from_secs(secs);
 
-            let told = lifetime(&Remember { ttl, stagger: share, ..Remember::default() }, Outcome::Value, chance);
+            let remember = Remember { ttl, stagger: share, ..Remember::default() };
+            let told = lifetime(&remember, Outcome::Value, None, chance);
 
             let fresh = told.map_or(Duration::ZERO, |lifetime| lifetime.fresh);
             prop_assert!(fresh <= ttl);
@@ -178,10 +228,14 @@ mod tests {
 
             let remember = Remember { ttl, local_ttl: Some(local), ..Remember::default() };
 
-            let told = lifetime(&remember, Outcome::Value, 0.0);
+            let told = lifetime(&remember, Outcome::Value, None, 0.0);
 
-            prop_assert_eq!(told, Some(Lifetime { fresh: ttl }));
-            prop_assert_eq!(Lifetime { fresh: ttl }.here(&remember), Some(Lifetime { fresh: ttl.min(local) }));
+            let whole = Lifetime { fresh: ttl, grace: Duration::ZERO };
+            prop_assert_eq!(told, Some(whole));
+            prop_assert_eq!(whole.here(&remember), Some(Lifetime { fresh: ttl.min(local), ..whole }));
+            // What may stand in, may do so to the same end.
+            let graced = Lifetime { grace: Duration::from_secs(7), ..whole };
+            prop_assert_eq!(graced.here(&remember).map(Lifetime::whole), Some(graced.whole()));
         }
     }
 }

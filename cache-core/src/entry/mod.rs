@@ -1,15 +1,18 @@
 //! What is stored, and whether it may still be used.
 
+mod care;
 pub mod epoch;
 pub mod fingerprint;
 pub mod frame;
 mod freshness;
+pub(crate) mod refresh;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub(crate) use care::{Attention, Care, Upkeep};
 pub(crate) use freshness::{Freshness, LEASE, Lifetime, MissReason, Remember, lifetime};
 
 use crate::clock::Tick;
@@ -22,6 +25,8 @@ use crate::local::epochs::{Currency, Stamps};
 /// call: `Arc<StoredEntry<V>>` becomes `Arc<StoredEntry>`.
 #[derive(Debug)]
 pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
+    /// Raw ticks: up to here a hit has nothing to consider but epochs. No later than `fresh_until`.
+    quiet_until: AtomicU64,
     /// Raw ticks; moved to the past by `expire`.
     fresh_until: AtomicU64,
     created: Tick,
@@ -32,6 +37,8 @@ pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
     /// For counting, without a lookup by name.
     pub(crate) function: Arc<Function>,
     pub(crate) weight: u64,
+    /// For functions with `grace` or `refresh` alone.
+    care: Option<Box<Care>>,
     pub(crate) value: V,
 }
 
@@ -40,7 +47,8 @@ pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
 pub(crate) struct Header {
     pub(crate) created: Tick,
     pub(crate) begun: Tick,
-    pub(crate) lifetime: Lifetime,
+    pub(crate) fresh_until: Tick,
+    pub(crate) care: Option<Care>,
     pub(crate) stamps: Stamps,
     pub(crate) function: Arc<Function>,
     pub(crate) weight: u64,
@@ -48,23 +56,80 @@ pub(crate) struct Header {
 
 impl<V> StoredEntry<V> {
     pub(crate) fn new(header: Header, value: V) -> Self {
-        let Header { created, begun, lifetime, stamps, function, weight } = header;
-        let fresh_until = AtomicU64::new(created.later(lifetime.fresh).raw());
-        Self { fresh_until, created, begun, stamps, function, weight, value }
+        let Header { created, begun, fresh_until, care, stamps, function, weight } = header;
+        let upkeep = care.as_ref().and_then(|care| care.upkeep.as_ref());
+        let quiet_until = upkeep.map_or(fresh_until, |upkeep| upkeep.first_consideration(fresh_until));
+        Self {
+            quiet_until: AtomicU64::new(quiet_until.min(fresh_until).raw()),
+            fresh_until: AtomicU64::new(fresh_until.raw()),
+            created,
+            begun,
+            stamps,
+            function,
+            weight,
+            care: care.map(Box::new),
+            value,
+        }
     }
 
     /// What an entry of this type takes beside its value's own heap, in bytes.
-    pub(crate) const fn overhead() -> usize {
+    pub(crate) const fn overhead(has_care: bool) -> usize {
         // The two counts of the `Arc`, the header and the value's inline part.
-        2 * size_of::<usize>() + size_of::<Self>()
+        let own = 2 * size_of::<usize>() + size_of::<Self>();
+        if has_care { own + size_of::<Care>() } else { own }
     }
 }
 
 impl StoredEntry {
+    /// Whether a hit at `now` has nothing to consider: it is fresh, and not due for anything.
+    #[inline]
+    pub(crate) fn is_quiet(&self, now: Tick) -> bool {
+        now.raw() < self.quiet_until.load(Ordering::Acquire) && self.currency() == Currency::Current
+    }
+
     /// Tells whether the value may be used at `now`.
     #[inline]
     pub(crate) fn freshness(&self, now: Tick) -> Freshness {
-        freshness::freshness(now, Tick::from_raw(self.fresh_until.load(Ordering::Acquire)), self.currency())
+        let fresh_until = self.fresh_until();
+        let stale_until = self.care.as_ref().map_or(fresh_until, |care| care.stale_until());
+        freshness::freshness(now, fresh_until, stale_until, self.currency())
+    }
+
+    #[inline]
+    fn fresh_until(&self) -> Tick {
+        Tick::from_raw(self.fresh_until.load(Ordering::Acquire))
+    }
+
+    /// Considers at a read what is to be done about a fresh value.
+    pub(crate) fn consider(&self, now: Tick, chance: f64) -> Attention {
+        let quiet_until = self.quiet_until.load(Ordering::Acquire);
+        let Some(upkeep) = self.upkeep() else { return Attention::Nothing };
+        let (attention, next) = upkeep.consider(now, self.fresh_until(), chance);
+        // Who expired it meanwhile has the last word.
+        let _ = self.quiet_until.compare_exchange(
+            quiet_until,
+            next.raw(),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        attention
+    }
+
+    /// A refresh of this value has failed: it is not tried again before `until`.
+    pub(crate) fn rest(&self, until: Tick) {
+        if let Some(upkeep) = self.upkeep() {
+            upkeep.rest(until);
+            self.quiet_until.fetch_min(until.raw(), Ordering::AcqRel);
+        }
+    }
+
+    /// How long it is fresh yet.
+    pub(crate) fn fresh_for(&self, now: Tick) -> Duration {
+        self.fresh_until().since(now)
+    }
+
+    pub(crate) fn upkeep(&self) -> Option<&Upkeep> {
+        self.care.as_ref()?.upkeep.as_ref()
     }
 
     #[inline]
@@ -79,8 +144,12 @@ impl StoredEntry {
     }
 
     /// Makes the value stale from now on.
-    pub(crate) fn expire(&self) {
+    pub(crate) fn expire(&self, now: Tick) {
+        if let Some(care) = &self.care {
+            care.expire(now);
+        }
         self.fresh_until.store(0, Ordering::Release);
+        self.quiet_until.store(0, Ordering::Release);
     }
 
     /// When its stamps were taken.
@@ -89,7 +158,12 @@ impl StoredEntry {
         self.begun
     }
 
-    /// The time since the value was stored.
+    /// When it was computed.
+    pub(crate) fn created(&self) -> Tick {
+        self.created
+    }
+
+    /// The time since the value was computed.
     pub(crate) fn age(&self, now: Tick) -> Duration {
         now.since(self.created)
     }

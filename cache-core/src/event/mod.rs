@@ -7,4 +7,4 @@ mod report;
 pub(crate) mod shared;
 pub(crate) mod stats;
 
-pub use report::{FunctionStats, Misses, SharedStats, Stats, Timing};
+pub use report::{FunctionStats, Misses, RefreshStats, SharedStats, Stats, Timing};

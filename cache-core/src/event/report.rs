@@ -25,8 +25,26 @@ pub struct Stats {
     pub local_capacity: u64,
     /// Entries that the local tier let go to make room.
     pub evictions: u64,
+    /// The refreshes that are due.
+    pub refreshes: RefreshStats,
     /// The shared tier, if the cache has one.
     pub shared: Option<SharedStats>,
+}
+
+/// Statistics of what a cache recomputes in the background.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefreshStats {
+    /// Refreshes that are due and wait for their turn.
+    pub queued: u64,
+    /// For how long the first of them has waited.
+    pub oldest: Duration,
+    /// Refreshes under way.
+    pub running: u64,
+    /// Refreshes that found no room in the queue.
+    pub dropped: u64,
+    /// Entries that are kept warm (`refresh(idle = ..)`).
+    pub scheduled: u64,
 }
 
 /// Statistics of a cache's shared tier.
@@ -83,6 +101,16 @@ pub struct FunctionStats {
     pub refused_fills: u64,
     /// Values not stored because they are larger than the tier takes.
     pub rejected: u64,
+    /// Values that were to be recomputed in the background before they were stale. Where another process had done it, there was
+    /// nothing to compute.
+    pub refreshes: u64,
+    /// Those of them that came to nothing: the old value goes on.
+    pub failed_refreshes: u64,
+    /// Calls that a stale value answered since the computation took longer than `timeout(soft = ..)`. They are among
+    /// [`stale`](Self::stale).
+    pub soft_timeouts: u64,
+    /// Calls whose computation took longer than `timeout(hard = ..)`.
+    pub hard_timeouts: u64,
     /// Time of a lookup, of a sample of the calls.
     pub lookup: Timing,
     /// Time of a computation.

@@ -33,6 +33,11 @@ pub(crate) struct Counters {
     fills: AtomicU64,
     refused: AtomicU64,
     rejected: AtomicU64,
+    stale: AtomicU64,
+    refreshes: AtomicU64,
+    failed_refreshes: AtomicU64,
+    soft_timeouts: AtomicU64,
+    hard_timeouts: AtomicU64,
     lookups: Histogram,
     computes: Histogram,
 }
@@ -56,6 +61,16 @@ pub(crate) enum Happening {
     Refused,
     /// A value too large for the tier.
     Rejected,
+    /// A stale value answered the call.
+    Stale,
+    /// A value was to be recomputed in the background, and somebody set out to.
+    Refresh,
+    /// That came to nothing.
+    FailedRefresh,
+    /// A stale value answered since the computation took too long.
+    SoftTimeout,
+    /// A call gave up since the computation took too long.
+    HardTimeout,
 }
 
 impl Counters {
@@ -76,6 +91,11 @@ impl Counters {
             Happening::Fill => &self.fills,
             Happening::Refused => &self.refused,
             Happening::Rejected => &self.rejected,
+            Happening::Stale => &self.stale,
+            Happening::Refresh => &self.refreshes,
+            Happening::FailedRefresh => &self.failed_refreshes,
+            Happening::SoftTimeout => &self.soft_timeouts,
+            Happening::HardTimeout => &self.hard_timeouts,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -95,7 +115,7 @@ impl Counters {
             name,
             hits: self.hits.sum() + read(&self.shared_hits),
             shared_hits: read(&self.shared_hits),
-            stale: 0,
+            stale: read(&self.stale),
             misses: Misses {
                 absent: read(&self.absent),
                 expired: read(&self.expired),
@@ -112,6 +132,10 @@ impl Counters {
             fills: read(&self.fills),
             refused_fills: read(&self.refused),
             rejected: read(&self.rejected),
+            refreshes: read(&self.refreshes),
+            failed_refreshes: read(&self.failed_refreshes),
+            soft_timeouts: read(&self.soft_timeouts),
+            hard_timeouts: read(&self.hard_timeouts),
             lookup: Timing { mean: self.lookups.mean(), p99: self.lookups.quantile(0.99) },
             compute: Timing { mean: self.computes.mean(), p99: self.computes.quantile(0.99) },
         }

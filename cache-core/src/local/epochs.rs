@@ -261,6 +261,48 @@ const SHARDS: usize = 16;
 pub(crate) struct EpochTable {
     shards: [Mutex<Shard>; SHARDS],
     hash: foldhash::fast::RandomState,
+    recent: Mutex<Recent>,
+}
+
+/// What was invalidated while something is being computed: it may turn out to bear a tag that had no cell until then.
+#[derive(Debug, Default)]
+struct Recent {
+    computations: usize,
+    moved: HashMap<Tag, u64, foldhash::fast::RandomState>,
+    /// What was invalidated before this number is not told any more.
+    forgotten: u64,
+}
+
+/// Tags that are told of at most; beyond, all computations under way count as outdated by any.
+const RECENT: usize = 4096;
+
+/// A computation under way, that does not know all its tags yet.
+#[derive(Debug)]
+pub(crate) struct Opening<'t> {
+    table: &'t EpochTable,
+    number: u64,
+}
+
+impl Opening<'_> {
+    /// The epochs of `tags` now; `None` if one of them may have been invalidated since the computation began.
+    pub(crate) fn stamp(&self, tags: &[Tag]) -> Option<Box<[Stamp]>> {
+        // First: what is invalidated from here on shows in the stamps.
+        let stamps = self.table.stamp(tags);
+        let recent = self.table.recent();
+        let is_older = |tag: &Tag| recent.moved.get(tag).is_none_or(|moved| *moved < self.number);
+        (recent.forgotten < self.number && tags.iter().all(is_older)).then_some(stamps)
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut recent = self.table.recent();
+        recent.computations -= 1;
+        if recent.computations == 0 {
+            recent.moved.clear();
+            recent.moved.shrink_to(64);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -291,10 +333,30 @@ impl EpochTable {
         cell
     }
 
-    /// Shows the cell of `tag` to `change`. Without a cell nothing bears it, and there is nothing to change.
+    /// Begins a computation that may come to bear tags that nobody knows yet.
+    pub(crate) fn open(&self) -> Opening<'_> {
+        let mut recent = self.recent();
+        recent.computations += 1;
+        Opening { table: self, number: draw() }
+    }
+
+    /// Shows the cell of `tag` to `change`. Without a cell nothing that is stored bears it; what is being computed may.
     pub(crate) fn change<T>(&self, tag: &Tag, change: impl FnOnce(&Cell) -> T) -> Option<T> {
         let shard = self.shard(tag).lock().unwrap_or_else(PoisonError::into_inner);
-        shard.cells.get(tag).map(|cell| change(cell))
+        let changed = shard.cells.get(tag).map(|cell| change(cell));
+        let mut recent = self.recent();
+        if recent.computations > 0 {
+            if recent.moved.len() >= RECENT {
+                recent.moved.clear();
+                recent.forgotten = draw();
+            }
+            recent.moved.insert(tag.clone(), draw());
+        }
+        changed
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops the cells that nothing bears any more.
@@ -370,6 +432,36 @@ mod tests {
         table.sweep();
 
         assert_ne!(table.stamp(&[tag])[0].number, number);
+    }
+
+    #[test]
+    fn a_tag_that_turns_up_at_the_end_of_a_computation_shows_what_was_invalidated_meanwhile() {
+        let (table, tags) = (EpochTable::default(), [Tag::from("late"), Tag::from("later")]);
+        table.change(&tags[0], |cell| cell.invalidate(Severity::Hard));
+        let opening = table.open();
+        assert!(opening.stamp(&tags).is_some(), "what came before does not count");
+
+        table.change(&Tag::from("later"), |cell| cell.invalidate(Severity::Hard));
+
+        assert!(opening.stamp(&tags[..1]).is_some());
+        assert!(opening.stamp(&tags).is_none());
+        assert!(table.open().stamp(&tags).is_some(), "what begins now is newer");
+    }
+
+    #[test]
+    fn more_invalidations_than_are_told_outdate_all_that_is_being_computed() {
+        let table = EpochTable::default();
+        let opening = table.open();
+
+        for n in 0..=RECENT {
+            table.change(&Tag::from(n.to_string()), |_| ());
+        }
+
+        assert!(opening.stamp(&[Tag::from("other")]).is_none());
+        assert!(table.open().stamp(&[Tag::from("other")]).is_some());
+        assert!(table.recent().moved.len() <= RECENT);
+        drop(opening);
+        assert!(table.recent().moved.is_empty());
     }
 
     #[test]

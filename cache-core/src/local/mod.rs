@@ -167,7 +167,7 @@ impl LocalTier {
 
     /// Removes what can no longer be used.
     pub(crate) fn sweep(&self, now: Tick) {
-        self.retain(|entry| entry.freshness(now) == Freshness::Fresh);
+        self.retain(|entry| matches!(entry.freshness(now), Freshness::Fresh | Freshness::Stale));
     }
 
     fn retain(&self, keep: impl Fn(&StoredEntry) -> bool) {

@@ -25,6 +25,8 @@ pub enum Operation {
     Release,
     /// [`Backend::fill`].
     Fill,
+    /// [`Backend::refill`].
+    Refill,
     /// [`Backend::invalidate`].
     Invalidate,
     /// [`Backend::expire`].

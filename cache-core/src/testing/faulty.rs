@@ -8,7 +8,7 @@ use super::faults::{Faults, Operation, Plan};
 use crate::backend::dynamic::BoxFuture;
 use crate::backend::{
     Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Heard, Lease, LeaseRequest,
-    LeaseToken, Origin, Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags,
+    LeaseToken, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use crate::{Error, ErrorKind};
 
@@ -165,6 +165,17 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::Fill, |inner| async move {
             let tags = tags.lend();
             inner.fill(FillRequest { key: &key, grant: &grant, frame: &frame, life, tags }).await
+        })
+        .await
+    }
+
+    async fn refill(&self, request: RefillRequest<'_>) -> Result<Refill, Error> {
+        let RefillRequest { size, life, .. } = request;
+        let (key, grant, seen) = (request.key.clone(), *request.grant, request.seen.clone());
+        let (head, tags) = (request.head.to_vec(), OwnTags::from(request.tags));
+        self.call(Operation::Refill, |inner| async move {
+            let (key, grant, seen, head) = (&key, &grant, &seen, &*head);
+            inner.refill(RefillRequest { key, grant, seen, head, size, life, tags: tags.lend() }).await
         })
         .await
     }

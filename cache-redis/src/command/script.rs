@@ -160,6 +160,34 @@ return 1
 }
 
 script! {
+    /// Stores the value that is there anew, under another head, and ends the lease.
+    ///
+    /// Atomic, for the reasons of a fill; and the value could be another's between looking and writing. It is copied within
+    /// the server, and never sent.
+    ///
+    /// Keys: entry, lease. Arguments: token and time of the grant, the length and the first bytes of the frame that was
+    /// seen, the new head, the length of the value, life in ms, channel, message. Answers 1, 0 if the grant is not current, or 2
+    /// if something else is there.
+    REFILL, r"
+local lease = held(KEYS[2])
+if string.sub(lease, 1, 24) ~= ARGV[1] then return 0 end
+local stored, size = read('GET', KEYS[1]), tonumber(ARGV[5])
+local mark = string.byte(stored)
+if mark ~= 0 and mark ~= 1 then return 2 end
+if #stored - 1 ~= tonumber(ARGV[2]) or string.sub(stored, 2, 1 + #ARGV[3]) ~= ARGV[3] then return 2 end
+if #stored - 1 < size then return 2 end
+if ARGV[6] == '0' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SET', KEYS[1], '\0' .. ARGV[4] .. string.sub(stored, #stored - size + 1), 'PX', ARGV[6])
+end
+redis.call('DEL', KEYS[2])
+if string.byte(lease, 25) == 1 then redis.call('PUBLISH', ARGV[7], ARGV[8]) end
+return 1
+"
+}
+
+script! {
     /// Removes an entry and voids its lease.
     ///
     /// Atomic: with an entry gone and its lease not, a fill could bring it back; and a process that died between

@@ -10,7 +10,7 @@ use std::time::Duration;
 use self::store::{Moment, Store};
 use super::{
     Backend, Change, EntryKey, Epoch, Feed, Fill, FillRequest, Grant, Heard, Lease, LeaseRequest, LeaseToken,
-    Listening, Message, Origin, Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags, subscription,
+    Listening, Message, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags, subscription,
 };
 use crate::clock::Clock;
 use crate::{Error, ErrorKind};
@@ -176,6 +176,14 @@ impl Backend for Memory {
             self.announce(change);
         }
         Ok(fill)
+    }
+
+    async fn refill(&self, request: RefillRequest<'_>) -> Result<Refill, Error> {
+        let (refill, change) = self.step(|store, at| store.refill(&self.prefix, request, at));
+        if let Some(change) = change {
+            self.announce(change);
+        }
+        Ok(refill)
     }
 
     async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expiring::Expiring;
 use crate::backend::{
     Change, Claim, EntryKey, Epoch, Fill, FillRequest, Found, FrameBytes, Grant, Lease, LeaseRequest,
-    LeaseToken, Prefix, Read, Renewal, ServerTime, TagKey, Tags, random,
+    LeaseToken, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, TagKey, Tags, random,
 };
 
 /// What one entry, lease or epoch takes beside its key and frame, roughly: map, order and counters.
@@ -196,6 +196,28 @@ impl Store {
             self.evict();
         }
         (Fill::Stored, is_awaited.then(|| Change::Filled { key: request.key.clone() }))
+    }
+
+    pub(super) fn refill(
+        &mut self,
+        prefix: &Prefix,
+        request: RefillRequest<'_>,
+        at: Moment,
+    ) -> (Refill, Option<Change>) {
+        let RefillRequest { key, grant, seen, head, size, life, tags } = request;
+        let name = (prefix.clone(), key.clone());
+        if self.leases.live(&name, at.now).is_none_or(|held| held.grant != *grant) {
+            return (Refill::Refused, None);
+        }
+        let stored = self.entries.live(&name, at.now).map(|entry| &entry.frame);
+        let Some(value) = stored.filter(|stored| *stored == seen && stored.len() >= size) else {
+            return (Refill::Other, None);
+        };
+        let frame = FrameBytes::from([head, &value[value.len() - size..]].concat());
+        match self.fill(prefix, FillRequest { key, grant, frame: &frame, life, tags }, at) {
+            (Fill::Stored, change) => (Refill::Stored, change),
+            (Fill::Refused, change) => (Refill::Refused, change),
+        }
     }
 
     pub(super) fn invalidate(&mut self, prefix: &Prefix, key: &EntryKey) -> Change {

@@ -23,10 +23,13 @@ struct Taken {
     everything: Option<Stamp>,
     function: Stamp,
     tags: Box<[Stamp]>,
+    /// Of the tags that only the value knows: not among those that are combined.
+    named: Box<[Stamp]>,
 }
 
 impl Taken {
-    fn all(&self) -> impl Iterator<Item = &Stamp> {
+    /// Those of the tags that the call knows.
+    fn declared(&self) -> impl Iterator<Item = &Stamp> {
         self.everything.iter().chain([&self.function]).chain(&self.tags)
     }
 }
@@ -43,8 +46,29 @@ impl Borne {
                 everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
                 function: Stamp::now(function.epoch.clone()),
                 tags: cache.0.epochs.stamp(tags),
+                named: Box::default(),
             }),
         }
+    }
+
+    /// Bears `named`, too: the epochs of tags that only the value knows.
+    pub(in crate::engine) fn name(&mut self, named: Box<[Stamp]>) {
+        if !named.is_empty() {
+            Arc::make_mut(&mut self.taken).named = named;
+        }
+    }
+
+    /// Learns the epochs of tags that only the value knows, likewise; bears them from now on.
+    pub(in crate::engine) fn learn_named(&mut self, mut named: Box<[Stamp]>, epochs: &[Epoch]) {
+        for (stamp, epoch) in named.iter_mut().zip(epochs) {
+            stamp.learn(*epoch, self.generation);
+        }
+        self.name(named);
+    }
+
+    /// The generation that they were taken in.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether nothing may have been missed since they were taken.
@@ -54,18 +78,19 @@ impl Borne {
 
     /// What an entry in the local tier bears.
     pub(in crate::engine) fn stamps(&self) -> Stamps {
-        Stamps::new(self.taken.function.clone(), self.taken.tags.iter().cloned())
+        let Taken { function, tags, named, .. } = &*self.taken;
+        Stamps::new(function.clone(), tags.iter().chain(named).cloned())
     }
 
     /// Whether nothing it bears was invalidated since, as far as is known here.
     pub(in crate::engine) fn is_current(&self) -> bool {
-        self.taken.all().all(Stamp::is_current)
+        self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.
     pub(super) fn known(&self) -> Option<Epoch> {
         let mut is_known = true;
-        let known = self.taken.all().map_while(|stamp| {
+        let known = self.taken.declared().map_while(|stamp| {
             let known = stamp.known(self.generation);
             is_known &= known.is_some();
             known
@@ -78,7 +103,7 @@ impl Borne {
     /// was asked after these were taken.
     pub(super) fn learn(&mut self, cache: &Cache, epochs: impl IntoIterator<Item = Option<Epoch>>) {
         let mut epochs = epochs.into_iter();
-        let Taken { everything, function, tags } = Arc::make_mut(&mut self.taken);
+        let Taken { everything, function, tags, .. } = Arc::make_mut(&mut self.taken);
         if let (Some(everything), Some(Some(epoch))) = (everything, epochs.next())
             && everything.learn(epoch, self.generation) == Learned::Invalidation
         {

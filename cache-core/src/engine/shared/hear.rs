@@ -19,10 +19,11 @@ impl Shared {
     /// is known to be current.
     pub(super) fn begin_generation(&self, cache: &Cache) {
         self.counters.gap();
-        cache.0.trust.withdraw();
+        cache.0.trust.gap(cache.0.clock.now());
         self.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
-        // Every entry and every flight bears the epoch of its function.
-        cache.0.functions.invalidate(Severity::Hard, |_| true);
+        // Every entry and every flight bears the epoch of its function. Softly: what is not known to be invalidated may
+        // stand in for as long as the trust allows.
+        cache.0.functions.invalidate(Severity::Soft, |_| true);
         self.echoes.forget();
         self.keeper.forget_beats();
         self.server_clock.forget();

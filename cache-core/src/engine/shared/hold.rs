@@ -11,8 +11,8 @@ use super::server_clock::later;
 use super::{Question, Shared};
 use crate::backend::dynamic::DynBackend;
 use crate::backend::{
-    Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken, Renewal,
-    ServerTime, Tags,
+    Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken, Refill,
+    RefillRequest, Renewal, ServerTime, TagKey, Tags,
 };
 use crate::clock::{Clock, Tick};
 use crate::error::Error;
@@ -58,6 +58,27 @@ enum State {
         epochs: Vec<Epoch>,
         answered: Tick,
     },
+}
+
+/// How long an entry is kept, and the tags that must be kept longer for it.
+pub(in crate::engine) struct Kept {
+    pub(in crate::engine) life: Duration,
+    pub(in crate::engine) tags: (Vec<TagKey>, Duration),
+}
+
+impl Kept {
+    fn tags(&self) -> Tags<'_> {
+        Tags { keys: &self.tags.0, life: self.tags.1 }
+    }
+}
+
+/// What became of a value that was to be stored anew without being sent.
+pub(in crate::engine) enum Refilled<'c> {
+    Stored,
+    Refused,
+    Unknown,
+    /// It is not there any more; the lease is.
+    Other(Hold<'c>),
 }
 
 /// What became of a fill.
@@ -168,18 +189,61 @@ impl<'c> Hold<'c> {
         }
     }
 
-    /// Stores `frame` for `life`, and ends the lease.
-    pub(in crate::engine) async fn fill(mut self, frame: Vec<u8>, life: Duration) -> Filled {
-        let State::Granted { grant, .. } = &self.state else { return Filled::Refused };
+    /// Whether an epoch is younger than the grant: the tag was invalidated since, or may have been.
+    pub(in crate::engine) fn is_older_than(&self, epoch: Epoch) -> bool {
+        match &self.state {
+            State::Granted { grant, .. } => epoch.is_younger_than(grant.granted_at),
+            _ => true,
+        }
+    }
+
+    /// The grant, if it may still be made use of; otherwise what that means for a fill.
+    fn usable_grant(&mut self) -> Result<Grant, Filled> {
+        let State::Granted { grant, .. } = self.state else { return Err(Filled::Refused) };
         if self.is_lost.load(Ordering::Relaxed) {
             self.state = State::Free;
-            return Filled::Refused;
+            return Err(Filled::Refused);
         }
         if self.shared.breaker.is_open() {
-            return Filled::Unknown;
+            return Err(Filled::Unknown);
         }
+        Ok(grant)
+    }
+
+    /// Stores the value anew that was `seen`, its last `size` bytes under another head, and ends the lease.
+    pub(in crate::engine) async fn refill(
+        mut self,
+        seen: &FrameBytes,
+        size: usize,
+        head: Vec<u8>,
+        kept: &Kept,
+    ) -> Refilled<'c> {
+        let grant = match self.usable_grant() {
+            Ok(grant) => grant,
+            Err(Filled::Refused | Filled::Stored) => return Refilled::Refused,
+            Err(Filled::Unknown) => return Refilled::Unknown,
+        };
+        let (key, life, tags) = (&self.key, kept.life, kept.tags());
+        let request = RefillRequest { key, grant: &grant, seen, head: &head, size, life, tags };
+        match self.shared.ask(self.backend.refill(request)).await {
+            Ok(Refill::Other) => Refilled::Other(self),
+            Ok(refill) => {
+                self.state = State::Free;
+                if refill == Refill::Stored { Refilled::Stored } else { Refilled::Refused }
+            }
+            Err(_) => Refilled::Unknown,
+        }
+    }
+
+    /// Stores `frame`, and ends the lease.
+    pub(in crate::engine) async fn fill(mut self, frame: Vec<u8>, kept: &Kept) -> Filled {
+        let grant = match self.usable_grant() {
+            Ok(grant) => grant,
+            Err(filled) => return filled,
+        };
         let frame = FrameBytes::from(frame);
-        let request = FillRequest { key: &self.key, grant, frame: &frame, life, tags: Tags::NONE };
+        let (key, life, tags) = (&self.key, kept.life, kept.tags());
+        let request = FillRequest { key, grant: &grant, frame: &frame, life, tags };
         match self.shared.ask(self.backend.fill(request)).await {
             Ok(fill) => {
                 self.state = State::Free;

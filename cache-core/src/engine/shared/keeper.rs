@@ -1,11 +1,8 @@
 //! The background task of a cache with a shared tier: it listens to the bus and sees to it that it hears, probes a
 //! shared tier that is away, and repeats there what could not be done.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,7 +10,8 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::Shared;
-use crate::clock::{Clock, Tick};
+use crate::clock::Tick;
+use crate::engine::limit::within;
 use crate::engine::{Cache, Inner};
 
 /// How often a shared tier that is away is asked whether it is back.
@@ -261,21 +259,8 @@ async fn keep(running: Running, bell: Arc<Notify>) {
         shared.keeper.looks(cache.0.clock.now(), pause);
         let clock = cache.0.clock.clone();
         drop(cache);
-        until(&clock, pause, &bell).await;
+        within(&clock, pause, bell.notified()).await;
     }
-}
-
-/// Waits for the bell, or for `pause`.
-async fn until(clock: &Clock, pause: Duration, bell: &Notify) {
-    let (mut bell, mut sleep) = (pin!(bell.notified()), Box::pin(clock.sleep(pause)));
-    poll_fn(|context| {
-        if bell.as_mut().poll(context).is_ready() || sleep.as_mut().poll(context).is_ready() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
 }
 
 /// Listens to the bus, for ever.

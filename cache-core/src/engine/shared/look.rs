@@ -6,11 +6,12 @@ use tokio::runtime::Handle;
 
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
-use crate::backend::{EntryKey, Epoch, Found, FrameBytes, ServerTime, TagKey};
+use crate::backend::{EntryKey, Epoch, Found, FrameBytes, ServerTime, TagKey, Tags};
 use crate::engine::{Cache, Function};
 use crate::entry::{MissReason, Remember};
 use crate::error::Error;
 use crate::key::{Key, Tag};
+use crate::local::epochs::Stamp;
 use crate::storage::Storage;
 
 /// What is asked of the shared tier, and how its answer is read.
@@ -35,6 +36,8 @@ pub(in crate::engine) struct Question<'c, S> {
 pub(in crate::engine) enum Looked<V> {
     /// A value that may be used.
     Usable(Stored<V>),
+    /// One that may stand in.
+    Stale(Stored<V>),
     /// None; with what is there in its place.
     Unusable(MissReason, Option<FrameBytes>),
     /// Nobody knows.
@@ -104,7 +107,24 @@ impl<'c, S: Copy> Question<'c, S> {
     pub(super) fn tag_life(&self) -> Duration {
         let of = &self.remember;
         let ttl = of.ttl.max(of.none_ttl.unwrap_or_default()).max(of.err_ttl.unwrap_or_default());
-        ttl.saturating_mul(2).saturating_add(self.lease)
+        self.tag_life_for(ttl.saturating_add(of.grace))
+    }
+
+    /// How long the epochs must be kept for an entry that lives for `life`.
+    pub(in crate::engine) fn tag_life_for(&self, life: Duration) -> Duration {
+        life.saturating_mul(2).saturating_add(self.lease)
+    }
+
+    /// The epochs of tags that only a value knows.
+    pub(in crate::engine) async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
+        self.shared.ask(self.shared.backend.epochs(tags)).await
+    }
+
+    /// The tags whose epochs must live for longer than was said when the lease was asked for, if the entry lives for `life`.
+    pub(in crate::engine) fn outliving(&self, life: Duration) -> (Vec<TagKey>, Duration) {
+        let needed = self.tag_life_for(life);
+        let keys = if needed > self.tag_life() { self.tag_keys() } else { Vec::new() };
+        (keys, needed)
     }
 
     /// The server's time now; asks for it, if it was never told.
@@ -134,7 +154,7 @@ impl<'c, S: Copy> Question<'c, S> {
             && borne.is_of(self.shared.generation());
         if is_followed && let Some(known) = borne.known() {
             let looked = match self.shared.ask(self.shared.backend.read(&self.key, &[])).await {
-                Ok(read) => self.judge(read.found, Some(known)).await,
+                Ok(read) => self.judge(read.found, Some(known), borne).await,
                 Err(error) => return Looked::Away(error),
             };
             // What is known here may be wrong after a loss of the tag's epoch: the server has the last word.
@@ -146,14 +166,19 @@ impl<'c, S: Copy> Question<'c, S> {
             Ok(read) => {
                 borne.learn(self.cache, read.epochs.iter().copied());
                 let epochs: Option<Vec<Epoch>> = read.epochs.into_iter().collect();
-                self.judge(read.found, epochs.map(Epoch::combined)).await
+                self.judge(read.found, epochs.map(Epoch::combined), borne).await
             }
             Err(error) => Looked::Away(error),
         }
     }
 
-    /// What a value found under `current` epochs is worth.
-    pub(super) async fn judge<V>(&self, found: Option<Found>, current: Option<Epoch>) -> Looked<V>
+    /// What a value found under `current` epochs is worth. `borne` learns of the tags that it names itself.
+    pub(super) async fn judge<V>(
+        &self,
+        found: Option<Found>,
+        current: Option<Epoch>,
+        borne: &mut Borne,
+    ) -> Looked<V>
     where
         S: Storage<V>,
     {
@@ -163,13 +188,57 @@ impl<'c, S: Copy> Question<'c, S> {
             Err(error) => return Looked::Away(error),
         };
         match stored::read(self, &found, current, now) {
-            Ok(stored) => Looked::Usable(stored),
+            Ok(stored) if stored.named.is_empty() => Looked::found(stored),
+            Ok(stored) => match self.compare_named(&stored, borne).await {
+                Ok(Named::Current) => Looked::found(stored),
+                Ok(Named::Outdated) => Looked::Unusable(MissReason::Invalidated, Some(stored.frame)),
+                Err(error) => Looked::Away(error),
+            },
             Err(reason) => {
                 if matches!(reason, MissReason::Undecodable) {
                     self.shared.counters.undecodable(self.function.identity);
                 }
                 Looked::Unusable(reason, Some(found.frame))
             }
+        }
+    }
+}
+
+impl<V> Looked<V> {
+    fn found(stored: Stored<V>) -> Self {
+        if stored.fresh.is_zero() { Self::Stale(stored) } else { Self::Usable(stored) }
+    }
+}
+
+/// Whether the tags that only a value knows have the epochs that it bears.
+enum Named {
+    Current,
+    Outdated,
+}
+
+impl<S: Copy> Question<'_, S> {
+    /// Compares the epochs of the tags that only the value knows: with those that are known here, or by one more round trip.
+    async fn compare_named<V>(&self, stored: &Stored<V>, borne: &mut Borne) -> Result<Named, Error> {
+        let named = &stored.named;
+        let tags: Vec<Tag> = named.iter().map(|(tag, _)| tag.clone()).collect();
+        let stamps = self.cache.0.epochs.stamp(&tags);
+        let generation = borne.generation();
+        let is_followed = !self.reads_through && self.cache.0.trust.is_given(borne.begun);
+        let is_known = |(stamp, (_, epoch)): (&Stamp, &(Tag, Epoch))| stamp.known(generation) == Some(*epoch);
+        if is_followed && borne.is_of(self.shared.generation()) && stamps.iter().zip(named).all(is_known) {
+            borne.name(stamps);
+            return Ok(Named::Current);
+        }
+        let keys: Vec<TagKey> = tags.into_iter().map(TagKey::from).collect();
+        let read = self.shared.ask(self.shared.backend.read(&self.key, &keys)).await?;
+        let epochs: Option<Vec<Epoch>> = read.epochs.into_iter().collect();
+        let is_same = read.found.is_some_and(|again| again.frame == stored.frame);
+        match epochs {
+            Some(epochs) if is_same && epochs.iter().eq(named.iter().map(|(_, epoch)| epoch)) => {
+                borne.learn_named(stamps, &epochs);
+                Ok(Named::Current)
+            }
+            _ => Ok(Named::Outdated),
         }
     }
 }

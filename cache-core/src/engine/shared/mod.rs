@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(super) use borne::Borne;
-pub(super) use hold::{Filled, Hold};
+pub(super) use hold::{Filled, Hold, Kept, Refilled};
 pub(super) use look::{Looked, Question};
 pub(super) use obtain::{Obtained, Seen, Underway, obtain};
-pub(super) use stored::{Stored, Unframed, Unstored, frame_of};
+pub(super) use stored::{Stored, Unframed, Unstored, frame_of, head_of};
 
 use tokio::task::JoinHandle;
 

@@ -71,8 +71,9 @@ where
             }
             Ok(Lease::Filled { found, epochs }) => {
                 borne.learn(question.cache, epochs.iter().copied().map(Some));
-                match question.judge(Some(found), Some(Epoch::combined(epochs))).await {
+                match question.judge(Some(found), Some(Epoch::combined(epochs)), &mut borne).await {
                     Looked::Usable(stored) => return Obtained::Value(stored, borne),
+                    Looked::Stale(stored) => (reason, seen) = (MissReason::Expired, Some(stored.frame)),
                     Looked::Unusable(why, frame) => (reason, seen) = (why, frame),
                     Looked::Away(_) => return Obtained::Away,
                 }

@@ -3,26 +3,36 @@
 use std::time::Duration;
 
 use super::{Question, Shared};
-use crate::backend::{Epoch, Found, ServerTime};
+use crate::backend::{Epoch, Found, FrameBytes, ServerTime};
 use crate::codec::Codec;
-use crate::entry::MissReason;
 use crate::entry::frame::{Frame, FrameView};
+use crate::entry::{Lifetime, MissReason};
+use crate::key::Tag;
 use crate::storage::Storage;
 
-/// A value as it was found in the shared tier, usable.
+/// A value as it was found in the shared tier: fresh, or at least one that may stand in.
 #[derive(Debug)]
 pub(in crate::engine) struct Stored<V> {
     pub(in crate::engine) value: V,
-    /// How long it is fresh yet.
+    /// How long it is fresh yet; zero for a stale one.
     pub(in crate::engine) fresh: Duration,
+    /// How long it may stand in beyond that.
+    pub(in crate::engine) grace: Duration,
     /// How long ago it was computed.
     pub(in crate::engine) age: Duration,
+    /// What computing it took.
+    pub(in crate::engine) cost: Duration,
     /// The bytes of its encoded form.
     pub(in crate::engine) size: usize,
+    /// When it was created, in ms by the server's clock: what tells it from the values before and after.
+    pub(in crate::engine) version: u64,
+    /// The tags that only the value knows, with the epochs that it bears of them: not compared yet.
+    pub(super) named: Vec<(Tag, Epoch)>,
+    pub(in crate::engine) frame: FrameBytes,
 }
 
-/// Reads the value out of what was found, if it may be used: `current` are the epochs of its tags, combined; `None` if
-/// one is absent, which equals nothing.
+/// Reads the value out of what was found, if it may be used or stand in: `current` are the epochs of its declared tags,
+/// combined; `None` if one is absent, which equals nothing.
 pub(super) fn read<V, S: Storage<V>>(
     question: &Question<'_, S>,
     found: &Found,
@@ -34,27 +44,33 @@ pub(super) fn read<V, S: Storage<V>>(
     if view.fingerprint() != question.fingerprint || view.codec() != codec.id() {
         return Err(MissReason::Version);
     }
-    // One epoch that stands for all; tags that only the value knows are not written yet.
-    if view.declared().len() != 1 || view.named().next().is_some() {
+    // One epoch that stands for all.
+    if view.declared().len() != 1 {
         return Err(MissReason::Version);
     }
     if view.declared().next() != current {
         return Err(MissReason::Invalidated);
     }
     let age = Duration::from_millis((now.micros() / 1000).saturating_sub(view.created_millis()));
-    let fresh = view.fresh_for().saturating_sub(age);
-    if found.is_expired || fresh.is_zero() {
+    let fresh = if found.is_expired { Duration::ZERO } else { view.fresh_for().saturating_sub(age) };
+    let grace = view.usable_for().saturating_sub(age).saturating_sub(fresh);
+    let stands_in = !question.remember.grace.is_zero() && !grace.is_zero();
+    if fresh.is_zero() && !stands_in {
         return Err(MissReason::Expired);
     }
     let value = question.storage.decode(codec, view.payload()).map_err(|_| MissReason::Undecodable)?;
-    Ok(Stored { value, fresh, age, size: view.payload().len() })
+    let (size, cost, version) = (view.payload().len(), view.cost(), view.created_millis());
+    let named = view.named().map(|named| (Tag::from(named.name), named.epoch)).collect();
+    Ok(Stored { value, fresh, grace, age, cost, size, version, named, frame: found.frame.clone() })
 }
 
 /// A value on its way to the shared tier.
 pub(in crate::engine) struct Unstored<'v, V> {
     pub(in crate::engine) value: &'v V,
-    pub(in crate::engine) fresh: Duration,
+    pub(in crate::engine) lifetime: Lifetime,
     pub(in crate::engine) cost: Duration,
+    /// The tags that only the value knows.
+    pub(in crate::engine) named: &'v [(Tag, Epoch)],
 }
 
 /// Why a value does not become a frame.
@@ -80,18 +96,42 @@ pub(in crate::engine) fn frame_of<V, S: Storage<V>>(
     if payload.len() > shared.max_value_bytes {
         return Err(Unframed::TooLarge);
     }
-    let frame = Frame {
-        codec: shared.codec.id(),
-        fingerprint,
-        created_millis: now.micros() / 1000,
-        fresh_for: unstored.fresh,
-        grace: Duration::ZERO,
-        cost: unstored.cost,
-        declared: &[Epoch::combined(epochs.iter().copied())],
-        named: &[],
-        payload: &payload,
-    };
     let mut bytes = Vec::new();
-    frame.encode(&mut bytes);
+    Frame { payload: &payload, ..unstored.head(shared, fingerprint, &combined(epochs), now) }.encode(&mut bytes);
     Ok(bytes)
+}
+
+/// Makes the head of a frame for a payload of `length` bytes that is there already.
+pub(in crate::engine) fn head_of<V>(
+    shared: &Shared,
+    fingerprint: u64,
+    unstored: &Unstored<'_, V>,
+    epochs: &[Epoch],
+    now: ServerTime,
+    length: usize,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    unstored.head(shared, fingerprint, &combined(epochs), now).encode_head(length, &mut bytes);
+    bytes
+}
+
+fn combined(epochs: &[Epoch]) -> [Epoch; 1] {
+    [Epoch::combined(epochs.iter().copied())]
+}
+
+impl<V> Unstored<'_, V> {
+    /// A frame that has no payload yet.
+    fn head<'f>(&'f self, shared: &Shared, fingerprint: u64, declared: &'f [Epoch], now: ServerTime) -> Frame<'f> {
+        Frame {
+            codec: shared.codec.id(),
+            fingerprint,
+            created_millis: now.micros() / 1000,
+            fresh_for: self.lifetime.fresh,
+            grace: self.lifetime.grace,
+            cost: self.cost,
+            declared,
+            named: self.named,
+            payload: &[],
+        }
+    }
 }

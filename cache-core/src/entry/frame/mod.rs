@@ -101,8 +101,14 @@ const CREATED_LENGTH: usize = 6;
 impl Frame<'_> {
     /// Appends the stored form.
     pub fn encode(&self, into: &mut Vec<u8>) {
+        self.encode_head(self.payload.len(), into);
+        into.extend(self.payload);
+    }
+
+    /// Appends all of it that comes before the payload, for one of `length` bytes.
+    pub fn encode_head(&self, length: usize, into: &mut Vec<u8>) {
         let names: usize = self.named.iter().map(|(tag, _)| Epoch::LENGTH + 3 + tag.as_str().len()).sum();
-        into.reserve(64 + self.declared.len() * Epoch::LENGTH + names + self.payload.len());
+        into.reserve(64 + self.declared.len() * Epoch::LENGTH + names + length);
         into.extend([MAGIC, FORMAT | VERSION, self.codec.0]);
         into.extend(self.fingerprint.to_le_bytes());
         into.extend(&self.created_millis.to_le_bytes()[..CREATED_LENGTH]);
@@ -121,7 +127,6 @@ impl Frame<'_> {
             number::write(into, tag.as_str().len() as u64);
             into.extend(tag.as_str().as_bytes());
         }
-        number::write(into, self.payload.len() as u64);
-        into.extend(self.payload);
+        number::write(into, length as u64);
     }
 }

@@ -89,3 +89,68 @@ pub async fn a_grant_does_not_come_back_with_its_token<S: Stage>(stage: &S) {
     assert_eq!(fill(stage, &here, &key, &first, &frame(b"old")).await, Fill::Refused);
     assert_eq!(bytes(&there, &key).await, None);
 }
+
+async fn refill(
+    stage: &impl Stage,
+    backend: &impl Backend,
+    key: &EntryKey,
+    grant: &Grant,
+    seen: &FrameBytes,
+) -> Refill {
+    let life = stage.tick() * 100;
+    let request = RefillRequest { key, grant, seen, head: b"new:", size: 5, life, tags: Tags::NONE };
+    backend.refill(request).await.expect("a refill is answered")
+}
+
+/// A refill keeps the value under a new head.
+pub async fn a_refill_keeps_the_value_under_a_new_head<S: Stage>(stage: &S) {
+    let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
+    let first = granted(&here, request(stage, &key)).await;
+    let seen = frame(b"old head:value");
+    let life = stage.tick() * 5;
+    let short = FillRequest { key: &key, grant: &first, frame: &seen, life, tags: Tags::NONE };
+    assert_eq!(here.fill(short).await.expect("a fill is answered"), Fill::Stored);
+    there.expire(&key, stage.tick() * 5).await.expect("an expiry is answered");
+    let grant = granted(&here, LeaseRequest { claim: Claim::Replace(&seen), ..request(stage, &key) }).await;
+
+    assert_eq!(refill(stage, &here, &key, &grant, &seen).await, Refill::Stored);
+
+    let renewed = frame(b"new:value");
+    assert_eq!(found(&there, &key).await, Some(Found { frame: renewed.clone(), is_expired: false }));
+    granted(&there, LeaseRequest { claim: Claim::Replace(&renewed), ..request(stage, &key) }).await;
+    stage.advance(stage.tick() * 50).await;
+    assert_eq!(bytes(&there, &key).await, Some(renewed.to_vec()), "the life is new");
+}
+
+/// A refill of another frame changes nothing.
+pub async fn a_refill_of_another_frame_changes_nothing<S: Stage>(stage: &S) {
+    let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
+    put(stage, &here, &key, b"head:value").await;
+    let seen = frame(b"head:value");
+    let grant = granted(&here, LeaseRequest { claim: Claim::Replace(&seen), ..request(stage, &key) }).await;
+
+    for other in [frame(b"HEAD:value"), frame(b"head:value and more"), frame(b"value")] {
+        assert_eq!(refill(stage, &here, &key, &grant, &other).await, Refill::Other);
+    }
+
+    assert_eq!(bytes(&there, &key).await, Some(seen.to_vec()));
+    assert_eq!(fill(stage, &here, &key, &grant, &frame(b"v")).await, Fill::Stored, "the lease lives");
+    let alone = granted(&here, LeaseRequest { claim: Claim::Take, ..request(stage, &key) }).await;
+    let none = here.invalidate(&key).await;
+    none.expect("an invalidation is answered");
+    assert_eq!(refill(stage, &here, &key, &alone, &frame(b"v")).await, Refill::Refused);
+}
+
+/// A refill after an invalidation is refused.
+pub async fn a_refill_after_an_invalidation_is_refused<S: Stage>(stage: &S) {
+    let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
+    put(stage, &here, &key, b"head:value").await;
+    let seen = frame(b"head:value");
+    let grant = granted(&here, LeaseRequest { claim: Claim::Replace(&seen), ..request(stage, &key) }).await;
+
+    there.invalidate(&key).await.expect("an invalidation is answered");
+    put(stage, &there, &key, b"head:value").await;
+
+    assert_eq!(refill(stage, &here, &key, &grant, &seen).await, Refill::Refused);
+    assert_eq!(bytes(&there, &key).await, Some(seen.to_vec()));
+}

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::backend::{
     Backend, Claim, EntryKey, Fill, FillRequest, Found, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken,
-    Prefix, TagKey, Tags,
+    Prefix, Refill, RefillRequest, TagKey, Tags,
 };
 
 /// Sets a store up for one test, and does to it what a backend cannot.
@@ -113,6 +113,9 @@ macro_rules! conformance_suite {
                 a_fill_after_an_invalidation_is_refused
                 a_fill_after_its_lease_ended_is_refused
                 a_grant_does_not_come_back_with_its_token
+                a_refill_keeps_the_value_under_a_new_head
+                a_refill_of_another_frame_changes_nothing
+                a_refill_after_an_invalidation_is_refused
             }
             invalidation {
                 an_invalidation_removes_the_entry

@@ -1,0 +1,129 @@
+//! Computing in the background: with arguments of its own, as often as is needed, and never longer than the cache lives.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::Cache;
+use super::fetch::Plan;
+use super::means::Recomputed;
+use super::recompute::{self, Finished};
+use crate::answer::Answer;
+use crate::key::Key;
+use crate::storage::Storage;
+
+/// How a function is computed in the background: [`NoBackground`], or a closure that makes a future of its own
+/// each time.
+pub trait Background<A: Answer, S>: Sized {
+    /// What recomputes the entry of `plan`, again and again. `None` where there is no background.
+    fn refresher(self, plan: Plan<A, S>) -> Option<Refresher>;
+
+    /// Begins to compute the entry of `plan` now, as a task. `None` where there is no background or no runtime.
+    fn begin(self, cache: &Cache, plan: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>>;
+}
+
+/// The function's options ask for no background.
+#[derive(Debug)]
+pub struct NoBackground;
+
+impl<A: Answer, S> Background<A, S> for NoBackground {
+    fn refresher(self, _: Plan<A, S>) -> Option<Refresher> {
+        None
+    }
+
+    fn begin(self, _: &Cache, _: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
+        None
+    }
+}
+
+impl<A, S, M, F> Background<A, S> for M
+where
+    A: Answer + 'static,
+    A::Output: Send + 'static,
+    A::Value: Clone + Send + Sync + 'static,
+    A::Error: 'static,
+    S: Storage<A::Value>,
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Recomputed<A::Output>> + Send + 'static,
+{
+    fn refresher(mut self, plan: Plan<A, S>) -> Option<Refresher> {
+        let key = plan.key.clone();
+        let plan = Arc::new(plan);
+        let begin = move |cache: Cache, version| -> Attempt {
+            let (plan, body) = (plan.clone(), self());
+            Box::pin(async move {
+                let finished = within(&cache, recompute::refresh(&cache, &plan, version, body)).await;
+                finished.is_some_and(|finished| !finished.has_failed)
+            })
+        };
+        Some(Refresher { key, begin: Box::new(begin) })
+    }
+
+    fn begin(
+        mut self,
+        cache: &Cache,
+        plan: &Plan<A, S>,
+    ) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
+        let runtime = Handle::try_current().ok()?;
+        let (cache, plan, body) = (cache.clone(), plan.clone(), self());
+        Some(runtime.spawn(async move { within(&cache, recompute::compute(&cache, &plan, body)).await }))
+    }
+}
+
+type Attempt = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// Recomputes one entry in the background, again and again.
+pub struct Refresher {
+    pub(super) key: Key,
+    begin: Box<dyn FnMut(Cache, Option<u64>) -> Attempt + Send>,
+}
+
+impl Refresher {
+    /// One that does nothing.
+    #[cfg(test)]
+    pub(super) fn idle(key: Key) -> Self {
+        Self { key, begin: Box::new(|_, _| Box::pin(async { true })) }
+    }
+
+    /// Recomputes the value of `version` once, unless there is a newer one; tells whether there is a newer one now.
+    pub(super) fn begin(&mut self, cache: Cache, version: Option<u64>) -> Attempt {
+        (self.begin)(cache, version)
+    }
+}
+
+impl std::fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Refresher").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// The computations in the background that hold their cache.
+#[derive(Debug, Default)]
+pub(super) struct Holders(AtomicUsize);
+
+/// Runs `task` as long as anybody but tasks like it holds the cache; `None` when it ended for that. A computation wakes
+/// about once a second, to show that it lives, and sees then.
+async fn within<T>(cache: &Cache, task: impl Future<Output = T>) -> Option<T> {
+    struct Held<'c>(&'c Cache);
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.0.holders.0.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+    cache.0.holders.0.fetch_add(1, Ordering::AcqRel);
+    let held = Held(cache);
+    let mut task = Box::pin(task);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = task.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let holders = held.0.0.holders.0.load(Ordering::Acquire);
+        if Arc::strong_count(&held.0.0) <= holders { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await
+}

@@ -1,0 +1,175 @@
+//! The order of refreshes that are due: by priority, then by what they save; and none waits for ever.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::background::Refresher;
+use crate::clock::Tick;
+use crate::key::Key;
+
+/// One turn in so many goes to the refresh that has waited longest, whatever its rank.
+const FAIR: u64 = 8;
+/// Refreshes that wait at most. Of more, the least are dropped: reads ask for them again.
+const MOST: usize = 10_000;
+
+/// Which of two refreshes comes first: the greater one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    pub(super) priority: i8,
+    /// What it saves: about how often the entry was used, times what computing it takes.
+    pub(super) gain: u64,
+}
+
+/// A refresh that is due.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) rank: Rank,
+    /// Which value it is to replace.
+    pub(super) version: Option<u64>,
+    pub(super) refresher: Refresher,
+}
+
+/// Refreshes that wait for their turn, one a key.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// By rank; among equals the one that came first comes first.
+    by_rank: BTreeMap<(Rank, std::cmp::Reverse<u64>), (Tick, Due)>,
+    by_age: BTreeMap<u64, Rank>,
+    /// Those that wait, and those that run.
+    keys: HashSet<Key, foldhash::fast::RandomState>,
+    next: u64,
+    turns: u64,
+    dropped: u64,
+}
+
+impl Queue {
+    /// Takes a refresh in; gives back the one that finds no room, if one does not, or if its key is here already.
+    pub(super) fn push(&mut self, due: Due, now: Tick) -> Option<Due> {
+        if !self.keys.insert(due.refresher.key.clone()) {
+            return Some(due);
+        }
+        self.next += 1;
+        self.by_age.insert(self.next, due.rank);
+        self.by_rank.insert((due.rank, std::cmp::Reverse(self.next)), (now, due));
+        if self.by_rank.len() <= MOST {
+            return None;
+        }
+        self.dropped += 1;
+        let ((_, std::cmp::Reverse(number)), (_, least)) = self.by_rank.pop_first()?;
+        self.by_age.remove(&number);
+        self.keys.remove(&least.refresher.key);
+        Some(least)
+    }
+
+    /// The next one. Its key stays here until [`ended`](Self::ended).
+    pub(super) fn pop(&mut self) -> Option<Due> {
+        self.turns += 1;
+        let place = if self.turns.is_multiple_of(FAIR) {
+            let (number, rank) = self.by_age.first_key_value()?;
+            (*rank, std::cmp::Reverse(*number))
+        } else {
+            *self.by_rank.last_key_value()?.0
+        };
+        self.by_age.remove(&place.1.0);
+        self.by_rank.remove(&place).map(|(_, due)| due)
+    }
+
+    /// The refresh of `key` runs no more.
+    pub(super) fn ended(&mut self, key: &Key) {
+        self.keys.remove(key);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_rank.len()
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// When the one came that has waited longest.
+    pub(super) fn oldest(&self) -> Option<Tick> {
+        let (number, rank) = self.by_age.first_key_value()?;
+        self.by_rank.get(&(*rank, std::cmp::Reverse(*number))).map(|(since, _)| *since)
+    }
+
+    /// Lets go of all that wait.
+    pub(super) fn clear(&mut self) -> Vec<Due> {
+        self.by_age.clear();
+        let waiting: Vec<Due> = std::mem::take(&mut self.by_rank).into_values().map(|(_, due)| due).collect();
+        for due in &waiting {
+            self.keys.remove(&due.refresher.key);
+        }
+        waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(key: u64, priority: i8, gain: u64) -> Due {
+        let refresher = Refresher::idle(Key::of("f", key).unwrap());
+        Due { rank: Rank { priority, gain }, version: None, refresher }
+    }
+
+    fn popped(queue: &mut Queue, count: usize) -> Vec<Key> {
+        std::iter::from_fn(|| queue.pop()).take(count).map(|due| due.refresher.key).collect()
+    }
+
+    fn keys(keys: impl IntoIterator<Item = u64>) -> Vec<Key> {
+        keys.into_iter().map(|key| Key::of("f", key).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_higher_priority_comes_first_then_what_saves_most_then_what_came_first() {
+        let (mut queue, now) = (Queue::default(), Tick::from_raw(1));
+        for (key, priority, gain) in [(1, 0, 5), (2, 0, 9), (3, -1, 99), (4, 7, 0), (5, 0, 5)] {
+            assert!(queue.push(due(key, priority, gain), now).is_none());
+        }
+
+        assert_eq!(popped(&mut queue, 9), keys([4, 2, 1, 5, 3]));
+    }
+
+    #[test]
+    fn the_least_is_not_starved() {
+        let (mut queue, now) = (Queue::default(), Tick::from_raw(1));
+        queue.push(due(0, -100, 0), now);
+
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            queue.push(due(turns, 100, 1), now);
+            if queue.pop().unwrap().refresher.key == Key::of("f", 0).unwrap() {
+                break;
+            }
+        }
+
+        assert_eq!(turns, FAIR);
+    }
+
+    #[test]
+    fn a_key_is_here_once_until_it_has_ended() {
+        let (mut queue, now) = (Queue::default(), Tick::from_raw(1));
+        queue.push(due(1, 0, 0), now);
+
+        assert!(queue.push(due(1, 5, 5), now).is_some());
+        let running = queue.pop().unwrap();
+        assert!(queue.push(due(1, 5, 5), now).is_some());
+        queue.ended(&running.refresher.key);
+        assert!(queue.push(due(1, 5, 5), now).is_none());
+    }
+
+    #[test]
+    fn of_too_many_the_least_is_given_back() {
+        let (mut queue, now) = (Queue::default(), Tick::from_raw(1));
+        for key in 0..MOST as u64 {
+            assert!(queue.push(due(key, 0, key + 1), now).is_none());
+        }
+
+        let least = queue.push(due(u64::MAX, 0, 50), now).map(|due| due.refresher.key);
+
+        assert_eq!(least, Some(Key::of("f", 0_u64).unwrap()));
+        assert_eq!((queue.len(), queue.dropped(), queue.keys.len()), (MOST, 1, MOST));
+        assert_eq!((queue.clear().len(), queue.len(), queue.keys.len()), (MOST, 0, 0));
+    }
+}

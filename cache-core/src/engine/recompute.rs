@@ -1,0 +1,130 @@
+//! A computation in the background: one for all who wait in this process, under a lease like any other.
+
+use super::fetch::Plan;
+use super::flight::Joined;
+use super::lead::Leading;
+use super::limit::within_limit;
+use super::liveness::{self, Waited};
+use super::means::Recomputed;
+use super::shared::Question;
+use super::{Cache, Landing};
+use crate::answer::Answer;
+use crate::event::stats::Happening;
+use crate::key::Key;
+use crate::storage::Storage;
+
+/// What a computation in the background came to.
+#[derive(Debug)]
+pub struct Finished<O> {
+    /// The answer; `None` where another computation brought one, or it took too long.
+    pub(super) output: Option<O>,
+    pub(super) has_failed: bool,
+}
+
+impl<O> Finished<O> {
+    const ELSEWHERE: Self = Self { output: None, has_failed: false };
+    const FAILED: Self = Self { output: None, has_failed: true };
+
+    /// The shared tier had it.
+    pub(super) fn found(output: O) -> Self {
+        Self { output: Some(output), has_failed: false }
+    }
+}
+
+/// Recomputes the value of `version` before it is stale, unless somebody has done so or is about to.
+pub(super) async fn refresh<A, S, F>(
+    cache: &Cache,
+    plan: &Plan<A, S>,
+    version: Option<u64>,
+    body: F,
+) -> Finished<A::Output>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+    F: Future<Output = Recomputed<A::Output>>,
+{
+    let function = cache.0.functions.of(plan.key.identity());
+    let Joined::Lead(lead) = cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) else {
+        return Finished::ELSEWHERE;
+    };
+    function.counters.count(Happening::Refresh);
+    let mut setback = Setback { cache, key: &plan.key, is_one: true };
+    let question =
+        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
+    let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
+    let finished = limited(cache, plan, leading.refresh(version, body)).await;
+    setback.is_one = finished.has_failed;
+    if finished.has_failed {
+        function.counters.count(Happening::FailedRefresh);
+    }
+    finished
+}
+
+/// Computes a value that a stale one stands in for.
+pub(super) async fn compute<A, S, F>(cache: &Cache, plan: &Plan<A, S>, body: F) -> Finished<A::Output>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+    F: Future<Output = Recomputed<A::Output>>,
+{
+    let asked = cache.0.clock.now();
+    let function = cache.0.functions.of(plan.key.identity());
+    let lead = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
+        Joined::Lead(lead) => lead,
+        Joined::Follow(follow) => {
+            let output = match liveness::wait(cache, &plan.key, follow).await {
+                // As everywhere, `tier = shared` wants what began after it asked.
+                Waited::Landed(Landing::Value(entry))
+                    if !plan.remember.reads_through || entry.begun() > asked =>
+                {
+                    entry.value::<A::Value>().cloned()
+                }
+                _ => None,
+            };
+            return Finished { output: output.map(|value| plan.answer.restore(value)), has_failed: false };
+        }
+        Joined::Found(()) => return Finished::ELSEWHERE,
+    };
+    let mut setback = Setback { cache, key: &plan.key, is_one: true };
+    let question =
+        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
+    let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
+    let finished = limited(cache, plan, leading.refresh(None, body)).await;
+    setback.is_one = finished.has_failed;
+    finished
+}
+
+/// No longer than `timeout(hard = ..)` allows.
+async fn limited<A, S>(
+    cache: &Cache,
+    plan: &Plan<A, S>,
+    computing: impl Future<Output = Finished<A::Output>>,
+) -> Finished<A::Output>
+where
+    A: Answer,
+{
+    match within_limit(cache, plan.remember.hard_timeout, computing).await {
+        Some(finished) => finished,
+        None => {
+            cache.0.functions.of(plan.key.identity()).counters.count(Happening::HardTimeout);
+            Finished::FAILED
+        }
+    }
+}
+
+/// Notes a failure in the end, also if the computation panicked or took too long.
+struct Setback<'c> {
+    cache: &'c Cache,
+    key: &'c Key,
+    is_one: bool,
+}
+
+impl Drop for Setback<'_> {
+    fn drop(&mut self) {
+        if self.is_one {
+            self.cache.0.set_back(self.key);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Who refreshes what: the queue of what is due, the schedule of what is kept warm, and the tasks that do it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::background::Refresher;
+use super::limit::within;
+use super::queue::{Due, Queue, Rank};
+use super::{Cache, Inner};
+use crate::clock::Tick;
+use crate::entry::{Freshness, StoredEntry};
+use crate::event::RefreshStats;
+use crate::key::Key;
+
+/// The refreshes of one cache.
+#[derive(Debug)]
+pub(super) struct Refreshing {
+    state: Mutex<State>,
+    /// Refreshes at once.
+    limit: usize,
+    /// Wakes the task that keeps the schedule.
+    bell: Arc<Notify>,
+    /// Told when a refresh has ended.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue,
+    /// What cancels those that run; nothing yet for one that just begins.
+    running: HashMap<u64, Option<AbortHandle>>,
+    /// Turns given out; the number of the last.
+    turns: u64,
+    is_handing_out: bool,
+    is_closed: bool,
+    schedule: BTreeMap<(Tick, u64), Warm>,
+    next_warm: u64,
+    keeper: Option<AbortHandle>,
+}
+
+/// An entry that is kept warm.
+#[derive(Debug)]
+struct Warm {
+    /// The entry that this was put on the schedule for.
+    entry: Weak<StoredEntry>,
+    refresher: Refresher,
+}
+
+impl Refreshing {
+    /// `limit` refreshes at once.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            limit: limit.max(1),
+            bell: Arc::default(),
+            ended: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn report(&self, now: Tick) -> RefreshStats {
+        let state = self.state();
+        RefreshStats {
+            queued: state.queue.len() as u64,
+            oldest: state.queue.oldest().map_or(Duration::ZERO, |since| now.since(since)),
+            running: state.running.len() as u64,
+            dropped: state.queue.dropped(),
+            scheduled: state.schedule.len() as u64,
+        }
+    }
+
+    /// Ends all of it: what waits is dropped, what runs is cancelled.
+    pub(super) fn close(&self) {
+        let (waiting, schedule, keeper) = {
+            let mut state = self.state();
+            state.is_closed = true;
+            state.running.values().flatten().for_each(AbortHandle::abort);
+            (state.queue.clear(), std::mem::take(&mut state.schedule), state.keeper.take())
+        };
+        keeper.iter().for_each(AbortHandle::abort);
+        // Outside the lock: they hold arguments of the user's.
+        drop((waiting, schedule));
+    }
+
+    /// Waits until no refresh runs.
+    pub(super) async fn idle(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.state().running.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Drop for Refreshing {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Cache {
+    /// Refreshes an entry in the background when its turn has come.
+    pub(super) fn refresh_soon(&self, rank: Rank, version: Option<u64>, refresher: Refresher) {
+        let now = self.0.clock.now();
+        let due = Due { rank, version, refresher };
+        let left = {
+            let mut state = self.0.refreshing.state();
+            if state.is_closed { Some(due) } else { state.queue.push(due, now) }
+        };
+        // Somebody else refreshes it, or nobody does for now: reads ask again after a rest.
+        if let Some(left) = left {
+            self.0.rest_for_a_while(&left.refresher.key);
+        }
+        self.hand_out();
+    }
+
+    /// Begins refreshes as long as there is room for more at once.
+    fn hand_out(&self) {
+        let refreshing = &self.0.refreshing;
+        {
+            let mut state = refreshing.state();
+            // One at a time: where the runtime is gone, each ends while it begins, and would begin the next.
+            if std::mem::replace(&mut state.is_handing_out, true) {
+                return;
+            }
+        }
+        loop {
+            let Ok(runtime) = Handle::try_current() else {
+                refreshing.state().is_handing_out = false;
+                return;
+            };
+            let mut state = refreshing.state();
+            let due = match state.running.len() < refreshing.limit && !state.is_closed {
+                true => state.queue.pop(),
+                false => None,
+            };
+            let Some(due) = due else {
+                state.is_handing_out = false;
+                return;
+            };
+            state.turns += 1;
+            let number = state.turns;
+            state.running.insert(number, None);
+            drop(state);
+            let turn = Turn { cache: Arc::downgrade(&self.0), number, key: due.refresher.key.clone() };
+            // Outside the lock: where the runtime is about to end, the task is dropped at once, and its turn ends.
+            let task = runtime.spawn(take_turn(turn, self.clone(), due)).abort_handle();
+            let mut state = refreshing.state();
+            let is_closed = state.is_closed;
+            match state.running.get_mut(&number) {
+                Some(_) if is_closed => task.abort(),
+                Some(running) => *running = Some(task),
+                None => {}
+            }
+        }
+    }
+
+    /// Keeps the entry that is stored under the refresher's key warm, as long as it is used.
+    pub(super) fn keep_warm(&self, refresher: Refresher) {
+        let Some(entry) = self.0.tier.find(&refresher.key.view(), Arc::clone) else { return };
+        if entry.upkeep().is_some_and(|upkeep| upkeep.begins_schedule()) {
+            self.schedule(&entry, refresher);
+        }
+    }
+
+    /// Puts an entry on the schedule.
+    pub(super) fn schedule(&self, entry: &Arc<StoredEntry>, refresher: Refresher) {
+        let Some(upkeep) = entry.upkeep() else { return };
+        let due = upkeep.due();
+        let refreshing = &self.0.refreshing;
+        let mut state = refreshing.state();
+        if state.is_closed {
+            return;
+        }
+        state.next_warm += 1;
+        let place = (due, state.next_warm);
+        state.schedule.insert(place, Warm { entry: Arc::downgrade(entry), refresher });
+        let is_first = state.schedule.first_key_value().is_some_and(|(first, _)| *first == place);
+        if state.keeper.as_ref().is_none_or(AbortHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
+            state.keeper = Some(runtime.spawn(task).abort_handle());
+        }
+        drop(state);
+        if is_first {
+            refreshing.bell.notify_one();
+        }
+    }
+
+    /// Does what the schedule says for now; tells when the next is due.
+    fn keep_to_schedule(&self) -> Option<Duration> {
+        let refreshing = &self.0.refreshing;
+        loop {
+            let now = self.0.clock.now();
+            let warm = {
+                let mut state = refreshing.state();
+                let (&(due, _), _) = state.schedule.first_key_value()?;
+                if due > now {
+                    return Some(due.since(now));
+                }
+                state.schedule.pop_first()
+            };
+            if let Some((_, warm)) = warm {
+                self.attend(warm, now);
+            }
+        }
+    }
+
+    /// Refreshes what is due and used, puts back what is not due yet, and lets go of the rest.
+    fn attend(&self, warm: Warm, now: Tick) {
+        let Some(entry) = self.0.tier.find(&warm.refresher.key.view(), Arc::clone) else { return };
+        let Some(upkeep) = entry.upkeep() else { return };
+        let is_its_own = std::ptr::addr_eq(Arc::as_ptr(&entry), warm.entry.as_ptr());
+        if is_its_own {
+            upkeep.leaves_schedule();
+        }
+        if !self.0.may_stand_in(&entry) || !upkeep.is_in_use(now) {
+            return;
+        }
+        if entry.freshness(now) == Freshness::Fresh && now < upkeep.due() {
+            return self.keep_warm(warm.refresher);
+        }
+        // A read may have asked for it; then that goes on with the schedule.
+        if upkeep.begins_refresh() {
+            let rank = Rank { priority: upkeep.refresh().priority, gain: upkeep.gain() };
+            self.refresh_soon(rank, upkeep.version(), warm.refresher);
+        }
+    }
+
+    /// Ends what this cache does in the background: refreshes that wait are dropped, those that run are cancelled, and entries are kept
+    /// warm no longer. Waits until nothing of it runs.
+    ///
+    /// The cache can be used on; nothing is refreshed then. Dropping the last handle to a cache does the same, within
+    /// about a second.
+    ///
+    /// # Cancel safety
+    ///
+    /// All of it is told to end when the future is first polled; what is dropped is the waiting.
+    pub async fn shutdown(&self) {
+        self.0.refreshing.close();
+        self.0.refreshing.idle().await;
+    }
+}
+
+impl Inner {
+    /// The computation of `key` has failed: the next waits, for all callers.
+    pub(super) fn set_back(&self, key: &Key) {
+        let now = self.clock.now();
+        let entry = self.tier.find(&key.view(), Arc::clone);
+        let left = entry.as_ref().map_or(Duration::ZERO, |entry| entry.fresh_for(now));
+        let until = self.setbacks.failed(key, now, left, self.chance.unit());
+        if let Some(entry) = entry {
+            entry.rest(until);
+        }
+    }
+
+    /// Nothing has failed, but nobody refreshes `key` either.
+    fn rest_for_a_while(&self, key: &Key) {
+        let now = self.clock.now();
+        if let Some(entry) = self.tier.find(&key.view(), Arc::clone) {
+            let rest = crate::entry::refresh::rest(1, entry.fresh_for(now), self.chance.unit());
+            entry.rest(now.later(rest));
+        }
+    }
+}
+
+/// The right to run one refresh; ends with it, however that ends.
+struct Turn {
+    cache: Weak<Inner>,
+    number: u64,
+    key: Key,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(cache) = self.cache.upgrade().map(Cache) else { return };
+        {
+            let mut state = cache.0.refreshing.state();
+            state.running.remove(&self.number);
+            state.queue.ended(&self.key);
+        }
+        cache.0.refreshing.ended.notify_waiters();
+        cache.hand_out();
+    }
+}
+
+/// Runs one refresh, and keeps the entry warm if it is one of those.
+async fn take_turn(turn: Turn, cache: Cache, due: Due) {
+    let Due { version, mut refresher, .. } = due;
+    // From here on the attempt alone holds the cache.
+    let attempt = refresher.begin(cache, version);
+    attempt.await;
+    let Some(cache) = turn.cache.upgrade().map(Cache) else { return };
+    drop(turn);
+    cache.keep_warm(refresher);
+}
+
+/// Sees to it that entries are refreshed on schedule, as long as the cache lives.
+async fn keep_schedule(cache: Weak<Inner>, bell: Arc<Notify>) {
+    loop {
+        let Some(cache) = cache.upgrade().map(Cache) else { return };
+        let next = cache.keep_to_schedule();
+        let clock = cache.0.clock.clone();
+        drop(cache);
+        match next {
+            Some(pause) => {
+                within(&clock, pause, bell.notified()).await;
+            }
+            None => bell.notified().await,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `timeout(soft = ..)`: a stale value answers when the computation takes too long, and the computation goes on.
+
+use std::time::Duration;
+
+use super::background::Background;
+use super::fetch::Plan;
+use super::limit::within;
+use super::liveness::{self, Waited};
+use super::stale::{Held, answer_stale};
+use super::tally::Tally;
+use super::{Cache, Landing};
+use crate::answer::Answer;
+use crate::entry::MissReason;
+use crate::event::stats::Happening;
+use crate::storage::Storage;
+
+/// Answers a call that a stale value can stand in for: with the new value, if it is there within `soft`. `None` where nothing
+/// stands in, or not any more: then the call goes on as all do.
+pub(super) async fn softly<A, S, G>(
+    cache: &Cache,
+    tally: &mut Tally<'_>,
+    reason: MissReason,
+    plan: &Plan<A, S>,
+    background: &mut Option<G>,
+    held: Option<&Held>,
+    soft: Duration,
+) -> Option<A::Output>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+    G: Background<A, S>,
+{
+    cache.newest::<A::Value>(&plan.key, held)?;
+    let asked = cache.0.clock.now();
+    let clock = &cache.0.clock;
+    let computed = match cache.0.flights.follow(&plan.key, |borne| cache.covers(borne)) {
+        // Somebody computes already.
+        Some(follow) => {
+            tally.count(Happening::Joined);
+            let waited = within(clock, soft, liveness::wait(cache, &plan.key, follow)).await;
+            waited.map(|waited| match waited {
+                // As everywhere, `tier = shared` wants what began after it asked.
+                Waited::Landed(Landing::Value(entry))
+                    if !plan.remember.reads_through || entry.begun() > asked =>
+                {
+                    entry.value::<A::Value>().map(|value| plan.answer.restore(value.clone()))
+                }
+                _ => None,
+            })
+        }
+        // In the background, so that it goes on when this call has its answer.
+        None => {
+            let task = background.take()?.begin(cache, plan)?;
+            tally.count(Happening::Miss(reason));
+            let finished = within(clock, soft, task).await;
+            finished.map(|finished| {
+                let finished = finished.ok().flatten();
+                finished.filter(|finished| !finished.has_failed).and_then(|finished| finished.output)
+            })
+        }
+    };
+    let is_late = computed.is_none();
+    if let Some(output) = computed.flatten() {
+        return Some(output);
+    }
+    let stale = cache.newest::<A::Value>(&plan.key, held)?;
+    if is_late {
+        tally.function.counters.count(Happening::SoftTimeout);
+    }
+    answer_stale(tally, plan, &stale)
+}

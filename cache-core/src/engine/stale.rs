@@ -1,0 +1,86 @@
+//! Stale values that stand in where a new one cannot be had.
+
+use std::sync::Arc;
+
+use super::fetch::Plan;
+use super::fill::Fill;
+use super::shared::{Borne, Stored};
+use super::tally::Tally;
+use super::{Cache, Function};
+use crate::answer::Answer;
+use crate::backend::FrameBytes;
+use crate::entry::StoredEntry;
+use crate::event::stats::Happening;
+use crate::key::Key;
+use crate::storage::Storage;
+
+/// A value of the shared tier that may stand in, or go on being used, while a new one is computed.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) entry: Arc<StoredEntry>,
+    /// Its stored form, and how much of that is the value.
+    pub(super) frame: FrameBytes,
+    pub(super) size: usize,
+}
+
+impl Held {
+    /// Holds what the shared tier had.
+    pub(super) fn new<A, S>(
+        cache: &Cache,
+        function: &Arc<Function>,
+        plan: &Plan<A, S>,
+        borne: &Borne,
+        stored: Stored<A::Value>,
+    ) -> Self
+    where
+        A: Answer,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+    {
+        let fill = Fill::found(&plan.key, &plan.remember, function, &stored);
+        let Stored { value, size, frame, .. } = stored;
+        let entry = fill.entry(cache, borne, plan.storage, value, fill.lifetime, Some(size));
+        Self { entry, frame, size }
+    }
+
+    /// Answers with it, if it still may stand in.
+    pub(super) fn answer<A, S>(&self, tally: &mut Tally<'_>, plan: &Plan<A, S>) -> Option<A::Output>
+    where
+        A: Answer,
+        A::Value: Clone + 'static,
+    {
+        answer_stale(tally, plan, &self.entry)
+    }
+}
+
+/// Answers a call with a stale value.
+pub(super) fn answer_stale<A, S>(
+    tally: &mut Tally<'_>,
+    plan: &Plan<A, S>,
+    entry: &StoredEntry,
+) -> Option<A::Output>
+where
+    A: Answer,
+    A::Value: Clone + 'static,
+{
+    let value = entry.value::<A::Value>()?.clone();
+    tally.count(Happening::Stale);
+    Some(plan.answer.restore(value))
+}
+
+impl Cache {
+    /// The newest value that may stand in: of this process, or what was held of the shared tier.
+    pub(super) fn newest<V: 'static>(&self, key: &Key, held: Option<&Held>) -> Option<Arc<StoredEntry>> {
+        let here = self.0.stand_in::<V>(key);
+        let there = held.map(|held| held.entry.clone()).filter(|entry| self.0.may_stand_in(entry));
+        match (here, there) {
+            (Some(here), Some(there)) => Some(if here.created() >= there.created() { here } else { there }),
+            (here, there) => here.or(there),
+        }
+    }
+
+    /// Whether `key` failed a moment ago, and is not to be computed yet.
+    pub(super) fn is_resting(&self, key: &Key) -> bool {
+        self.0.setbacks.is_resting(&key.view(), self.0.clock.now())
+    }
+}

@@ -3,7 +3,7 @@
 
 pub use cache_core::{
     Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, FunctionStats, Key, Local, Misses, Options, Peek,
-    SharedStats, Stats, Tag, Timing, backend, codec, key,
+    Policy, SharedStats, Stats, Tag, Timing, backend, codec, key,
 };
 pub use cache_macros::cached;
 #[cfg(feature = "redis")]

@@ -5,9 +5,14 @@ pub use crate::answer::{
     keep_none,
 };
 pub use crate::call_site::{CallSite, Policy};
-pub use crate::engine::{CacheRef, Call, current, given};
+pub use crate::decide::{tags_of, ttl_of};
+pub use crate::engine::{CacheRef, Call, Means, Recomputed, current, given};
+pub use crate::give_up::{GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
+};
+pub use crate::owned::{
+    OwnProbe, OwnsOption, OwnsReference, OwnsValue, RefusesOption, RefusesReference, RefusesValue,
 };
 pub use crate::storage::{
     OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresErrorNowhere, StoresLocally,

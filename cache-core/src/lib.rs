@@ -10,17 +10,21 @@ mod call_site;
 mod chance;
 mod clock;
 pub mod codec;
+mod decide;
 mod engine;
 pub mod entry;
 mod error;
 mod event;
+mod give_up;
 pub mod key;
 mod local;
+mod owned;
 mod storage;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use call_site::Policy;
 pub use clock::Clock;
 pub use engine::{Cache, CacheBuilder, Entry, Options, Peek};
 pub use error::{Error, ErrorKind};

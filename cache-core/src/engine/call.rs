@@ -142,26 +142,6 @@ impl<A: Answer> Call<A> {
         self.tags = Some(Box::new(tags));
     }
 
-    /// Everything after the local tier: join or lead the flight, compute, fill.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the computation, if this call leads; a follower takes over.
-    pub fn run<S, B, F>(
-        self,
-        storage: S,
-        sharing: Sharing<A::Error>,
-        body: B,
-    ) -> Pending<impl Future<Output = A::Output>>
-    where
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        self.run_if(storage, sharing, |_: &A::Value| true, body)
-    }
-
     /// The same, storing only what `store_if` accepts.
     #[cold]
     #[inline(never)]
@@ -188,26 +168,6 @@ impl<A: Answer> Call<A> {
             let plan = Plan { key, remember, answer, storage, sharing, store_if };
             fetch::fetch(&cache, reason, plan, &tags.unwrap_or_default(), body).await
         }))
-    }
-
-    /// `f_refresh`: computes now, whatever is stored, and stores.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the computation; what was stored stays.
-    pub fn refresh<S, B, F>(
-        self,
-        storage: S,
-        sharing: Sharing<A::Error>,
-        body: B,
-    ) -> Pending<impl Future<Output = A::Output>>
-    where
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        self.refresh_if(storage, sharing, |_: &A::Value| true, body)
     }
 
     /// The same, storing only what `store_if` accepts.
@@ -255,7 +215,7 @@ impl<A: Answer> Call<A> {
     }
 
     /// `f_entry`: the typed handle.
-    pub fn entry<S>(self, storage: S) -> Entry<A::Output>
+    pub fn entry_of<S>(self, storage: S) -> Entry<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,

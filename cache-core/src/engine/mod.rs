@@ -15,6 +15,7 @@ mod invalidate;
 mod lead;
 mod liveness;
 mod look_up;
+mod means;
 mod shared;
 mod trust;
 
@@ -27,6 +28,7 @@ pub use current::{CacheRef, current, given};
 pub use direct::Options;
 pub(crate) use function::Function;
 pub use handle::{Entry, Peek};
+pub use means::{Means, Recomputed};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};

@@ -2,8 +2,9 @@
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
 pub use cache_core::{
-    Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, FunctionStats, Key, Local, Misses, Options, Peek,
-    SharedStats, Stats, Tag, Timing, backend, codec, key,
+    Answered, Cache, CacheBuilder, Clock, Computation, Entry, Error, ErrorKind, FunctionStats, Key, Local,
+    MissReason, Misses, Options, Peek, Policy, RefreshStats, SharedStats, Stats, Tag, Timing, Trace,
+    TracedCall, backend, codec, current, key, trace,
 };
 pub use cache_macros::cached;
 #[cfg(feature = "redis")]

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// Each module may use those above it in this list: not its neighbours, and nothing below.
 const LAYERS: [&[&str]; 10] = [
-    &["answer", "chance", "clock", "error", "sync"],
-    &["key"],
+    &["answer", "chance", "clock", "error", "owned", "sync"],
+    &["give_up", "key"],
     &["entry"],
     &["backend", "policy"],
     &["codec"],
-    &["call_site", "event", "storage"],
+    &["call_site", "decide", "event", "storage"],
     &["local"],
     &["engine"],
     &["__private"],

@@ -50,6 +50,9 @@ impl Backend for Unhurried {
     async fn fill(&self, request: FillRequest<'_>) -> Result<Fill, Error> {
         self.call(self.0.fill(request)).await
     }
+    async fn refill(&self, request: RefillRequest<'_>) -> Result<Refill, Error> {
+        self.call(self.0.refill(request)).await
+    }
     async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
         self.call(self.0.invalidate(key)).await
     }

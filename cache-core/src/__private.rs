@@ -5,11 +5,14 @@ pub use crate::answer::{
     keep_none,
 };
 pub use crate::call_site::CallSite;
-pub use crate::engine::{
-    Background, CacheRef, Call, Means, NoBackground, Recomputed, current, given, tags_of,
-};
+pub use crate::decide::{tags_of, ttl_of};
+pub use crate::engine::{Background, CacheRef, Call, Means, NoBackground, Recomputed, current, given};
+pub use crate::give_up::{GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
+};
+pub use crate::owned::{
+    OwnProbe, OwnsOption, OwnsReference, OwnsValue, RefusesOption, RefusesReference, RefusesValue,
 };
 pub use crate::policy::Policy;
 pub use crate::storage::{

@@ -10,12 +10,15 @@ mod call_site;
 mod chance;
 mod clock;
 pub mod codec;
+mod decide;
 mod engine;
 pub mod entry;
 mod error;
 mod event;
+mod give_up;
 pub mod key;
 mod local;
+mod owned;
 mod policy;
 mod storage;
 mod sync;
@@ -23,7 +26,11 @@ mod sync;
 pub mod testing;
 
 pub use clock::Clock;
-pub use engine::{Cache, CacheBuilder, Computation, Entry, Options, Peek, computation as current};
+pub use engine::{
+    Answered, Cache, CacheBuilder, Computation, Entry, Options, Peek, Trace, TracedCall,
+    computation as current, trace,
+};
+pub use entry::MissReason;
 pub use error::{Error, ErrorKind};
 pub use event::{FunctionStats, Misses, RefreshStats, SharedStats, Stats, Timing};
 pub use key::{Key, Tag};

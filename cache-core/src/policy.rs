@@ -90,7 +90,10 @@ impl Policy {
     /// When it is something else; in a constant that is a compile error.
     #[must_use]
     pub const fn stagger(mut self, share: f64) -> Self {
-        assert!(share >= 0.0 && share <= 1.0, "a share of the ttl is at least 0 and at most 1: write `.stagger(0.1)`");
+        assert!(
+            share >= 0.0 && share <= 1.0,
+            "a share of the ttl is at least 0 and at most 1: write `.stagger(0.1)`"
+        );
         self.stagger = share;
         self
     }
@@ -125,7 +128,10 @@ impl Policy {
     /// When it is something else; in a constant that is a compile error.
     #[must_use]
     pub const fn refresh_after(mut self, share: f64) -> Self {
-        assert!(share > 0.0 && share < 1.0, "a share of the ttl is above 0 and below 1: write `.refresh_after(0.8)`");
+        assert!(
+            share > 0.0 && share < 1.0,
+            "a share of the ttl is above 0 and below 1: write `.refresh_after(0.8)`"
+        );
         self.refresh = Some(Refresh { after: share, ..self.refresh_or_default() });
         self
     }

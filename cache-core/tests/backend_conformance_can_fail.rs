@@ -9,7 +9,8 @@ use std::time::Duration;
 use cache_core::Error;
 use cache_core::backend::{
     Backend, Change, Claim, EntryKey, Epoch, Fill, FillRequest, Grant, Heard, Lease, LeaseRequest,
-    LeaseToken, Memory, Message, Origin, Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags,
+    LeaseToken, Memory, Message, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime,
+    Subscription, TagKey, Tags,
 };
 use cache_core::testing::MemoryStage;
 use cache_core::testing::conformance::{Stage, bus, calls, entries, epochs, fills, invalidation, leases};

@@ -1,26 +1,35 @@
 //! The options between the parentheses of `#[cached(..)]`, each with its place.
 
+mod freshness;
 mod name;
+mod reading;
 mod value;
 
+pub(crate) use freshness::{Refresh, Timeout, With};
 pub(crate) use name::ArgumentName;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, ExprLit, Ident, LitStr, Path, Token};
+use syn::{Expr, ExprClosure, ExprLit, Ident, LitStr, Path};
 
 use crate::diag::{Diagnostics, listed, nearest};
 use crate::duration::Time;
 use crate::scan::plain;
 use crate::template::Template;
+use reading::skip_value;
+use value::Ttl;
 
 /// The options, in the order of the documentation.
-pub(crate) const OPTIONS: [&str; 18] = [
+pub(crate) const OPTIONS: [&str; 23] = [
     "ttl",
     "tags",
+    "tags_from",
     "stagger",
+    "refresh",
+    "grace",
+    "timeout",
     "skip",
     "secret",
     "key",
@@ -33,23 +42,14 @@ pub(crate) const OPTIONS: [&str; 18] = [
     "tier",
     "local_ttl",
     "lease",
+    "policy",
     "cache",
     "in_trait",
     "crate",
 ];
 
 /// Options that an issue to come will fill, and what to write until then.
-const NOT_YET: [(&str, &str); 6] = [
-    (
-        "refresh",
-        "remove it; the first call after the ttl computes anew, and `f_refresh(..)` does so when you say",
-    ),
-    ("grace", "remove it; a value is served until its ttl ends: write a longer `ttl`"),
-    ("timeout", "remove it, and put the time limit into the function's body"),
-    ("tags_from", "remove it; write tags over the arguments: `tags = [\"menu:{id}\"]`"),
-    ("policy", "remove it, and write its options one by one: `ttl = 3600, stagger`"),
-    ("each", "remove it; the answer is cached as one value"),
-];
+const NOT_YET: [(&str, &str); 1] = [("each", "remove it; the answer is cached as one value")];
 
 /// An option's value and the word that introduced it.
 pub(crate) struct Given<T> {
@@ -75,9 +75,19 @@ pub(crate) enum TagOption {
 /// What was written between the parentheses.
 #[derive(Default)]
 pub(crate) struct Options {
+    /// `ttl = 3600`, `ttl = "1h"`, `ttl = EXPR`.
     pub(crate) ttl: Option<Given<Time>>,
+    /// `ttl = |value| EXPR`.
+    pub(crate) ttl_by: Option<Given<ExprClosure>>,
     pub(crate) tags: Option<Given<Vec<TagOption>>>,
+    pub(crate) tags_from: Option<Given<ExprClosure>>,
     pub(crate) stagger: Option<Given<f64>>,
+    pub(crate) refresh: Option<Given<Refresh>>,
+    pub(crate) grace: Option<Given<Time>>,
+    pub(crate) timeout: Option<Given<Timeout>>,
+    /// What `with(..)` gives the background, in `refresh(..)` and `timeout(..)` together.
+    pub(crate) with: Vec<With>,
+    pub(crate) policy: Option<Given<Expr>>,
     pub(crate) skip: Option<Given<Vec<ArgumentName>>>,
     pub(crate) secret: Option<Given<Vec<ArgumentName>>>,
     pub(crate) key: Option<Given<Vec<Expr>>>,
@@ -109,20 +119,23 @@ impl Options {
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut options = Self::default();
         let parser = |input: ParseStream<'_>| {
-            while !input.is_empty() {
-                if let Err(mistake) = options.parse_one(input, diagnostics) {
-                    diagnostics.absorb(mistake);
-                    skip_value(input)?;
-                }
-                seek_next_option(input, diagnostics)?;
-            }
-            Ok(())
+            reading::each(input, diagnostics, |input, diagnostics| options.parse_one(input, diagnostics))
         };
         let read = parser.parse2(tokens);
         if let Err(mistake) = read {
             diagnostics.absorb(mistake);
         }
         options
+    }
+
+    /// Whether the ttl is told by the arguments or the value, and not by the policy.
+    pub(crate) fn is_ttl_dynamic(&self) -> bool {
+        self.ttl_by.is_some() || matches!(&self.ttl, Some(Given { value: Time::Expr(_), .. }))
+    }
+
+    /// Whether calls leave work to the background: a refresh, or what a soft timeout did not wait for.
+    pub(crate) fn has_background(&self) -> bool {
+        self.refresh.is_some() || self.timeout.as_ref().is_some_and(|timeout| timeout.value.soft.is_some())
     }
 
     /// Whether an option was written, be its value right or wrong.
@@ -162,7 +175,25 @@ impl Options {
             return skip_value(input);
         }
         match word.as_str() {
-            "ttl" => self.ttl = keep(option.clone(), value::time(&option, input)?),
+            "ttl" => match value::ttl(&option, input)? {
+                Ttl::Time(time) => self.ttl = keep(option, time),
+                Ttl::ByValue(closure) => self.ttl_by = keep(option, closure),
+            },
+            "grace" => self.grace = keep(option.clone(), value::time(&option, input)?),
+            "refresh" => {
+                let refresh = freshness::refresh(&option, input, &mut self.with, diagnostics)?;
+                self.refresh = keep(option, refresh);
+            }
+            "timeout" => {
+                let timeout = freshness::timeout(&option, input, &mut self.with, diagnostics)?;
+                self.timeout = keep(option, timeout);
+            }
+            "tags_from" => {
+                let closure =
+                    value::closure(&option, input, "tags_from = |value| [format!(\"chef:{}\", value.chef)]")?;
+                self.tags_from = keep(option, closure);
+            }
+            "policy" => self.policy = keep(option.clone(), value::expr(&option, input, "policy = MENU")?),
             "local_ttl" => self.local_ttl = keep(option.clone(), value::time(&option, input)?),
             "lease" => self.lease = keep(option.clone(), value::time(&option, input)?),
             "none_ttl" => self.none_ttl = keep(option.clone(), value::time(&option, input)?),
@@ -221,46 +252,6 @@ fn lone_time(input: ParseStream<'_>) -> Option<String> {
     Time::from_expr("ttl", &Expr::Lit(value)).is_ok().then_some(text)
 }
 
-/// Passes over the value of an option that was refused.
-fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
-    while !input.is_empty() && !at_next_option(input) {
-        input.parse::<TokenTree>()?;
-    }
-    Ok(())
-}
-
-/// Moves behind the comma that ends an option, after complaining about what stands before it.
-fn seek_next_option(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<()> {
-    if !input.is_empty() && !input.peek(Token![,]) {
-        let rest = input.fork().parse::<TokenTree>()?;
-        diagnostics.report(rest, "expected `,`: write a comma between options");
-    }
-    skip_value(input)?;
-    input.parse::<Option<Token![,]>>()?;
-    Ok(())
-}
-
-/// Whether a comma follows, and an option or nothing behind it.
-fn at_next_option(input: ParseStream<'_>) -> bool {
-    if !input.peek(Token![,]) {
-        return false;
-    }
-    let ahead = input.fork();
-    let behind = ahead
-        .parse::<Token![,]>()
-        .and_then(|_| if ahead.is_empty() { Ok(None) } else { ahead.call(Ident::parse_any).map(Some) });
-    match behind {
-        Ok(None) => true,
-        Ok(Some(_)) => {
-            ahead.is_empty()
-                || ahead.peek(Token![=]) && !ahead.peek(Token![==])
-                || ahead.peek(syn::token::Paren)
-                || ahead.peek(Token![,])
-        }
-        Err(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use quote::quote;
@@ -278,7 +269,11 @@ mod tests {
         let (options, mistakes) = parse(quote!(
             ttl = "1h 30m",
             tags = ["menu", "restaurant:{id}", TAG],
+            tags_from = |menu| menu.labels(),
             stagger,
+            refresh,
+            grace = "10m",
+            timeout(hard = 2),
             skip(db, self, _),
             secret(token),
             key = (self.tenant, id),
@@ -291,6 +286,7 @@ mod tests {
             tier = local,
             local_ttl = LOCAL,
             lease = "10s",
+            policy = MENU,
             cache = self.cache,
             in_trait,
             crate = my::larder,
@@ -360,7 +356,7 @@ mod tests {
             ttl,
             tll = 3,
             stagger = 2.0,
-            refresh(after = 0.8, idle = "1h"),
+            each(after = 0.8, idle = "1h"),
             skip(),
             version = "x",
             name = "a b",

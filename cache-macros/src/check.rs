@@ -29,7 +29,7 @@ pub(crate) fn check(function: &Function, options: &Options, diagnostics: &mut Di
 }
 
 fn times(options: &Options, diagnostics: &mut Diagnostics) {
-    if !options.mentions_ttl() {
+    if !options.mentions_ttl() && !options.mentions("policy") {
         diagnostics.report_at(
             Span::call_site(),
             "`ttl` is missing; there is no endless default: write `#[cached(ttl = 3600)]` or `#[cached(ttl = \"1h\")]`",

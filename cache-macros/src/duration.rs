@@ -73,7 +73,8 @@ impl Time {
 /// Usual values of an option, for its messages: seconds, and a text.
 pub(crate) fn examples(option: &str) -> (&'static str, &'static str) {
     match option {
-        "lease" => ("10", "10s"),
+        "lease" | "hard" => ("10", "10s"),
+        "soft" => ("1", "50ms"),
         _ => ("3600", "1h 30m"),
     }
 }
@@ -85,6 +86,14 @@ fn zero(option: &str) -> String {
         }
         "local_ttl" => {
             "`local_ttl` of zero keeps nothing in the local tier: write `local_ttl = \"5s\"`".to_owned()
+        }
+        "grace" => {
+            "a `grace` of zero lets nothing stand in: remove it, or write `grace = \"10m\"`".to_owned()
+        }
+        "idle" => "an `idle` of zero keeps nothing warm: remove it, or write `idle = \"1h\"`".to_owned(),
+        "soft" => "a soft timeout of zero waits for no computation: write `soft = \"50ms\"`".to_owned(),
+        "hard" => {
+            "a hard timeout of zero gives up before anything is computed: write `hard = \"2s\"`".to_owned()
         }
         "lease" => "a `lease` of zero ends before anything is computed: write `lease = \"10s\"`".to_owned(),
         _ => format!(

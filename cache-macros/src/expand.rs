@@ -3,8 +3,13 @@
 //! Local names have the span of this macro (`mixed_site`), so they never meet those of the user.
 
 mod attribute;
+mod background;
 mod body;
 mod call;
+mod give;
+mod means;
+mod record;
+mod relocate;
 mod siblings;
 mod signature;
 
@@ -45,22 +50,47 @@ fn cached(model: &Model) -> TokenStream {
     let sig = signature::wrapper(model);
     let call = call::prepared(model, Emitted::Cached);
     let tags = call::tags(model);
-    let sharing = call::sharing(model);
+    let means = means::means(model, Emitted::Cached);
+    let background = background::background(model);
     let body = body::body(model);
     let output = call::at(&function.output);
-    let run = match call::store_if(model) {
-        Some(store_if) => quote_spanned!(output=> call.run_if(storage, sharing, #store_if, #body)),
-        None => quote_spanned!(output=> call.run(storage, sharing, #body)),
+    let find = match model.options.refresh {
+        // What is found may be due: then it is answered all the same, after everything that a refresh needs was made.
+        Some(_) => quote_spanned! {output=>
+            let found = match call.find() {
+                ::core::option::Option::Some(found) if !call.is_due() => return found,
+                found => found,
+            };
+        },
+        None => quote_spanned! {output=>
+            if let ::core::option::Option::Some(found) = call.find() {
+                return found;
+            }
+        },
     };
+    let refresh = model.options.refresh.as_ref().map(|refresh| {
+        let later = quote_spanned!(call::at(&refresh.option)=> call.refresh_later(means, background););
+        quote_spanned! {output=>
+            if let ::core::option::Option::Some(found) = found {
+                #later
+                return found;
+            }
+        }
+    });
+    let run = match &background {
+        Some(_) => quote_spanned!(output=> call.run_with(means, background, #body)),
+        None => quote_spanned!(output=> call.run(means, #body)),
+    };
+    let background = background.map(|background| quote_spanned!(output=> let background = #background;));
     // In a block that ends before the wait: what is alive across it makes the future of every call larger.
     let steps = quote_spanned! {output=>
         let pending = {
             #call
-            if let ::core::option::Option::Some(found) = call.find() {
-                return found;
-            }
+            #find
             #tags
-            let sharing = #sharing;
+            let means = #means;
+            #background
+            #refresh
             #run
         };
         pending.await

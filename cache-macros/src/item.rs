@@ -2,10 +2,12 @@
 
 mod borrow;
 mod future;
+mod owning;
 mod pattern;
 mod place;
 
 pub(crate) use borrow::borrows;
+pub(crate) use owning::Owning;
 pub(crate) use pattern::by_reference;
 pub(crate) use place::Place;
 
@@ -103,6 +105,11 @@ impl Function {
     /// The identifier that `word` names in options: an argument, or a name bound by one.
     pub(crate) fn binding(&self, word: &str) -> Option<&Ident> {
         self.arguments.iter().flat_map(|argument| &argument.bound).find(|bound| plain(bound) == word)
+    }
+
+    /// The argument that has this name, and not one that a pattern takes apart.
+    pub(crate) fn argument(&self, word: &str) -> Option<&Argument> {
+        self.arguments.iter().find(|argument| !argument.is_pattern && plain(&argument.name) == word)
     }
 
     /// The names that options can refer to.

@@ -1,8 +1,10 @@
 //! What is known about a cached function once every rule holds.
 
+mod background;
 mod entry;
 mod generics;
 
+pub(crate) use background::{Background, Origin};
 pub(crate) use entry::EntryShape;
 
 use proc_macro2::Ident;
@@ -22,6 +24,9 @@ pub(crate) struct Model {
     pub(crate) parts: Vec<Part>,
     pub(crate) types: Vec<CountedType>,
     pub(crate) entry: EntryShape,
+    pub(crate) background: Option<Background>,
+    /// The names of the type and const parameters that tell calls apart; others only carry a skipped argument.
+    pub(crate) counted: Names,
 }
 
 /// One part of the key, in order.
@@ -52,7 +57,8 @@ impl Model {
         let types = types(&function, &options, &counted);
         let parts = parts(&function, &options, &counted);
         let entry = EntryShape::of(&function, &options, &counted);
-        Self { function, options, parts, types, entry }
+        let background = Background::of(&function, &options);
+        Self { function, options, parts, types, entry, background, counted }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod pair;
 pub mod processes;
+pub mod source;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -176,3 +177,5 @@ impl<'t, T> Task<'t, T> {
         panic!("it hangs: it waits, and nothing has woken it");
     }
 }
+
+pub const MINUTE: Duration = Duration::from_secs(60);

@@ -6,7 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags};
+use super::{
+    Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Origin, Prefix,
+    Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
+};
 use crate::Error;
 
 /// A future in a box.

@@ -64,11 +64,7 @@ where
         Some(Refresher { key, begin: Box::new(begin) })
     }
 
-    fn begin(
-        mut self,
-        cache: &Cache,
-        plan: &Plan<A, S>,
-    ) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
+    fn begin(mut self, cache: &Cache, plan: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
         let runtime = Handle::try_current().ok()?;
         let (cache, plan, body) = (cache.clone(), plan.clone(), self());
         Some(runtime.spawn(async move { within(&cache, recompute::compute(&cache, &plan, body)).await }))

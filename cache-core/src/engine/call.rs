@@ -13,6 +13,7 @@ use super::means::{Means, Recomputed};
 use super::queue::Rank;
 use super::stale::answer_stale;
 use super::tally::Tally;
+use super::trace::{self, Answered};
 use super::{Cache, CacheRef, Function};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
@@ -126,9 +127,22 @@ impl<A: Answer> Call<A> {
             None => self.find_long(),
         };
         match found {
-            Ok(value) => Some(self.answer.restore(value)),
+            Ok(value) => {
+                if trace::is_used() {
+                    self.note(Answered::LocalHit);
+                }
+                Some(self.answer.restore(value))
+            }
             Err(NotQuiet) => self.find_closer(),
         }
+    }
+
+    /// Notes what answered this call, for whoever traces it.
+    #[cold]
+    #[inline(never)]
+    fn note(&self, answered: Answered) {
+        let function = self.cache.0.functions.of(self.key.identity());
+        trace::note(&self.cache, self.key.clone().finish().ok().as_ref(), &function.title(), answered);
     }
 
     /// Looks for a key that is assembled on the heap.
@@ -155,10 +169,16 @@ impl<A: Answer> Call<A> {
         match self.cache.look_closer(&key.view()) {
             Closer::Fresh(value, attention) => {
                 self.attention = attention;
+                if trace::is_used() {
+                    self.note(Answered::LocalHit);
+                }
                 Some(self.answer.restore(value))
             }
             Closer::Resting(value, function) => {
                 function.counters.count(Happening::Stale);
+                if trace::is_used() {
+                    self.note(Answered::Stale);
+                }
                 Some(self.answer.restore(value))
             }
             Closer::Miss(reason) => {
@@ -185,11 +205,7 @@ impl<A: Answer> Call<A> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the computation, if this call leads; a follower takes over.
-    pub fn run<S, P, B, F>(
-        self,
-        means: Means<A, S, P>,
-        body: B,
-    ) -> Pending<impl Future<Output = A::Output>>
+    pub fn run<S, P, B, F>(self, means: Means<A, S, P>, body: B) -> Pending<impl Future<Output = A::Output>>
     where
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -316,7 +332,11 @@ impl<A: Answer> Call<A> {
         F: Future<Output = A::Output>,
     {
         self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
-        body().await
+        let output = body().await;
+        if trace::is_used() {
+            self.note(Answered::Bypassed);
+        }
+        output
     }
 
     /// `f_entry`: the typed handle.
@@ -371,6 +391,9 @@ where
             }
         },
     };
+    if trace::is_used() {
+        trace::note(cache, Some(&plan.key), &function.title(), Answered::of(tally.told));
+    }
     if plan.remember.refresh.is_some()
         && let Some(background) = background
     {
@@ -393,7 +416,9 @@ where
     }
     let Some(refresher) = background.refresher(plan) else { return };
     match due {
-        Some(version) => cache.refresh_soon(Rank { priority: refresh.priority, gain: 0 }, Some(version), refresher),
+        Some(version) => {
+            cache.refresh_soon(Rank { priority: refresh.priority, gain: 0 }, Some(version), refresher)
+        }
         None => cache.keep_warm(refresher),
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Cache;
 use super::background::NoBackground;
 use super::call;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::look_up::{Closer, NotQuiet};
 use super::means::{Decides, Means, Recomputed};
-use super::Cache;
+use super::trace::{self, Answered};
 use crate::answer::{Answer, Fallible, Plain};
 use crate::entry::{MissReason, Remember};
 use crate::event::stats::Happening;
@@ -126,13 +127,7 @@ impl Cache {
         self.answer(Fallible::new(), key, options, compute).await
     }
 
-    async fn answer<A, B, F>(
-        &self,
-        answer: A,
-        key: &Key,
-        options: &Options,
-        compute: B,
-    ) -> A::Output
+    async fn answer<A, B, F>(&self, answer: A, key: &Key, options: &Options, compute: B) -> A::Output
     where
         A: Answer,
         A::Value: Value,
@@ -143,12 +138,24 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return compute().await;
         }
+        let note = |answered| {
+            if trace::is_used() {
+                trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
+            }
+        };
         let reason = match self.look_up(&key.view()) {
-            Ok(value) => return answer.restore(value),
+            Ok(value) => {
+                note(Answered::LocalHit);
+                return answer.restore(value);
+            }
             Err(NotQuiet) => match self.look_closer(&key.view()) {
-                Closer::Fresh(value, _) => return answer.restore(value),
+                Closer::Fresh(value, _) => {
+                    note(Answered::LocalHit);
+                    return answer.restore(value);
+                }
                 Closer::Resting(value, function) => {
                     function.counters.count(Happening::Stale);
+                    note(Answered::Stale);
                     return answer.restore(value);
                 }
                 Closer::Miss(reason) => reason,

@@ -107,11 +107,6 @@ impl<V> std::fmt::Debug for Decides<V> {
     }
 }
 
-/// What `tags_from` gives, as tags.
-pub fn tags_of<T: Into<Tag>>(tags: impl IntoIterator<Item = T>) -> Vec<Tag> {
-    tags.into_iter().map(Into::into).collect()
-}
-
 /// What a body came to, and whether it is to be stored.
 #[derive(Debug)]
 pub struct Recomputed<O> {

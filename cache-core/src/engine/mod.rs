@@ -26,6 +26,7 @@ mod shared;
 mod soft;
 mod stale;
 mod tally;
+mod trace;
 mod trust;
 
 use std::fmt;
@@ -39,7 +40,8 @@ pub use current::{CacheRef, current, given};
 pub use direct::Options;
 pub(crate) use function::Function;
 pub use handle::{Entry, Peek};
-pub use means::{Means, Recomputed, tags_of};
+pub use means::{Means, Recomputed};
+pub use trace::{Answered, Trace, TracedCall, trace};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};

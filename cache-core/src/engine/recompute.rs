@@ -45,7 +45,8 @@ where
     F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
-    let Joined::Lead(lead) = cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) else {
+    let Joined::Lead(lead) = cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>)
+    else {
         return Finished::ELSEWHERE;
     };
     function.counters.count(Happening::Refresh);

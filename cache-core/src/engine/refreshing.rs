@@ -54,12 +54,7 @@ struct Warm {
 impl Refreshing {
     /// `limit` refreshes at once.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            state: Mutex::default(),
-            limit: limit.max(1),
-            bell: Arc::default(),
-            ended: Notify::new(),
-        }
+        Self { state: Mutex::default(), limit: limit.max(1), bell: Arc::default(), ended: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

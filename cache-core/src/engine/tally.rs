@@ -15,6 +15,8 @@ pub(super) struct Tally<'f> {
     is_open: bool,
     pending: Option<Happening>,
     is_counted: bool,
+    /// What it was counted as, for whoever traces it.
+    pub(super) told: Option<Happening>,
     /// Which value of the shared tier answered, if it is to be recomputed.
     pub(super) due: Option<u64>,
 }
@@ -22,7 +24,7 @@ pub(super) struct Tally<'f> {
 impl<'f> Tally<'f> {
     /// For a call that a stale value may answer (`is_open`), or not.
     pub(super) fn new(function: &'f Function, is_open: bool) -> Self {
-        Self { function, is_open, pending: None, is_counted: false, due: None }
+        Self { function, is_open, pending: None, is_counted: false, told: None, due: None }
     }
 
     /// Says what the call is. The first word counts, unless a stale value answers in the end.
@@ -32,11 +34,13 @@ impl<'f> Tally<'f> {
         }
         if self.is_open && matches!(what, Happening::Miss(_) | Happening::Joined) {
             self.pending.get_or_insert(what);
+            self.told = self.pending;
             return;
         }
         self.is_counted = true;
         // What was pending was on the way to a value.
         let what = self.pending.take().filter(|_| what != Happening::Stale).unwrap_or(what);
+        self.told = Some(what);
         self.function.counters.count(what);
     }
 

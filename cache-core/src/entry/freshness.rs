@@ -9,7 +9,8 @@ use crate::local::epochs::Currency;
 
 /// Why a tier had no usable value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MissReason {
+#[non_exhaustive]
+pub enum MissReason {
     /// Nothing was there.
     Absent,
     /// Past its ttl, or made stale by `expire`.

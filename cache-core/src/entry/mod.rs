@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) use care::{Attention, Care, Upkeep};
-pub(crate) use freshness::{Freshness, LEASE, Lifetime, MissReason, Remember, lifetime};
+pub use freshness::MissReason;
+pub(crate) use freshness::{Freshness, LEASE, Lifetime, Remember, lifetime};
 
 use crate::clock::Tick;
 use crate::engine::Function;
@@ -106,12 +107,8 @@ impl StoredEntry {
         let Some(upkeep) = self.upkeep() else { return Attention::Nothing };
         let (attention, next) = upkeep.consider(now, self.fresh_until(), chance);
         // Who expired it meanwhile has the last word.
-        let _ = self.quiet_until.compare_exchange(
-            quiet_until,
-            next.raw(),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let _ =
+            self.quiet_until.compare_exchange(quiet_until, next.raw(), Ordering::AcqRel, Ordering::Relaxed);
         attention
     }
 

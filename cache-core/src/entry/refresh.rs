@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn a_value_is_due_from_its_share_of_the_ttl_on() {
         let due = at(Refresh::DEFAULT.due_after(MINUTE));
-        let at_share = |millis| is_due(at(Duration::from_millis(millis)), due, at(MINUTE), Duration::ZERO, 0.5);
+        let at_share =
+            |millis| is_due(at(Duration::from_millis(millis)), due, at(MINUTE), Duration::ZERO, 0.5);
 
         assert_eq!([at_share(47_999), at_share(48_000), at_share(48_001)], [false, true, true]);
     }

@@ -1,9 +1,10 @@
 //! The values of options, each read in its own way.
 
+use quote::quote;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Expr, Ident, Lit, LitStr, Path, Token};
+use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
 
 use super::{ArgumentName, TagOption, Tier, bare};
 use crate::diag::Diagnostics;
@@ -28,6 +29,21 @@ pub(super) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn
     input.parse()
 }
 
+/// What `ttl` says.
+pub(super) enum Ttl {
+    Time(Time),
+    /// `|value| EXPR`.
+    ByValue(ExprClosure),
+}
+
+pub(super) fn ttl(option: &Ident, input: ParseStream<'_>) -> syn::Result<Ttl> {
+    let expr = expr(option, input, "ttl = 3600` or `ttl = \"1h 30m\"")?;
+    match bare(&expr) {
+        Expr::Closure(closure) => of_one_argument(closure, "ttl = |value| value.lifetime").map(Ttl::ByValue),
+        _ => Time::from_expr("ttl", &expr).map(Ttl::Time),
+    }
+}
+
 pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
     let (seconds, text) = duration::examples(&plain(option));
     let expr = expr(option, input, &format!("{option} = {seconds}` or `{option} = \"{text}\""))?;
@@ -35,12 +51,34 @@ pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> 
         return Err(syn::Error::new_spanned(
             &expr,
             format!(
-                "`{option} = |value| ..` is not supported yet: write a duration, `{option} = {seconds}` or \
-                 `{option} = \"{text}\"`"
+                "only `ttl` lets the value decide: write a duration, `{option} = {seconds}` or `{option} = \"{text}\"`"
             ),
         ));
     }
     Time::from_expr(&plain(option), &expr)
+}
+
+/// `= |value| EXPR`.
+pub(super) fn closure(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<ExprClosure> {
+    let expr = expr(option, input, example)?;
+    match bare(&expr) {
+        Expr::Closure(closure) => of_one_argument(closure, example),
+        _ => Err(syn::Error::new_spanned(
+            &expr,
+            format!("`{option}` is a closure over the value: write `{example}`"),
+        )),
+    }
+}
+
+fn of_one_argument(closure: &ExprClosure, example: &str) -> syn::Result<ExprClosure> {
+    if closure.inputs.len() == 1 {
+        return Ok(closure.clone());
+    }
+    let (begin, inputs, end) = (&closure.inputs_begin, &closure.inputs, &closure.inputs_end);
+    Err(syn::Error::new_spanned(
+        quote!(#begin #inputs #end),
+        format!("it is given the value alone: write a closure of one argument, `{example}`"),
+    ))
 }
 
 pub(super) fn tags(
@@ -81,20 +119,24 @@ pub(super) fn share(option: &Ident, input: ParseStream<'_>) -> syn::Result<f64> 
         return Ok(USUAL_SHARE);
     }
     let value = expr(option, input, "stagger = 0.2")?;
-    let share = match bare(&value) {
-        Expr::Lit(lit) => match &lit.lit {
-            Lit::Float(share) => share.base10_parse::<f64>().ok(),
-            Lit::Int(share) => share.base10_parse::<f64>().ok(),
-            _ => None,
-        },
-        _ => None,
-    };
-    match share {
+    match number(&value) {
         Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
         _ => Err(syn::Error::new_spanned(
             &value,
             "a share of the ttl, above 0 and up to 1: write `stagger = 0.2`, or `stagger` for 0.1",
         )),
+    }
+}
+
+/// The number that an expression is.
+pub(super) fn number(value: &Expr) -> Option<f64> {
+    match bare(value) {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Float(number) => number.base10_parse().ok(),
+            Lit::Int(number) => number.base10_parse().ok(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -1,11 +1,11 @@
-//! The closure that runs the user's body on a miss.
+//! The user's body: run on a miss, and in the background.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
 use syn::spanned::Spanned;
-use syn::{GenericParam, ReturnType};
+use syn::{Block, GenericParam, ReturnType, Type};
 
-use super::{signature, site};
+use super::{relocate, signature, site};
 use crate::item::Place;
 use crate::model::Model;
 
@@ -18,8 +18,29 @@ pub(super) fn body(model: &Model) -> TokenStream {
     }
 }
 
+/// The future of the body in the background, where every argument is at hand under its own name.
+pub(super) fn recomputing(model: &Model) -> TokenStream {
+    match model.function.place {
+        Place::Member => {
+            let receiver = model.function.receiver.as_ref();
+            uncached(model, receiver.map(|receiver| relocate::this(receiver.self_token.span)))
+        }
+        Place::Anywhere | Place::InTrait => future(model, &relocate::block(model)),
+        Place::Boxed => {
+            let make = making(model, &relocate::block(model), &boxed_type(model).map(|ty| relocate::ty(&ty)));
+            quote_spanned!(site()=> { let make = #make; make() })
+        }
+    }
+}
+
 /// `Self::f_uncached(..)`.
 fn forwarded(model: &Model) -> TokenStream {
+    let name = signature::sibling_name(&model.function, "uncached");
+    let call = uncached(model, model.function.self_at(name.span()));
+    quote_spanned!(site()=> move || #call)
+}
+
+fn uncached(model: &Model, receiver: Option<Ident>) -> TokenStream {
     let function = &model.function;
     let uncached = signature::sibling_name(function, "uncached");
     let params = function.sig.generics.params.iter().filter_map(|param| match param {
@@ -30,20 +51,23 @@ fn forwarded(model: &Model) -> TokenStream {
     });
     let mut params = params.peekable();
     let turbofish = params.peek().is_some().then(|| quote_spanned!(site()=> ::<#(#params),*>));
-    let receiver = function.self_at(uncached.span()).map(|receiver| quote_spanned!(site()=> #receiver,));
+    let receiver = receiver.map(|receiver| quote_spanned!(site()=> #receiver,));
     let names = function.arguments.iter().map(|argument| &argument.name);
-    quote_spanned!(site()=> move || Self::#uncached #turbofish (#receiver #(#names),*))
+    quote_spanned!(site()=> Self::#uncached #turbofish (#receiver #(#names),*))
 }
 
 /// The body itself.
 fn inline(model: &Model) -> TokenStream {
-    let function = &model.function;
-    let output = &function.output;
+    let future = future(model, &model.function.block);
+    quote_spanned!(site()=> move || #future)
+}
+
+fn future(model: &Model, block: &Block) -> TokenStream {
+    let output = &model.function.output;
     let patterns = patterns(model);
-    let block = &function.block;
     // The first lines tell the compiler what `return` and `?` in the body return.
     quote_spanned! {site()=>
-        move || async move {
+        async move {
             if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
                 return never;
             }
@@ -58,12 +82,17 @@ fn inline(model: &Model) -> TokenStream {
 
 /// The body that returns a boxed future.
 fn boxed(model: &Model) -> TokenStream {
-    let function = &model.function;
-    let block = &function.block;
-    let boxed = match &function.sig.output {
-        ReturnType::Type(_, ty) => ty.to_token_stream(),
-        ReturnType::Default => TokenStream::new(),
-    };
+    making(model, &model.function.block, &boxed_type(model))
+}
+
+fn boxed_type(model: &Model) -> Option<Type> {
+    match &model.function.sig.output {
+        ReturnType::Type(_, ty) => Some((**ty).clone()),
+        ReturnType::Default => None,
+    }
+}
+
+fn making(model: &Model, block: &Block, boxed: &Option<Type>) -> TokenStream {
     let patterns = patterns(model);
     if patterns.is_empty() {
         return quote_spanned!(site()=> move || -> #boxed #block);

@@ -2,12 +2,10 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Expr;
 use syn::spanned::Spanned;
 
-use super::{Emitted, signature, site};
-use crate::args::{TagOption, Tier, bare};
-use crate::check::{LEASE_TOO_SHORT, SHORTEST_LEASE};
+use super::{Emitted, record, site};
+use crate::args::{TagOption, Tier};
 use crate::duration::Time;
 use crate::item::by_reference;
 use crate::model::{CountedType, Model, Part, PartSource};
@@ -28,7 +26,7 @@ pub(super) fn facade(model: &Model) -> TokenStream {
 }
 
 /// The only door for generated code.
-fn private(model: &Model) -> TokenStream {
+pub(super) fn private(model: &Model) -> TokenStream {
     let facade = facade(model);
     quote_spanned!(site()=> #facade::__private)
 }
@@ -37,7 +35,7 @@ fn private(model: &Model) -> TokenStream {
 pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
     let p = private(model);
     let answer = answer(model);
-    let record = record(model, emitted);
+    let record = record::record(model, emitted);
     let cache = match &model.options.cache {
         Some(cache) => {
             let expr = &cache.value;
@@ -105,41 +103,6 @@ pub(super) fn tags(model: &Model) -> TokenStream {
     }
 }
 
-/// What `store_if` says, asked for its type in one place, so that a mistake in it is told once.
-pub(super) fn store_if(model: &Model) -> Option<TokenStream> {
-    let p = private(model);
-    let store_if = &model.options.store_if.as_ref()?.value;
-    let span = at(store_if);
-    Some(match bare(store_if) {
-        // Where it stands its arguments get their types.
-        Expr::Closure(closure) => {
-            let capture = &closure.capture;
-            quote_spanned!(span=> #capture |value| { use #p::accepts; accepts(value, #store_if) })
-        }
-        // What ends in a closure needs that too, and is evaluated before the body, as all options are.
-        Expr::Block(_) | Expr::If(_) | Expr::Match(_) | Expr::Macro(_) => {
-            quote_spanned!(span=> #p::accepting(answer, #store_if))
-        }
-        _ => quote_spanned! {span=>
-            {
-                let store_if = #store_if;
-                move |value| #p::accepts(value, store_if)
-            }
-        },
-    })
-}
-
-/// How followers get the leader's error.
-pub(super) fn sharing(model: &Model) -> TokenStream {
-    let p = private(model);
-    quote_spanned! {site()=>
-        {
-            use #p::{OwnsErrors as _, SharesErrors as _};
-            (&&#p::Answer::error_probe(answer)).sharing()
-        }
-    }
-}
-
 /// `answer` and `storage`: what the return type is and how it is kept, asked of the compiler.
 fn answer(model: &Model) -> TokenStream {
     let p = private(model);
@@ -177,72 +140,6 @@ fn storage(p: &TokenStream, span: Span, [storing, refusing]: [&str; 2]) -> Token
             (&&#p::Answer::value_probe(answer)).storage()
         };
         let answer = #p::fitting(answer, storage);
-    }
-}
-
-/// The static record, out of sight of the body.
-fn record(model: &Model, emitted: Emitted) -> TokenStream {
-    let p = private(model);
-    let options = &model.options;
-    let name = model.function.name();
-    let emitted_name = match emitted {
-        Emitted::Cached => name.clone(),
-        Emitted::Refresh => signature::sibling_name(&model.function, "refresh").to_string(),
-        Emitted::Entry => signature::sibling_name(&model.function, "entry").to_string(),
-    };
-    let mut policy = quote_spanned!(site()=> #p::Policy::new());
-    let mut add = |setting: TokenStream| policy.extend(setting);
-    if let Some(name) = &options.name {
-        let name = &name.value;
-        add(quote_spanned!(site()=> .name(#name)));
-    }
-    if let Some(version) = &options.version {
-        let version = version.value;
-        add(quote_spanned!(site()=> .version(#version)));
-    }
-    if let Some(ttl @ Time::Constant(_)) = options.ttl.as_ref().map(|ttl| &ttl.value) {
-        let ttl = ttl.tokens();
-        add(quote_spanned!(site()=> .ttl(#ttl)));
-    }
-    for (time, setting) in
-        [(&options.local_ttl, "local_ttl"), (&options.none_ttl, "none_ttl"), (&options.err_ttl, "err_ttl")]
-    {
-        if let Some(time) = time {
-            let (time, setting) = (time.value.tokens(), Ident::new(setting, site()));
-            add(quote_spanned!(site()=> .#setting(#time)));
-        }
-    }
-    if let Some(lease) = &options.lease {
-        let time = lease.value.tokens();
-        let time = match (&lease.value, emitted) {
-            // A constant by name: the compiler has to look at it. In one of the emitted functions, so that it speaks once.
-            (Time::Expr(expr), Emitted::Cached) => {
-                let shortest = SHORTEST_LEASE.as_millis();
-                quote_spanned!(at(expr)=> {
-                    let lease: ::core::time::Duration = #time;
-                    ::core::assert!(lease.as_millis() >= #shortest, #LEASE_TOO_SHORT);
-                    lease
-                })
-            }
-            _ => time,
-        };
-        add(quote_spanned!(site()=> .lease(#time)));
-    }
-    if let Some(stagger) = &options.stagger {
-        let share = stagger.value;
-        add(quote_spanned!(site()=> .stagger(#share)));
-    }
-    if options.is_kept_to(Tier::Shared) {
-        add(quote_spanned!(site()=> .reads_through()));
-    }
-    // Where the attribute stands: the same in all that one attribute emits.
-    let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));
-    quote_spanned! {site()=>
-        {
-            static __LARDER_CALL_SITE: #p::CallSite =
-                #p::CallSite::new(::core::module_path!(), #name, #emitted_name, #policy).at(#position);
-            &__LARDER_CALL_SITE
-        }
     }
 }
 
@@ -316,7 +213,7 @@ fn field_ident(field: &str, span: Span) -> Ident {
 }
 
 /// Brings the names of patterns into scope, by reference, where `tokens` use them.
-fn bindings(model: &Model, tokens: TokenStream) -> TokenStream {
+pub(super) fn bindings(model: &Model, tokens: TokenStream) -> TokenStream {
     let names = Names::of(tokens);
     let is_used = |bound: &Vec<Ident>| bound.iter().any(|bound| names.has(&plain(bound)));
     let arguments = model.function.arguments.iter();

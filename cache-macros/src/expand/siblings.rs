@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Emitted, attribute, body, call, signature, site};
+use super::{Emitted, attribute, body, call, means, signature, site};
 use crate::model::Model;
 
 pub(super) fn siblings(model: &Model) -> TokenStream {
@@ -36,20 +36,17 @@ fn refresh(model: &Model) -> TokenStream {
     let vis = signature::generated(&function.vis, &mut sig);
     let call = call::prepared(model, Emitted::Refresh);
     let tags = call::tags(model);
-    let sharing = call::sharing(model);
+    let means = means::means(model, Emitted::Refresh);
     let body = body::body(model);
     let output = call::at(&function.output);
-    let run = match call::store_if(model) {
-        Some(store_if) => quote_spanned!(output=> call.refresh_if(storage, sharing, #store_if, #body)),
-        None => quote_spanned!(output=> call.refresh(storage, sharing, #body)),
-    };
+    let run = quote_spanned!(output=> call.refresh(means, #body));
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*
         #vis #sig {
             #call
             #tags
-            let sharing = #sharing;
+            let means = #means;
             #run.await
         }
     }
@@ -72,6 +69,7 @@ fn entry(model: &Model) -> TokenStream {
     let facade = call::facade(model);
     let call = call::prepared(model, Emitted::Entry);
     let tags = call::tags(model);
+    let means = means::means(model, Emitted::Entry);
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*
@@ -79,7 +77,7 @@ fn entry(model: &Model) -> TokenStream {
             #call
             #tags
             let _ = (#(&#names,)*);
-            call.entry(storage)
+            call.entry(#means)
         }
     }
 }

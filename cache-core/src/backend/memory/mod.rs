@@ -10,7 +10,8 @@ use std::time::Duration;
 use self::store::{Moment, Store};
 use super::{
     Backend, Change, EntryKey, Epoch, Feed, Fill, FillRequest, Grant, Heard, Lease, LeaseRequest, LeaseToken,
-    Listening, Message, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags, subscription,
+    Listening, Message, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription,
+    TagKey, Tags, subscription,
 };
 use crate::clock::Clock;
 use crate::{Error, ErrorKind};

@@ -97,7 +97,8 @@ pub(in crate::engine) fn frame_of<V, S: Storage<V>>(
         return Err(Unframed::TooLarge);
     }
     let mut bytes = Vec::new();
-    Frame { payload: &payload, ..unstored.head(shared, fingerprint, &combined(epochs), now) }.encode(&mut bytes);
+    Frame { payload: &payload, ..unstored.head(shared, fingerprint, &combined(epochs), now) }
+        .encode(&mut bytes);
     Ok(bytes)
 }
 
@@ -121,7 +122,13 @@ fn combined(epochs: &[Epoch]) -> [Epoch; 1] {
 
 impl<V> Unstored<'_, V> {
     /// A frame that has no payload yet.
-    fn head<'f>(&'f self, shared: &Shared, fingerprint: u64, declared: &'f [Epoch], now: ServerTime) -> Frame<'f> {
+    fn head<'f>(
+        &'f self,
+        shared: &Shared,
+        fingerprint: u64,
+        declared: &'f [Epoch],
+        now: ServerTime,
+    ) -> Frame<'f> {
         Frame {
             codec: shared.codec.id(),
             fingerprint,

@@ -1,0 +1,77 @@
+//! What a call needs to decide about a value, and to hand on errors.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use syn::{Expr, ExprClosure};
+
+use super::{Emitted, call, site};
+use crate::args::bare;
+use crate::model::Model;
+
+/// `Means::new(answer, storage)`, and what the options add to it.
+pub(super) fn means(model: &Model, emitted: Emitted) -> TokenStream {
+    let p = call::private(model);
+    let options = &model.options;
+    let ttl_by = options.ttl_by.as_ref().map(|ttl| {
+        let by_value = by_value(&p, &ttl.value, "ttl_of");
+        quote_spanned!(call::at(&ttl.value)=> .ttl_by(#by_value))
+    });
+    let tags_by = options.tags_from.as_ref().map(|tags| {
+        let by_value = by_value(&p, &tags.value, "tags_of");
+        quote_spanned!(call::at(&tags.value)=> .tags_by(#by_value))
+    });
+    let new = quote_spanned!(site()=> #p::Means::new(answer, storage) #ttl_by #tags_by);
+    if emitted == Emitted::Entry {
+        return new;
+    }
+    let sharing = quote_spanned! {site()=>
+        {
+            use #p::{OwnsErrors as _, SharesErrors as _};
+            (&&#p::Answer::error_probe(answer)).sharing()
+        }
+    };
+    let store_if = options.store_if.as_ref().map(|store_if| {
+        let store_if = asking(model, &store_if.value);
+        quote_spanned!(site()=> .store_if(#store_if))
+    });
+    let hard = options.timeout.as_ref().and_then(|timeout| timeout.value.hard.as_ref());
+    let give_up = hard.map(|_| {
+        quote_spanned! {call::at(&model.function.output)=>
+            .give_up({
+                use #p::{GivesUp as _, GivesUpWithNoError as _, GivesUpWithoutError as _};
+                (&&&#p::GiveUpProbe(answer)).give_up()
+            })
+        }
+    });
+    quote_spanned!(site()=> #new.sharing(#sharing) #store_if #give_up)
+}
+
+/// A closure that captures nothing and asks the one of an option, whose argument so gets its type.
+fn by_value(p: &TokenStream, closure: &ExprClosure, ask: &str) -> TokenStream {
+    let span = call::at(closure);
+    let ask = proc_macro2::Ident::new(ask, span);
+    quote_spanned!(span=> |value| { use #p::#ask; #ask(value, #closure) })
+}
+
+/// What `store_if` says, asked for its type in one place, so that a mistake in it is told once.
+pub(super) fn asking(model: &Model, store_if: &Expr) -> TokenStream {
+    let p = call::private(model);
+    let span = call::at(store_if);
+    match bare(store_if) {
+        // Where it stands its arguments get their types.
+        Expr::Closure(closure) => {
+            let capture = &closure.capture;
+            quote_spanned!(span=> #capture |value| { use #p::accepts; accepts(value, #store_if) })
+        }
+        // What ends in a closure needs that too, and is evaluated before the body, as all options are.
+        Expr::Block(_) | Expr::If(_) | Expr::Match(_) | Expr::Macro(_) => {
+            quote_spanned!(span=> #p::accepting(answer, #store_if))
+        }
+        _ => quote_spanned! {span=>
+            {
+                let store_if = #store_if;
+                move |value| #p::accepts(value, store_if)
+            }
+        },
+    }
+}

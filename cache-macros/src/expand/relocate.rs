@@ -1,0 +1,145 @@
+//! Moving what the user wrote out of the function, to where there is neither `self` nor the function's lifetimes.
+
+use proc_macro2::{Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Block, Expr, ExprPath, Item, Lifetime, Macro, TraitBound, Type, TypeFnPtr};
+
+use crate::model::Model;
+use crate::scan::plain;
+
+/// What stands for `self` in the background. Text in format strings has to name it too, so it cannot be a name that
+/// only this macro sees.
+const THIS: &str = "__larder_self";
+
+/// The name that stands for `self`.
+pub(super) fn this(place: Span) -> Ident {
+    Ident::new(THIS, place)
+}
+
+/// The body, moved.
+pub(super) fn block(model: &Model) -> Block {
+    let mut block = model.function.block.clone();
+    Relocation { model }.visit_block_mut(&mut block);
+    block
+}
+
+/// An expression of an option, moved.
+pub(super) fn expr(model: &Model, expr: &Expr) -> Expr {
+    let mut expr = expr.clone();
+    Relocation { model }.visit_expr_mut(&mut expr);
+    expr
+}
+
+/// A type without the names of its lifetimes.
+pub(super) fn ty(ty: &Type) -> Type {
+    let mut ty = ty.clone();
+    Nameless.visit_type_mut(&mut ty);
+    ty
+}
+
+struct Nameless;
+
+impl VisitMut for Nameless {
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        if lifetime.ident != "static" {
+            lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
+    }
+
+    // Those of `for<'a> Fn(&'a str)` are its own.
+    fn visit_trait_bound_mut(&mut self, bound: &mut TraitBound) {
+        if bound.lifetimes.is_none() {
+            visit_mut::visit_trait_bound_mut(self, bound);
+        }
+    }
+    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+}
+
+/// Replaces `self`, and the lifetimes that the function declares: what is lent to the background lives for a time
+/// without a name. Items inside have a `self` and lifetimes of their own.
+struct Relocation<'a> {
+    model: &'a Model,
+}
+
+impl VisitMut for Relocation<'_> {
+    fn visit_expr_path_mut(&mut self, path: &mut ExprPath) {
+        if path.qself.is_none() && path.path.is_ident("self") {
+            path.path.segments.iter_mut().for_each(|segment| segment.ident = this(segment.ident.span()));
+        }
+        visit_mut::visit_expr_path_mut(self, path);
+    }
+
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        let generics = &self.model.function.sig.generics;
+        if generics.lifetimes().any(|param| param.lifetime.ident == lifetime.ident) {
+            lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
+    }
+
+    fn visit_macro_mut(&mut self, call: &mut Macro) {
+        call.tokens = without_self(std::mem::take(&mut call.tokens));
+        visit_mut::visit_macro_mut(self, call);
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}
+
+/// Replaces `self` in the tokens of a macro, but not in the path `self::..`.
+fn without_self(tokens: TokenStream) -> TokenStream {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut replaced = Vec::new();
+    while let Some(token) = tokens.next() {
+        replaced.push(match token {
+            TokenTree::Ident(ident) if plain(&ident) == "self" => {
+                let is_path = matches!(
+                    tokens.peek(),
+                    Some(TokenTree::Punct(punct)) if punct.as_char() == ':' && punct.spacing() == Spacing::Joint
+                );
+                TokenTree::Ident(if is_path { ident } else { this(ident.span()) })
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), without_self(group.stream()));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            TokenTree::Literal(literal) => TokenTree::Literal(without_captured_self(literal)),
+            token => token,
+        });
+    }
+    replaced.into_iter().collect()
+}
+
+/// `"{self}"` captures too.
+fn without_captured_self(literal: Literal) -> Literal {
+    let text = literal.to_string();
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(brace) = rest.find('{') {
+        let (before, from_brace) = rest.split_at(brace + 1);
+        replaced.push_str(before);
+        rest = match from_brace.strip_prefix('{') {
+            Some(rest) => {
+                replaced.push('{');
+                rest
+            }
+            None => match from_brace.strip_prefix("self") {
+                Some(rest) if rest.starts_with([':', '}']) => {
+                    replaced.push_str(THIS);
+                    rest
+                }
+                _ => from_brace,
+            },
+        };
+    }
+    replaced.push_str(rest);
+    if replaced == text {
+        return literal;
+    }
+    match replaced.parse::<Literal>() {
+        Ok(mut replaced) => {
+            replaced.set_span(literal.span());
+            replaced
+        }
+        Err(_) => literal,
+    }
+}

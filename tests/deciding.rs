@@ -1,0 +1,244 @@
+//! Values that decide: their ttl, their tags, whether they are stored at all, and that they still hold.
+
+mod support;
+
+use std::time::Duration;
+
+use larder::backend::Memory;
+use larder::{Cache, Key, cached, current};
+use serde::{Deserialize, Serialize};
+use support::source::{Down, Scene, Source};
+use support::{MINUTE, MOMENT};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Page {
+    row: u64,
+    seconds: u64,
+    topics: Vec<String>,
+}
+
+impl Page {
+    async fn read(source: &Source, seconds: u64) -> Result<Self, Down> {
+        let row = source.read().await?;
+        Ok(Self { row, seconds, topics: vec![format!("row:{row}"), "soup".to_owned()] })
+    }
+}
+
+#[cached(ttl = |page| Duration::from_secs(page.seconds), skip(source))]
+async fn by_value(source: &Source, seconds: u64) -> Result<Page, Down> {
+    Page::read(source, seconds).await
+}
+
+#[tokio::test]
+async fn the_value_decides_how_long_it_is_kept() {
+    let scene = Scene::new();
+    let test = async {
+        for (seconds, asked) in [(60, 1), (120, 2), (0, 3)] {
+            by_value(&scene.source, seconds).await.unwrap();
+            assert_eq!(scene.source.asked(), asked);
+        }
+        by_value(&scene.source, 0).await.unwrap();
+        assert_eq!(scene.source.asked(), 4, "zero is not stored");
+        scene.pass(MINUTE - MOMENT).await;
+        by_value(&scene.source, 60).await.unwrap();
+        assert_eq!(scene.source.asked(), 4);
+        scene.pass(MOMENT).await;
+        by_value(&scene.source, 60).await.unwrap();
+        by_value(&scene.source, 120).await.unwrap();
+        assert_eq!(scene.source.asked(), 5);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn a_value_that_is_put_decides_too() {
+    let scene = Scene::new();
+    let test = async {
+        let page = Page { row: 9, seconds: 10, topics: vec!["fish".to_owned()] };
+        by_value_entry(1).put(Ok(page.clone())).await.unwrap();
+        by_topic_entry().put(Ok(page.clone())).await.unwrap();
+        scene.pass(Duration::from_secs(10) - MOMENT).await;
+        assert_eq!(by_value(&scene.source, 1).await, Ok(page));
+        scene.pass(MOMENT).await;
+        assert_eq!(by_value(&scene.source, 1).await.unwrap().row, 0);
+
+        assert_eq!(by_topic(&scene.source).await.unwrap().row, 9);
+        scene.cache.invalidate_tags(["fish"]).await.unwrap();
+        assert_eq!(by_topic(&scene.source).await.unwrap().row, 0);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[cached(ttl = 600, tags = ["page"], tags_from = |page| page.topics.clone(), skip(source))]
+async fn by_topic(source: &Source) -> Result<Page, Down> {
+    Page::read(source, 1).await
+}
+
+#[tokio::test]
+async fn a_tag_that_only_the_value_knows_invalidates_it() {
+    for (tag, is_borne) in [("row:0", true), ("soup", true), ("page", true), ("row:1", false)] {
+        let scene = Scene::new();
+        let test = async {
+            by_topic(&scene.source).await.unwrap();
+            scene.source.write();
+            scene.cache.invalidate_tags([tag]).await.unwrap();
+            by_topic(&scene.source).await.unwrap().row == 1
+        };
+        assert_eq!(scene.cache.scope(test).await, is_borne, "{tag}");
+    }
+}
+
+/// The computation reads the row before the invalidation, and its tag is not known to anybody then.
+#[tokio::test]
+async fn a_tag_that_is_invalidated_while_the_value_is_computed_keeps_it_out() {
+    let scene = Scene::new();
+    let test = async {
+        scene.source.hold();
+        let mut call = Box::pin(by_topic(&scene.source));
+        assert!(support::source::waits(&mut call).await);
+        scene.source.write();
+        scene.cache.invalidate_tags(["soup"]).await.unwrap();
+        scene.source.release();
+
+        assert_eq!(call.await.unwrap().row, 0, "it began before");
+        assert_eq!(by_topic(&scene.source).await.unwrap().row, 1);
+    };
+    scene.cache.scope(test).await;
+    assert_eq!(scene.stats("by_topic").refused_fills, 1);
+}
+
+/// Two processes over one shared tier.
+#[tokio::test]
+async fn tags_of_values_hold_over_a_shared_tier() {
+    let memory = Memory::new();
+    let build = || Cache::builder().shared(memory.clone()).build().unwrap();
+    let (here, there, source) = (build(), build(), Source::new());
+    // A tag that nobody used before cannot be told from one that was invalidated just now.
+    here.scope(by_topic(&source)).await.unwrap();
+    here.scope(by_topic(&source)).await.unwrap();
+    let asked = source.asked();
+    assert!(asked <= 2);
+
+    assert_eq!(there.scope(by_topic(&source)).await.unwrap().row, 0);
+    assert_eq!(source.asked(), asked, "found in the shared tier");
+
+    source.write();
+    here.invalidate_tags(["soup"]).await.unwrap();
+    // No message need have arrived: another process reads through.
+    let late = build();
+    assert_eq!(late.scope(by_topic(&source)).await.unwrap().row, 1);
+    assert_eq!(here.scope(by_topic(&source)).await.unwrap().row, 1);
+}
+
+#[cached(ttl = 600, skip(source))]
+async fn told(source: &Source, what: String) -> Result<u64, Down> {
+    let computation = current();
+    match what.as_str() {
+        "short" => computation.ttl(MINUTE),
+        "tagged" => computation.tag("late").tag(String::from("later")),
+        "secret" => computation.do_not_store(),
+        _ => &computation,
+    };
+    source.read().await
+}
+
+#[tokio::test]
+async fn the_body_says_how_its_answer_is_kept() {
+    let scene = Scene::new();
+    let ask = async |what: &str| told(&scene.source, what.to_owned()).await.unwrap();
+    let test = async {
+        for what in ["short", "tagged", "secret", "long"] {
+            ask(what).await;
+        }
+        scene.source.write();
+
+        assert_eq!(ask("secret").await, 1);
+        scene.cache.invalidate_tags(["later"]).await.unwrap();
+        assert_eq!(ask("tagged").await, 1);
+        scene.pass(MINUTE - MOMENT).await;
+        assert_eq!(ask("short").await, 0);
+        scene.pass(MOMENT).await;
+        assert_eq!(ask("short").await, 1);
+        assert_eq!(ask("long").await, 0);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn outside_of_a_computation_the_body_may_say_what_it_likes() {
+    let source = Source::new();
+    current().ttl(MINUTE).tag("x").do_not_store().not_modified();
+    assert_eq!(current().previous::<u64>(), None);
+    assert_eq!(told_uncached(&source, "short".to_owned()).await, Ok(0));
+}
+
+/// Asks the source only whether the row has changed; it counts that, and sends the row if it has.
+#[cached(ttl = 60, grace = "10m", skip(source))]
+async fn conditional(source: &Source) -> Result<Page, Down> {
+    let computation = current();
+    let row = source.read().await?;
+    if let Some(previous) = computation.previous::<Page>()
+        && previous.row == row
+    {
+        computation.not_modified();
+        return Ok(previous);
+    }
+    // Made anew, it would be another one.
+    Ok(Page { row, seconds: source.asked(), topics: Vec::new() })
+}
+
+#[tokio::test]
+async fn a_value_that_still_holds_is_renewed() {
+    for is_shared in [false, true] {
+        let memory = Memory::new();
+        let builder = if is_shared { Cache::builder().shared(memory.clone()) } else { Cache::builder() };
+        let scene = Scene::with(builder);
+        let test = async {
+            let first = conditional(&scene.source).await.unwrap();
+            if is_shared {
+                return;
+            }
+            scene.pass(MINUTE).await;
+            assert_eq!(conditional(&scene.source).await.unwrap(), first);
+            scene.pass(MINUTE - MOMENT).await;
+            assert_eq!(conditional(&scene.source).await.unwrap(), first);
+            assert_eq!(scene.source.asked(), 2, "renewed for a whole ttl");
+            scene.source.write();
+            scene.pass(MOMENT).await;
+            assert_eq!(conditional(&scene.source).await.unwrap().row, 1);
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_never_sees_what_was_invalidated() {
+    let scene = Scene::new();
+    let test = async {
+        let first = conditional(&scene.source).await.unwrap();
+        conditional_entry().invalidate().await.unwrap();
+        assert_ne!(conditional(&scene.source).await.unwrap(), first);
+        scene.cache.clear().await.unwrap();
+        assert_eq!(conditional(&scene.source).await.unwrap().seconds, 3);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn directions_count_without_the_macro_too() {
+    let scene = Scene::new();
+    let key = Key::of("direct", 1).unwrap();
+    let options = larder::Options::ttl(MINUTE);
+    let ask = || {
+        scene.cache.get_or_compute(&key, &options, || async {
+            current().tag("inner");
+            scene.source.read().await.unwrap()
+        })
+    };
+    ask().await;
+    ask().await;
+    assert_eq!(scene.source.asked(), 1);
+    scene.cache.invalidate_tags(["inner"]).await.unwrap();
+    ask().await;
+    assert_eq!(scene.source.asked(), 2);
+}

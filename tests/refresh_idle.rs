@@ -1,0 +1,229 @@
+//! `refresh(idle = ..)` keeps entries warm on a schedule; the queue that all refreshes go through.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use larder::{Cache, cached};
+use support::source::{Down, Scene, Source};
+use support::{MINUTE, MOMENT};
+use tokio::sync::Semaphore;
+
+/// The share of a minute after which a value is due.
+const DUE: Duration = Duration::from_secs(48);
+
+#[cached(ttl = 60, tags = ["warm"], skip(source), refresh(idle = "10m"))]
+async fn warm(source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = id;
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_entry_is_kept_warm_without_being_asked_for_until_it_is_idle() {
+    let scene = Scene::new();
+    let test = async {
+        warm(&scene.source, 1).await.unwrap();
+        scene.settle().await;
+        assert_eq!(scene.cache.stats().refreshes.scheduled, 1);
+
+        scene.pass(DUE - MOMENT).await;
+        assert_eq!(scene.source.asked(), 1);
+        scene.pass(MOMENT).await;
+        assert_eq!(scene.source.asked(), 2);
+        for computed in 3..=13 {
+            scene.pass(DUE).await;
+            assert_eq!(scene.source.asked(), computed);
+        }
+
+        // The last time was 12 times 48 s after its last use; the next is past the ten minutes.
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 13);
+        assert_eq!(scene.cache.stats().refreshes.scheduled, 0);
+    };
+    scene.cache.scope(test).await;
+    assert_eq!(scene.stats("warm").calls(), 1);
+}
+
+#[tokio::test]
+async fn each_use_begins_the_idle_time_anew_also_after_it_was_over() {
+    let scene = Scene::new();
+    let test = async {
+        warm(&scene.source, 1).await.unwrap();
+        for _ in 0..50 {
+            scene.pass(DUE).await;
+            assert_eq!(warm(&scene.source, 1).await, Ok(0));
+            scene.settle().await;
+        }
+        assert_eq!(scene.stats("warm").misses.total(), 1);
+
+        scene.pass(Duration::from_secs(3600)).await;
+        let before = scene.source.asked();
+        // Computed, and kept warm again.
+        warm(&scene.source, 1).await.unwrap();
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), before + 2);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn an_invalidated_entry_is_kept_warm_no_longer_until_it_is_used() {
+    let scene = Scene::new();
+    let test = async {
+        warm(&scene.source, 1).await.unwrap();
+        warm(&scene.source, 2).await.unwrap();
+        scene.cache.invalidate_tags(["warm"]).await.unwrap();
+        scene.pass(DUE).await;
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 2);
+        assert_eq!(scene.cache.stats().refreshes.scheduled, 0);
+
+        warm(&scene.source, 1).await.unwrap();
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 4);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn a_failed_refresh_is_tried_again_on_schedule() {
+    let scene = Scene::new();
+    let test = async {
+        warm(&scene.source, 1).await.unwrap();
+        scene.source.set_down(true);
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 2);
+        scene.source.set_down(false);
+        scene.source.write();
+
+        scene.pass(Duration::from_secs(1)).await;
+
+        assert_eq!(scene.source.asked(), 3);
+        assert_eq!(warm(&scene.source, 1).await, Ok(1));
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn shutting_down_ends_what_waits_what_runs_and_what_is_scheduled() {
+    let scene = Scene::with(Cache::builder().max_refreshes(1));
+    let test = async {
+        for id in 0..3 {
+            warm(&scene.source, id).await.unwrap();
+        }
+        scene.source.hold();
+        scene.pass(DUE).await;
+        let refreshes = scene.cache.stats().refreshes;
+        assert_eq!((refreshes.running, refreshes.queued), (1, 2));
+
+        scene.cache.shutdown().await;
+
+        let refreshes = scene.cache.stats().refreshes;
+        assert_eq!((refreshes.running, refreshes.queued, refreshes.scheduled), (0, 0, 0));
+        assert_eq!(scene.cache.computations_in_flight(), 0);
+        scene.source.release();
+        assert_eq!(warm(&scene.source, 1).await, Ok(0), "the cache goes on");
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 4, "and refreshes nothing");
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn a_cache_that_is_dropped_refreshes_nothing_more() {
+    let Scene { cache, clock, source } = Scene::new();
+    cache.scope(async { warm(&source, 1).await.unwrap() }).await;
+    source.hold();
+    clock.advance(DUE);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(cache.stats().refreshes.running, 1);
+
+    drop(cache);
+    // What runs wakes about each second, and sees.
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(1));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    source.release();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(10 * MINUTE);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(source.asked(), 2);
+    assert_eq!(source.holders(), 1, "nothing holds its arguments");
+}
+
+/// Writes down in which order it computes.
+#[derive(Clone)]
+struct Diary {
+    lines: Arc<Mutex<Vec<String>>>,
+    gate: Arc<Semaphore>,
+}
+
+impl Diary {
+    async fn write(&self, line: String) -> u64 {
+        self.lines.lock().unwrap().push(line);
+        drop(self.gate.acquire().await);
+        0
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.lock().unwrap())
+    }
+}
+
+#[cached(ttl = 60, skip(diary), refresh(priority = 10))]
+async fn urgent(diary: &Diary, id: u64) -> u64 {
+    diary.write(format!("urgent {id}")).await
+}
+
+#[cached(ttl = 60, skip(diary), refresh)]
+async fn usual(diary: &Diary, id: u64) -> u64 {
+    diary.write(format!("usual {id}")).await
+}
+
+#[tokio::test]
+async fn the_higher_priority_comes_first_then_what_is_used_most() {
+    let scene = Scene::with(Cache::builder().max_refreshes(1));
+    let diary = Diary { lines: Arc::default(), gate: Arc::new(Semaphore::new(1 << 20)) };
+    let test = async {
+        for id in 0..3 {
+            usual(&diary, id).await;
+            urgent(&diary, id).await;
+        }
+        // The second is used far more often than the others.
+        for _ in 0..2_000 {
+            usual(&diary, 1).await;
+        }
+        diary.take();
+        diary.gate.forget_permits(usize::MAX);
+        scene.pass(DUE).await;
+        usual(&diary, 2).await;
+        scene.settle().await;
+        assert_eq!(diary.take(), ["usual 2"], "it runs, and there is one at once");
+
+        for id in 0..2 {
+            usual(&diary, id).await;
+        }
+        for id in 0..3 {
+            urgent(&diary, id).await;
+        }
+        scene.settle().await;
+        assert_eq!(scene.cache.stats().refreshes.queued, 5);
+        scene.pass(Duration::from_secs(2)).await;
+        assert!(scene.cache.stats().refreshes.oldest >= Duration::from_secs(2));
+        diary.gate.add_permits(1 << 20);
+        scene.settle().await;
+
+        assert_eq!(diary.take(), ["urgent 0", "urgent 1", "urgent 2", "usual 1", "usual 0"]);
+    };
+    scene.cache.scope(test).await;
+}

@@ -1,0 +1,89 @@
+//! `trace`: what each cached call inside of a future did.
+
+mod support;
+
+use std::time::Duration;
+
+use larder::{Answered, Cache, Key, MissReason, Options, cached, trace};
+use support::MINUTE;
+use support::source::{Down, Scene, Source};
+
+#[cached(ttl = 60, skip(source), grace = "10m")]
+async fn row(source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = id;
+    source.read().await
+}
+
+#[cached(ttl = 60, skip(source), when = id > 0, secret(token))]
+async fn outer(source: &Source, id: u64, token: &str) -> Result<u64, Down> {
+    let _ = token;
+    row(source, id).await
+}
+
+#[tokio::test]
+async fn each_call_is_told_with_what_answered_it_and_how_old_that_is() {
+    let scene = Scene::new();
+    let test = async {
+        let ((), untraced) = trace(async {}).await;
+        assert_eq!(untraced.calls, []);
+        let (_, first) = trace(outer(&scene.source, 1, "hunter2")).await;
+        let told: Vec<_> = first.calls.iter().map(|call| (call.function.as_str(), call.answered)).collect();
+        let computed = Answered::Computed(MissReason::Absent);
+        assert!(
+            matches!(&told[..], [(inner, a), (outer, b)]
+            if inner.ends_with("row") && outer.ends_with("outer") && (*a, *b) == (computed, computed)),
+            "{told:?}"
+        );
+        assert!(first.calls[0].key.ends_with("row:v0:1"), "{:?}", first.calls[0].key);
+        assert!(!format!("{first:?}").contains("hunter2"));
+
+        scene.pass(Duration::from_secs(10)).await;
+        let (_, hit) = trace(row(&scene.source, 1)).await;
+        assert_eq!(hit.calls[0].answered, Answered::LocalHit);
+        let age = hit.calls[0].age.unwrap();
+        assert!(age.abs_diff(Duration::from_secs(10)) < Duration::from_millis(1), "{age:?}");
+
+        scene.source.set_down(true);
+        scene.pass(MINUTE).await;
+        for _ in 0..2 {
+            let (_, stale) = trace(row(&scene.source, 1)).await;
+            assert_eq!(stale.calls[0].answered, Answered::Stale);
+            assert!(stale.calls[0].age.unwrap() >= MINUTE);
+        }
+        let (_, bypassed) = trace(outer(&scene.source, 0, "")).await;
+        assert_eq!(bypassed.calls.last().unwrap().answered, Answered::Bypassed);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn calls_that_join_and_calls_without_the_macro_are_told_too() {
+    let scene = Scene::new();
+    let key = Key::of("direct", 1).unwrap();
+    let options = Options::ttl(MINUTE);
+    let ask = || scene.cache.get_or_compute(&key, &options, || async { 1_u64 });
+    let (_, told) = trace(async {
+        ask().await;
+        ask().await;
+    })
+    .await;
+    let answered: Vec<_> = told.calls.iter().map(|call| call.answered).collect();
+    assert_eq!(answered, [Answered::Computed(MissReason::Absent), Answered::LocalHit]);
+
+    scene.source.hold();
+    let test = async {
+        let mut leader = Box::pin(row(&scene.source, 7));
+        assert!(support::source::waits(&mut leader).await);
+        let mut follower = Box::pin(trace(row(&scene.source, 7)));
+        assert!(support::source::waits(&mut follower).await);
+        scene.source.release();
+        leader.await.unwrap();
+        follower.await.1
+    };
+    let told = scene.cache.scope(test).await;
+    assert_eq!(told.calls[0].answered, Answered::Joined);
+    assert_eq!(
+        Cache::disabled().scope(trace(row(&scene.source, 1))).await.1.calls[0].answered,
+        Answered::Bypassed
+    );
+}

@@ -1,7 +1,6 @@
 //! Rules about what is left to the background: it computes without its caller, and needs every argument for itself.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use super::argument::instead;
 use crate::args::{Options, Tier, With};
@@ -75,8 +74,7 @@ fn given(with: &With, function: &Function, options: &Options, diagnostics: &mut 
         }
         "self" => function.has_key_receiver(options),
         _ => {
-            let is_meant = |argument: &&crate::item::Argument| argument.is_named(word);
-            let Some(place) = function.arguments.iter().position(|argument| is_meant(&argument)) else {
+            let Some(place) = function.arguments.iter().position(|argument| argument.is_named(word)) else {
                 return diagnostics.report_at(
                     with.argument.span,
                     format!("`{word}` is not an argument: {}", instead(word, function)),
@@ -126,62 +124,60 @@ fn at_hand(with: &With, missing: &[With], diagnostics: &mut Diagnostics) {
 
 /// What is not given must be owned.
 fn owned(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
+    let with = match options.refresh {
+        Some(_) => "refresh(with",
+        None => "timeout(soft = .., with",
+    };
     if let (Some(receiver), None) = (&function.receiver, options.given("self")) {
-        let is_given = !function.has_key_receiver(options);
-        refuse(
-            Owning::of_receiver(receiver),
-            "self",
-            is_given,
-            receiver.to_token_stream(),
-            options,
-            diagnostics,
-        );
+        let give = match function.has_key_receiver(options) {
+            true => None,
+            false => Some(format!("say where it gets its own: `{with}(self = EXPR))`")),
+        };
+        if let Some(message) = refusal(Owning::of_receiver(receiver), give) {
+            diagnostics.report(receiver, message);
+        }
     }
     for (argument, is_key_part) in function.arguments.iter().zip(function.key_arguments(options)) {
-        if let Origin::Owned(owning) = Origin::of(argument, options) {
+        let Origin::Owned(owning) = Origin::of(argument, options) else {
+            continue;
+        };
+        let origin = if owning == Owning::Mutable { "POOL.acquire().await?" } else { "EXPR" };
+        let give = match (is_key_part, argument.is_pattern) {
+            (true, _) => None,
+            (false, true) => Some(format!(
+                "write a name for the argument, the pattern in the body, and where the background gets its own: \
+                 `{with}(name = {origin}))`"
+            )),
+            (false, false) => {
+                let word = plain(&argument.name);
+                Some(format!("say where it gets its own: `{with}({word} = {origin}))`"))
+            }
+        };
+        if let Some(message) = refusal(owning, give) {
             let (pattern, ty) = (&argument.pattern, &argument.ty);
-            let word = match argument.is_pattern {
-                true => "name".to_owned(),
-                false => plain(&argument.name),
-            };
-            refuse(owning, &word, !is_key_part, quote!(#pattern: #ty), options, diagnostics);
+            diagnostics.report(quote!(#pattern: #ty), message);
         }
     }
 }
 
-fn refuse(
-    owning: Owning,
-    word: &str,
-    can_be_given: bool,
-    place: TokenStream,
-    options: &Options,
-    diagnostics: &mut Diagnostics,
-) {
-    let what = match owning {
-        Owning::Value | Owning::Reference | Owning::Optional => return,
-        Owning::Mutable => "the background cannot use what its caller borrowed mutably",
-        Owning::Impossible => "the background cannot own what this borrows",
-    };
-    let origin = match word {
-        "self" => "Repo::new()",
-        _ => "POOL.acquire().await?",
-    };
-    let give = match options.refresh {
-        Some(_) => format!("`refresh(with({word} = {origin}))`"),
-        None => format!("`timeout(soft = .., with({word} = {origin}))`"),
-    };
-    let fix = match (owning, can_be_given) {
-        (Owning::Mutable, true) => format!("say where it gets its own: {give}"),
-        (Owning::Mutable, false) => format!("write `skip({word})`, and say where it gets its own: {give}"),
-        (_, true) => format!(
-            "write an owned type (`String` for `Cow<'_, str>`, `Vec<String>` for `&[&str]`), \
-             or say where it gets its own: {give}"
-        ),
-        (_, false) => {
-            "write an owned type (`String` for `Cow<'_, str>`, `&[String]` for `&[&str]`)".to_owned()
+/// Why an argument cannot be owned, and what to write; `give` is how to give another one, where the key allows it.
+fn refusal(owning: Owning, give: Option<String>) -> Option<String> {
+    const OWNED: &str = "write an owned type (`String` for `Cow<'_, str>`, `&[String]` for `&[&str]`)";
+    match (owning, give) {
+        (Owning::Value | Owning::Reference | Owning::Optional, _) => None,
+        (Owning::Mutable, Some(give)) => {
+            Some(format!("the background cannot use what its caller borrowed mutably: {give}"))
         }
-    };
-    diagnostics.report(place, format!("{what}: {fix}"));
+        (Owning::Mutable, None) => Some(
+            "the background cannot use what its caller borrowed mutably: write an owned type, or `skip(..)` it and \
+             say where the background gets its own: `with(..)`"
+                .to_owned(),
+        ),
+        (Owning::Impossible, Some(give)) => {
+            Some(format!("the background cannot own what this borrows: {OWNED}, or {give}"))
+        }
+        (Owning::Impossible, None) => Some(format!("the background cannot own what this borrows: {OWNED}")),
+    }
 }
 
 /// `store_if` is asked in the background, too.

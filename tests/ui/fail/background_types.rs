@@ -1,5 +1,4 @@
 use std::rc::Rc;
-use std::sync::MutexGuard;
 
 use larder::cached;
 use serde::Serialize;
@@ -53,14 +52,15 @@ impl Db {
     }
 }
 
-// An elided lifetime does not show.
-#[cached(ttl = 60, skip(guard), refresh)]
-async fn elided(guard: MutexGuard<u64>, id: u64) -> u64 {
-    *guard + id
-}
-
 #[cached(ttl = 60, refresh)]
 async fn body_is_not_send(id: u64) -> u64 {
+    let shared = Rc::new(id);
+    std::future::ready(()).await;
+    *shared
+}
+
+#[cached(ttl = 60, grace = 60, timeout(soft = "50ms"))]
+async fn nor_is_this(id: u64) -> u64 {
     let shared = Rc::new(id);
     std::future::ready(()).await;
     *shared

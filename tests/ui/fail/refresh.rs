@@ -5,7 +5,7 @@ async fn value(id: u64) -> u64 {
     id
 }
 
-#[cached(ttl = 60, refresh(after = 1.0, priority = 1000, idle = 0, often))]
+#[cached(ttl = 60, refresh(after = 1.0, priority = 1000, idle = 0, eagerly))]
 async fn bounds(id: u64) -> u64 {
     id
 }

@@ -133,9 +133,15 @@ impl Options {
         self.ttl_by.is_some() || matches!(&self.ttl, Some(Given { value: Time::Expr(_), .. }))
     }
 
-    /// Whether calls leave work to the background: a refresh, or what a soft timeout did not wait for.
+    /// The option by which calls leave work to the background: a refresh, or what a soft timeout did not wait for.
+    pub(crate) fn background_option(&self) -> Option<&Ident> {
+        let soft = self.timeout.as_ref().and_then(|timeout| timeout.value.soft.as_ref());
+        self.refresh.as_ref().map(|refresh| &refresh.option).or(soft.map(|soft| &soft.option))
+    }
+
+    /// Whether calls leave work to the background.
     pub(crate) fn has_background(&self) -> bool {
-        self.refresh.is_some() || self.timeout.as_ref().is_some_and(|timeout| timeout.value.soft.is_some())
+        self.background_option().is_some()
     }
 
     /// Whether an option was written, be its value right or wrong.

@@ -1,6 +1,7 @@
 //! Every rule of the attribute. All of them are asked, whatever the others say.
 
 mod argument;
+mod background;
 mod expression;
 mod signature;
 
@@ -25,6 +26,7 @@ pub(crate) fn check(function: &Function, options: &Options, diagnostics: &mut Di
     times(options, diagnostics);
     tiers(options, diagnostics);
     argument::check(function, options, diagnostics);
+    background::check(function, options, diagnostics);
     expression::check(function, options, diagnostics);
 }
 

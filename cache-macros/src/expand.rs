@@ -68,8 +68,10 @@ fn cached(model: &Model) -> TokenStream {
             }
         },
     };
-    let refresh = model.options.refresh.as_ref().map(|refresh| {
-        let later = quote_spanned!(call::at(&refresh.option)=> call.refresh_later(means, background););
+    // What the background cannot do is shown at the option that asks for it.
+    let cause = model.options.background_option().map(call::at).unwrap_or(output);
+    let refresh = model.options.refresh.as_ref().map(|_| {
+        let later = quote_spanned!(cause=> call.refresh_later(means, background););
         quote_spanned! {output=>
             if let ::core::option::Option::Some(found) = found {
                 #later
@@ -78,7 +80,7 @@ fn cached(model: &Model) -> TokenStream {
         }
     });
     let run = match &background {
-        Some(_) => quote_spanned!(output=> call.run_with(means, background, #body)),
+        Some(_) => quote_spanned!(cause=> call.run_with(means, background, #body)),
         None => quote_spanned!(output=> call.run(means, #body)),
     };
     let background = background.map(|background| quote_spanned!(output=> let background = #background;));

@@ -87,6 +87,21 @@ use crate::model::Model;
 /// }
 /// ```
 ///
+/// With a closure the value decides, each time one is stored. It sees what is stored (what is inside of `Ok`), and no
+/// argument: a value that is put into an entry needs its ttl as well. Zero does not store the value.
+///
+/// ```
+/// # use larder::cached;
+/// # use std::time::Duration;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Token { text: String, expires_in: u64 }
+///
+/// #[cached(ttl = |token| Duration::from_secs(token.expires_in))]
+/// async fn token(account: u64) -> Result<Token, std::io::Error> {
+///     Ok(Token { text: account.to_string(), expires_in: 300 })
+/// }
+/// ```
+///
 /// ```compile_fail
 /// # use larder::cached;
 /// #[cached(ttl = 0)] // caches nothing
@@ -115,6 +130,28 @@ use crate::model::Model;
 /// async fn rights(user: u64) -> u64 { user }
 /// ```
 ///
+/// ## `tags_from = |value| [..]`
+///
+/// Tags that only the value knows, beside those of `tags`: anything that yields what converts into a `Tag`. Like
+/// `ttl = |value| ..` it sees what is stored and no argument, and is asked for a value that is put, too.
+///
+/// ```
+/// # use larder::cached;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Order { id: u64, items: Vec<u64> }
+///
+/// #[cached(ttl = "1h", tags = ["orders"], tags_from = |order| order.items.iter().map(|item| format!("item:{item}")))]
+/// async fn order(id: u64) -> Result<Order, std::io::Error> {
+///     Ok(Order { id, items: vec![1, 2] })
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = 60, tags_from = |_| [format!("order:{id}")])] // `tags = ["order:{id}"]` can
+/// async fn order(id: u64) -> u64 { id }
+/// ```
+///
 /// ## `stagger`, `stagger = 0.2`
 ///
 /// Shortens the ttl by a random share of up to a tenth (or as given, above 0 and up to 1) at each fill, so
@@ -123,6 +160,114 @@ use crate::model::Model;
 /// ```
 /// # use larder::cached;
 /// #[cached(ttl = "10m", stagger = 0.2)]
+/// async fn price(article: u64) -> u64 { article }
+/// ```
+///
+/// ## `refresh`, `refresh(after = 0.8, priority = 10, idle = "1h", with(..))`
+///
+/// Recomputes in the background before a value expires: a call that finds it due answers with it at once, and leaves
+/// the computation behind. Of all processes one recomputes. Default: none; the first call after the ttl waits.
+///
+/// - `after`: the share of its ttl, above 0 and below 1, after which a value is due. Default: 0.8. Values that were
+///   costly to compute are due earlier, by chance.
+/// - `priority`: from -100 to 100, higher ones first when many are due. Default: 0.
+/// - `idle`: keeps the entry warm without waiting for a call, as long as one used it within this time. A constant.
+///   Default: an entry is recomputed when a call finds it due.
+/// - `with`: where the background gets what it cannot take over from the call, see below.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "10m", refresh(after = 0.7, idle = "1h"))]
+/// async fn front_page(language: &str) -> String { language.to_owned() }
+/// ```
+///
+/// ### What the background computes with
+///
+/// It has no caller to borrow from, so it owns the arguments: what `&T` and `Option<&T>` refer to by `ToOwned`
+/// (`&str`, slices, and what is `Clone`), other values by `Clone`, `self` likewise. All of it is cloned on a miss and
+/// when a refresh begins, never on another hit. What cannot be owned or sent to another thread is an error at that
+/// argument. Such an argument is not part of the key in most cases; then `with(..)` says where the background gets
+/// one of its own:
+///
+/// ```
+/// # use larder::cached;
+/// # struct Connection;
+/// # struct Pool;
+/// # impl Pool { async fn acquire(&self) -> Result<Connection, std::io::Error> { Ok(Connection) } }
+/// static POOL: Pool = Pool;
+///
+/// #[cached(ttl = 60, skip(conn), refresh(with(conn = POOL.acquire().await?)))]
+/// async fn name(conn: &mut Connection, id: u64) -> Result<String, std::io::Error> {
+///     Ok(id.to_string())
+/// }
+/// ```
+///
+/// The expression is evaluated for each computation, in the background: it may `.await`, use `?` as the body could,
+/// and name the other arguments, `self`, and what is given before it. It is lent by `&`, by `&mut`, or handed over, as
+/// the function takes it, and may be of another type where the argument's is generic. `with(self = ..)` gives the
+/// receiver, if it is skipped or `key` does not use it.
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// # struct Connection;
+/// #[cached(ttl = 60, skip(conn), refresh)] // the background has no connection
+/// async fn name(conn: &mut Connection, id: u64) -> u64 { id }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = 60, refresh(with(id = 7)))] // that would be another entry
+/// async fn name(id: u64) -> u64 { id }
+/// ```
+///
+/// ## `grace = ..`
+///
+/// How long past its ttl a stale value may stand in, a constant: when computing fails, when it takes longer than the
+/// soft timeout, or when the shared tier is gone. Default: none; an expired value is gone. What was invalidated never
+/// stands in; what was expired by hand does.
+///
+/// ```
+/// # use larder::cached;
+/// #[cached(ttl = "1m", grace = "10m")]
+/// async fn rates(currency: &str) -> Result<Vec<u64>, std::io::Error> {
+///     Ok(vec![currency.len() as u64])
+/// }
+/// ```
+///
+/// ## `timeout(soft = .., hard = .., with(..))`
+///
+/// How long a call waits for a computation, in constants, at least one of them. Default: as long as it takes.
+///
+/// - `soft`: then the stale value is the answer, and the computation finishes in the background and is stored. It
+///   needs `grace` for a value that stands in; without one at hand the call waits on. The background owns the
+///   arguments as with `refresh`, and takes the same `with(..)`.
+/// - `hard`: then the call gives up with an error, so the function returns a `Result` whose error is
+///   `From<larder::Error>`.
+///
+/// ```
+/// # use larder::cached;
+/// #[derive(Debug)]
+/// enum PriceError { NoSuchArticle, Cache(larder::Error) }
+///
+/// impl From<larder::Error> for PriceError {
+///     fn from(error: larder::Error) -> Self { Self::Cache(error) }
+/// }
+///
+/// #[cached(ttl = "1m", grace = "1h", timeout(soft = "50ms", hard = "2s"))]
+/// async fn price(article: u64) -> Result<u64, PriceError> {
+///     if article == 0 { Err(PriceError::NoSuchArticle) } else { Ok(article) }
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = "1m", timeout(soft = "50ms"))] // nothing could stand in
+/// async fn price(article: u64) -> u64 { article }
+/// ```
+///
+/// ```compile_fail
+/// # use larder::cached;
+/// #[cached(ttl = "1m", timeout(hard = "2s"))] // there is no error to give up with
 /// async fn price(article: u64) -> u64 { article }
 /// ```
 ///
@@ -291,6 +436,28 @@ use crate::model::Model;
 /// async fn menu(id: u64) -> u64 { id }
 /// ```
 ///
+/// ## `policy = PATH`
+///
+/// Options shared by many functions: a constant expression of type `Policy`. What is written beside it overrides it.
+/// The `ttl` may be left to it. Default: every option as documented here.
+///
+/// ```
+/// # use larder::cached;
+/// use larder::Policy;
+/// use std::time::Duration;
+///
+/// const MENU: Policy = Policy::new().ttl(Duration::from_secs(3600)).stagger(0.1);
+///
+/// #[cached(policy = MENU)]
+/// async fn menu(id: u64) -> u64 { id }
+///
+/// #[cached(policy = MENU, ttl = "1m")]
+/// async fn menu_of_today(id: u64) -> u64 { id }
+/// ```
+///
+/// What only a function can say stands in its attribute: a policy that refreshes asks for `refresh` there, since the
+/// background needs the arguments.
+///
 /// ## `cache = EXPR`
 ///
 /// The cache to use, a `Cache` or what dereferences to one. Default: the cache of the scope, the
@@ -348,9 +515,13 @@ use crate::model::Model;
 /// - A type parameter of the function is part of the key, unless it occurs in the type of a skipped argument
 ///   and in no other: an executor `E: Executor` that is skipped does not divide the cache.
 /// - A function that neither takes `self` nor says `Self` may stand anywhere, so no path to `f_uncached` is right
-///   in every case. Its body is repeated in `f`, `f_uncached` and `f_refresh`: a `static` in it exists three
-///   times, and so does a cached function in it. Put it beside the function instead.
+///   in every case. Its body is repeated in `f`, `f_uncached` and `f_refresh`, and in `f` once more for the background:
+///   a `static` in it exists that often, and so does a cached function in it. Put it beside the function instead.
 /// - Other attributes (`#[instrument]`) stay on `f` alone; `#[cfg]` and lint levels go to all that is emitted.
+/// - What runs in the background is `Send + 'static`: the future of the body, and the types of the arguments. A
+///   function that calls itself goes through one that returns `Pin<Box<dyn Future<Output = _> + Send>>`, since the
+///   compiler cannot see whether its own future is `Send` while it checks the body.
+/// - `store_if` is asked in the background too; what `with(..)` gives is not at hand there.
 /// - Under `#[async_trait]`, names bound by a pattern are not visible to options.
 #[proc_macro_attribute]
 pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {

@@ -101,7 +101,7 @@ impl Options {
 
 impl Function {
     /// Which arguments the key depends on.
-    fn key_arguments(&self, options: &Options) -> Vec<bool> {
+    pub(crate) fn key_arguments(&self, options: &Options) -> Vec<bool> {
         let names = options.key_names();
         let counts = |argument: &crate::item::Argument| match &names {
             Some(names) => argument.bound.iter().any(|bound| names.has(&plain(bound))),
@@ -111,7 +111,7 @@ impl Function {
     }
 
     /// Whether the key depends on `self`.
-    fn has_key_receiver(&self, options: &Options) -> bool {
+    pub(crate) fn has_key_receiver(&self, options: &Options) -> bool {
         let counts = match options.key_names() {
             Some(names) => names.has("self"),
             None => !options.skips(|word| word == "self"),

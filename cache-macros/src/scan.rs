@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::visit::{self, Visit};
+use syn::{Expr, ExprPath, Item, Macro, PatIdent};
 
 /// The names that occur in some tokens, macro arguments and format strings included.
 ///
@@ -91,6 +93,52 @@ impl Names {
     }
 }
 
+/// Where an expression uses one of `words` as a variable, and which. What it binds itself is its own.
+///
+/// Within macros it looks at tokens, as [`Names`].
+pub(crate) fn uses(expr: &Expr, words: &[impl AsRef<str>]) -> Vec<(String, TokenStream)> {
+    let mut own = Bound::default();
+    own.visit_expr(expr);
+    let words = words.iter().map(AsRef::as_ref).filter(|word| !own.0.contains(*word));
+    let mut search = Uses { words: words.collect(), found: Vec::new() };
+    search.visit_expr(expr);
+    search.found
+}
+
+/// The names that patterns inside bind.
+#[derive(Default)]
+struct Bound(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for Bound {
+    fn visit_pat_ident(&mut self, ident: &'ast PatIdent) {
+        self.0.insert(plain(&ident.ident));
+        visit::visit_pat_ident(self, ident);
+    }
+}
+
+struct Uses<'a> {
+    words: Vec<&'a str>,
+    found: Vec<(String, TokenStream)>,
+}
+
+impl<'ast> Visit<'ast> for Uses<'_> {
+    fn visit_expr_path(&mut self, path: &'ast ExprPath) {
+        let variable = path.path.get_ident().filter(|_| path.qself.is_none()).map(plain);
+        if let Some(word) = variable.filter(|word| self.words.contains(&word.as_str())) {
+            self.found.push((word, path.to_token_stream()));
+        }
+        visit::visit_expr_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        let names = Names::of(&call.tokens);
+        let used = self.words.iter().filter(|word| names.has(word));
+        self.found.extend(used.map(|word| (String::from(*word), call.to_token_stream())));
+    }
+
+    fn visit_item(&mut self, _: &'ast Item) {}
+}
+
 enum Before {
     Apostrophe,
     Dot,
@@ -125,6 +173,27 @@ mod tests {
         let names = Names::of(quote!(format!("{user_id}-{}", r#type) + stringify!(inner)));
 
         assert!(["user_id", "type", "inner"].iter().all(|name| names.has(name)), "{names:?}");
+    }
+
+    #[test]
+    fn a_use_is_a_variable_that_is_not_bound_inside() {
+        let found = |tokens| {
+            let expr: Expr = syn::parse2(tokens).expect("an expression");
+            uses(&expr, &["id", "name", "self"]).into_iter().map(|(word, _)| word).collect::<Vec<_>>()
+        };
+
+        assert_eq!(found(quote!(|value| value.id + id)), ["id"]);
+        assert_eq!(found(quote!(|value| Key { id: value.id, name })), ["name"]);
+        assert_eq!(found(quote!(|value| format!("{}{name}", self.x))), ["name", "self"]);
+        assert_eq!(found(quote!(|id| id::of(id).name(Self::id))), [""; 0]);
+        assert_eq!(
+            found(quote!(|value| {
+                let name = value.name;
+                name
+            })),
+            [""; 0]
+        );
+        assert_eq!(found(quote!(self.pool.of(id))), ["self", "id"]);
     }
 
     #[test]

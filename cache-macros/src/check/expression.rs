@@ -7,7 +7,7 @@ use crate::args::{Options, TagOption};
 use crate::diag::Diagnostics;
 use crate::duration::Time;
 use crate::item::Function;
-use crate::scan::Names;
+use crate::scan::{Names, uses};
 
 pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let times = options.ttl.iter().map(|ttl| &ttl.value).filter_map(expr_of);
@@ -21,6 +21,7 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
         Detours(diagnostics).visit_expr(expr);
     }
     constants(function, options, diagnostics);
+    closures(function, options, diagnostics);
 }
 
 fn expr_of(time: &Time) -> Option<&Expr> {
@@ -30,22 +31,64 @@ fn expr_of(time: &Time) -> Option<&Expr> {
     }
 }
 
-/// `none_ttl`, `err_ttl`, `local_ttl` and `lease` sit in a static, which sees neither arguments nor `Self`.
+/// What sits in a static sees neither arguments nor `Self`.
 fn constants(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let words = function.words();
-    let times = [&options.none_ttl, &options.err_ttl, &options.local_ttl, &options.lease];
-    for given in times.into_iter().flatten() {
-        let Some(expr) = expr_of(&given.value) else {
-            continue;
-        };
+    let beyond = |expr: &Expr| {
         let names = Names::of(expr);
-        let beyond = words.iter().map(String::as_str).chain(["Self"]).find(|word| names.has(word));
-        if let Some(word) = beyond {
+        words.iter().map(String::as_str).chain(["Self"]).find(|word| names.has(word)).map(str::to_owned)
+    };
+    let refresh = options.refresh.as_ref().map(|refresh| &refresh.value);
+    let timeout = options.timeout.as_ref().map(|timeout| &timeout.value);
+    let times = [
+        options.none_ttl.as_ref(),
+        options.err_ttl.as_ref(),
+        options.local_ttl.as_ref(),
+        options.lease.as_ref(),
+        options.grace.as_ref(),
+        refresh.and_then(|refresh| refresh.idle.as_ref()),
+        timeout.and_then(|timeout| timeout.soft.as_ref()),
+        timeout.and_then(|timeout| timeout.hard.as_ref()),
+    ];
+    for given in times.into_iter().flatten() {
+        if let Some(expr) = expr_of(&given.value)
+            && let Some(word) = beyond(expr)
+        {
             diagnostics.report(
                 expr,
                 format!(
                     "`{0}` is a constant and cannot use `{word}`: write `{0} = \"30s\"`, or the name of a `const` \
                      of type `Duration` outside of the `impl`",
+                    given.option
+                ),
+            );
+        }
+    }
+    if let Some(policy) = &options.policy
+        && let Some(word) = beyond(&policy.value)
+    {
+        diagnostics.report(
+            &policy.value,
+            format!(
+                "`policy` is a constant and cannot use `{word}`: write the name of a `const` of type `Policy` \
+                 outside of the `impl`"
+            ),
+        );
+    }
+}
+
+/// What decides by the value is asked for values that a handle puts, too: there are no arguments then.
+fn closures(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
+    let words = function.words();
+    for (closure, instead) in [(&options.ttl_by, "ttl = EXPR"), (&options.tags_from, "tags = [..]")] {
+        let Some(given) = closure else {
+            continue;
+        };
+        for (word, place) in uses(&Expr::Closure(given.value.clone()), &words) {
+            diagnostics.report(
+                place,
+                format!(
+                    "`{} = |value| ..` decides by the value alone, whoever stores it: to use `{word}`, write `{instead}`",
                     given.option
                 ),
             );

@@ -1,13 +1,14 @@
 //! The user's body: run on a miss, and in the background.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Block, GenericParam, ReturnType, Type};
 
 use super::{relocate, signature, site};
 use crate::item::Place;
 use crate::model::Model;
+use crate::scan::plain;
 
 /// A closure that makes the future of the body.
 pub(super) fn body(model: &Model) -> TokenStream {
@@ -21,10 +22,7 @@ pub(super) fn body(model: &Model) -> TokenStream {
 /// The future of the body in the background, where every argument is at hand under its own name.
 pub(super) fn recomputing(model: &Model) -> TokenStream {
     match model.function.place {
-        Place::Member => {
-            let receiver = model.function.receiver.as_ref();
-            uncached(model, receiver.map(|receiver| relocate::this(receiver.self_token.span)))
-        }
+        Place::Member => recalled(model),
         Place::Anywhere | Place::InTrait => future(model, &relocate::block(model)),
         Place::Boxed => {
             let make = making(model, &relocate::block(model), &boxed_type(model).map(|ty| relocate::ty(&ty)));
@@ -36,21 +34,40 @@ pub(super) fn recomputing(model: &Model) -> TokenStream {
 /// `Self::f_uncached(..)`.
 fn forwarded(model: &Model) -> TokenStream {
     let name = signature::sibling_name(&model.function, "uncached");
-    let call = uncached(model, model.function.self_at(name.span()));
+    let params = model.function.sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(param.ident.to_token_stream()),
+        param => constant(param),
+    });
+    let call = uncached(model, model.function.self_at(name.span()), params.collect());
     quote_spanned!(site()=> move || #call)
 }
 
-fn uncached(model: &Model, receiver: Option<Ident>) -> TokenStream {
+/// The same in the background, where `with(..)` may have chosen another type for a parameter that does not count.
+fn recalled(model: &Model) -> TokenStream {
+    let receiver = model.function.receiver.as_ref();
+    let receiver = receiver.map(|receiver| relocate::this(receiver.self_token.span));
+    let params = model.function.sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) if model.counted.has(&plain(&param.ident)) => {
+            Some(param.ident.to_token_stream())
+        }
+        GenericParam::Type(_) => Some(quote_spanned!(site()=> _)),
+        param => constant(param),
+    });
+    uncached(model, receiver, params.collect())
+}
+
+/// A constant among the parameters. Lifetimes that are bound late cannot be named; all are inferred.
+fn constant(param: &GenericParam) -> Option<TokenStream> {
+    match param {
+        GenericParam::Const(param) => Some(param.ident.to_token_stream()),
+        _ => None,
+    }
+}
+
+fn uncached(model: &Model, receiver: Option<Ident>, params: Vec<TokenStream>) -> TokenStream {
     let function = &model.function;
     let uncached = signature::sibling_name(function, "uncached");
-    let params = function.sig.generics.params.iter().filter_map(|param| match param {
-        GenericParam::Type(param) => Some(&param.ident),
-        GenericParam::Const(param) => Some(&param.ident),
-        // Lifetimes that are bound late cannot be named; all are inferred.
-        GenericParam::Lifetime(_) => None,
-    });
-    let mut params = params.peekable();
-    let turbofish = params.peek().is_some().then(|| quote_spanned!(site()=> ::<#(#params),*>));
+    let turbofish = (!params.is_empty()).then(|| quote_spanned!(site()=> ::<#(#params),*>));
     let receiver = receiver.map(|receiver| quote_spanned!(site()=> #receiver,));
     let names = function.arguments.iter().map(|argument| &argument.name);
     quote_spanned!(site()=> Self::#uncached #turbofish (#receiver #(#names),*))

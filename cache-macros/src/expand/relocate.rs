@@ -143,3 +143,84 @@ fn without_captured_self(literal: Literal) -> Literal {
         Err(_) => literal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::{ToTokens, quote};
+
+    use super::*;
+    use crate::args::Options;
+    use crate::diag::Diagnostics;
+    use crate::item::Function;
+
+    fn moved(body: TokenStream) -> String {
+        let function = quote!(async fn f<'a>(&'a self, text: &'a str) -> u64 { #body });
+        let function = Function::parse(function, true).expect("a function");
+        let options = Options::parse(quote!(ttl = 60, refresh), &mut Diagnostics::default());
+        block(&Model::new(function, options)).to_token_stream().to_string()
+    }
+
+    fn same(body: TokenStream) -> String {
+        quote!({ #body }).to_string()
+    }
+
+    #[test]
+    fn self_is_replaced_wherever_it_is_a_variable() {
+        let body = moved(quote!((self, self.id, |x| self.f(x), vec![self.id, { self }], g!((self)))));
+
+        let this = quote!((
+            __larder_self,
+            __larder_self.id,
+            |x| __larder_self.f(x),
+            vec![__larder_self.id, { __larder_self }],
+            g!((__larder_self))
+        ));
+        assert_eq!(body, same(this));
+    }
+
+    #[test]
+    fn format_strings_capture_what_stands_for_self() {
+        let body = moved(quote!(println!("{self}{self:?} {{self}} {{{self}}} {selfish}", "{self.id}")));
+
+        let this = quote!(println!(
+            "{__larder_self}{__larder_self:?} {{self}} {{{__larder_self}}} {selfish}",
+            "{self.id}"
+        ));
+        assert_eq!(body, same(this));
+    }
+
+    #[test]
+    fn paths_and_items_inside_keep_theirs() {
+        let body = quote! {
+            impl A {
+                fn g<'a>(&'a self) -> &'a str {
+                    self.0
+                }
+            }
+            self::g();
+            vec![self::g()];
+            "{self}"
+        };
+
+        assert_eq!(moved(body.clone()), same(body));
+    }
+
+    #[test]
+    fn lifetimes_of_the_function_lose_their_names() {
+        let body = moved(quote!(let x: &'a Foo<'a, 'static> = f::<&'a str>(text); 'b: loop { break 'b }));
+
+        assert_eq!(
+            body,
+            same(quote!(let x: &'_ Foo<'_, 'static> = f::<&'_ str>(text); 'b: loop { break 'b }))
+        );
+    }
+
+    #[test]
+    fn a_type_keeps_the_lifetimes_that_it_declares() {
+        let nameless = |tokens| ty(&syn::parse2(tokens).expect("a type")).to_token_stream().to_string();
+
+        assert_eq!(nameless(quote!(&'a mut Foo<'b, 'static>)), quote!(&'_ mut Foo<'_, 'static>).to_string());
+        let declares = quote!(&dyn for<'a> Fn(&'a str));
+        assert_eq!(nameless(declares.clone()), declares.to_string());
+    }
+}

@@ -27,9 +27,6 @@ async fn not_a_time() -> u64 { 1 }
 #[cached(ttl)]
 async fn no_value() -> u64 { 1 }
 
-#[cached(ttl = |value| std::time::Duration::from_secs(*value))]
-async fn from_value() -> u64 { 1 }
-
 #[cached(ttl = 60, none_ttl = 0)]
 async fn none() -> Option<u64> { None }
 

@@ -14,6 +14,11 @@ async fn coerced(id: u64) -> Box<[u64]> {
     Box::new([id])
 }
 
+#[larder::cached(ttl = 60, skip(cell), refresh(with(cell = &Mutex::new(1))))]
+async fn refreshed(cell: &Mutex<u64>, _id: u64) -> u64 {
+    *cell.lock().unwrap()
+}
+
 fn main() {
-    let _ = (locked((Mutex::new(1), 2)), coerced(1));
+    let _ = (locked((Mutex::new(1), 2)), coerced(1), refreshed(&Mutex::new(1), 2));
 }

@@ -27,6 +27,47 @@ pub async fn diverges(id: u64) -> u64 {
     panic!("{id}")
 }
 
+/// Is refreshed.
+#[larder::cached(ttl = |_| LEASE, skip(db), grace = 60, timeout(soft = 1), refresh(idle = LEASE, with(db = Vec::new())))]
+pub async fn refreshed(db: &mut Vec<u64>, text: &str, mut id: u64) -> Option<u64> {
+    id += text.len() as u64;
+    db.push(id);
+    db.first().copied()
+}
+
+/// A dish.
+#[derive(Clone, serde::Serialize)]
+pub struct Dish(u64);
+
+impl Dish {
+    /// Is refreshed, too.
+    ///
+    /// # Errors
+    ///
+    /// Never.
+    #[larder::cached(ttl = 60, refresh(after = 0.5), store_if = |price| *price > self.0, timeout(hard = 1))]
+    pub async fn price(&self, name: Option<&str>) -> Result<u64, larder::Error> {
+        Ok(self.0 + name.map_or(0, str::len) as u64)
+    }
+}
+
+trait Kitchen {
+    async fn cook(&self, text: &str) -> u64;
+}
+
+impl Kitchen for Dish {
+    #[larder::cached(ttl = 60, in_trait, refresh, tags_from = |value| [format!("dish:{value}")])]
+    async fn cook(&self, text: &str) -> u64 {
+        let Self(id) = self;
+        id + text.len() as u64
+    }
+}
+
+/// Uses it.
+pub async fn cook() -> u64 {
+    Dish(1).cook("soup").await
+}
+
 fn main() {}
 
 #[larder::cached(ttl = 60, tags = ["{a}"], when = *a > 1)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use larder::backend::{
     Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Memory, Origin,
-    Prefix, Read, Renewal, ServerTime, Subscription, TagKey, Tags,
+    Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use larder::{Cache, Error, cached};
 use support::Task;

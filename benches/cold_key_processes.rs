@@ -2,19 +2,20 @@
 //! much longer than it takes.
 //!
 //! `cargo bench --features redis,testing --bench cold_key_processes` starts itself again as the workers, over a
-//! server of its own, and prints the computations of all processes and how long the slowest caller took.
+//! server of its own, and prints the computations of all processes and how long the slowest caller took; in turns with
+//! callers that wait for a bare task of their process which takes as long: that is what the machine itself adds.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use larder::testing::redis::Server;
 use larder::{Cache, Redis, cached};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, watch};
 
 const PROCESSES: usize = 4;
 const CALLERS: usize = 1_000;
@@ -33,14 +34,17 @@ async fn menu_of(id: u64) -> String {
 }
 
 /// Lets all callers of this process go at once; how long the slowest took.
-async fn round(id: u64) -> Duration {
+async fn slowest<F>(call: impl Fn() -> F) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let barrier = Arc::new(Barrier::new(CALLERS));
     let callers = (0..CALLERS).map(|_| {
-        let barrier = barrier.clone();
+        let (barrier, call) = (barrier.clone(), call());
         tokio::spawn(async move {
             barrier.wait().await;
             let start = Instant::now();
-            menu_of(id).await;
+            call.await;
             start.elapsed()
         })
     });
@@ -51,7 +55,29 @@ async fn round(id: u64) -> Duration {
     slowest
 }
 
-/// Answers each line, the number of a key, with its computations and the µs of its slowest caller.
+/// The callers of a key, by the attribute.
+async fn cached_round(id: u64) -> Duration {
+    slowest(|| async move { drop(menu_of(id).await) }).await
+}
+
+/// As many callers, of whom one works and tells the others: no cache, no server, no other process.
+async fn bare_round() -> Duration {
+    let (done, told) = watch::channel(false);
+    let (done, is_taken) = (Arc::new(done), Arc::new(AtomicBool::new(false)));
+    slowest(|| {
+        let (done, is_taken, mut told) = (done.clone(), is_taken.clone(), told.clone());
+        async move {
+            if !is_taken.swap(true, Ordering::Relaxed) {
+                tokio::time::sleep(BODY).await;
+                done.send_replace(true);
+            }
+            let _ = told.wait_for(|is_done| *is_done).await;
+        }
+    })
+    .await
+}
+
+/// Answers each line, the number of a key or `bare`, with its computations and the µs of its slowest caller.
 fn work(url: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -65,7 +91,10 @@ fn work(url: &str) {
         println!("ready");
         for line in std::io::stdin().lines() {
             COMPUTATIONS.store(0, Ordering::Relaxed);
-            let slowest = round(line.unwrap().parse().unwrap()).await;
+            let slowest = match line.unwrap().parse() {
+                Ok(id) => cached_round(id).await,
+                Err(_) => bare_round().await,
+            };
             println!("{} {}", COMPUTATIONS.load(Ordering::Relaxed), slowest.as_micros());
         }
     });
@@ -106,6 +135,21 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
+/// Lets all workers do the same at once: their computations together, and the ms of the slowest caller of all.
+fn ask(workers: &mut [Worker], what: &str) -> (u64, f64) {
+    for worker in &mut *workers {
+        writeln!(worker.input, "{what}").unwrap();
+    }
+    let (mut computations, mut slowest) = (0, 0.0_f64);
+    for worker in workers {
+        let answer = worker.hear();
+        let (count, micros) = answer.split_once(' ').unwrap();
+        computations += count.parse::<u64>().unwrap();
+        slowest = slowest.max(micros.parse::<f64>().unwrap() / 1_000.0);
+    }
+    (computations, slowest)
+}
+
 fn main() {
     if let Ok(url) = std::env::var(WORKER) {
         return work(&url);
@@ -114,21 +158,12 @@ fn main() {
     let mut workers: Vec<_> = (0..PROCESSES).map(|_| Worker::start(&server.url())).collect();
     workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "ready"));
 
-    let (mut slowest, mut most) = (Vec::new(), 0);
+    let (mut slowest, mut bare, mut most) = (Vec::new(), Vec::new(), 0);
     for id in 0..ROUNDS {
-        for worker in &mut workers {
-            writeln!(worker.input, "{id}").unwrap();
-        }
-        let answers: Vec<(u64, f64)> = workers
-            .iter_mut()
-            .map(|worker| {
-                let answer = worker.hear();
-                let (computations, micros) = answer.split_once(' ').unwrap();
-                (computations.parse().unwrap(), micros.parse::<f64>().unwrap() / 1_000.0)
-            })
-            .collect();
-        most = most.max(answers.iter().map(|(computations, _)| computations).sum());
-        slowest.push(answers.iter().map(|(_, ms)| *ms).fold(0.0, f64::max));
+        bare.push(ask(&mut workers, "bare").1);
+        let (computations, ms) = ask(&mut workers, &id.to_string());
+        most = most.max(computations);
+        slowest.push(ms);
     }
     workers.into_iter().for_each(Worker::end);
 
@@ -136,8 +171,12 @@ fn main() {
         "\n{PROCESSES} processes x {CALLERS} callers of one cold key, body of {BODY:?}, {ROUNDS} rounds"
     );
     println!("computations in a round, at most: {most}");
-    let (worst, best) =
-        (slowest.iter().copied().fold(0.0, f64::max), slowest.iter().copied().fold(f64::MAX, f64::min));
-    println!("slowest caller: {:.1} ms (median), {best:.1} to {worst:.1} ms", median(slowest));
+    let ratios = slowest.iter().zip(&bare).map(|(mine, bare)| mine / bare).collect();
+    for (name, all) in [("slowest caller", &slowest), ("slowest without cache and server", &bare)] {
+        let (worst, best) =
+            (all.iter().copied().fold(0.0, f64::max), all.iter().copied().fold(f64::MAX, f64::min));
+        println!("{name:33} {:6.1} ms (median), {best:.1} to {worst:.1} ms", median(all.clone()));
+    }
+    println!("ratio of the two, in turns        {:6.2} x (median)", median(ratios));
     assert_eq!(most, 1, "one computation per key");
 }

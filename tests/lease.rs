@@ -1,13 +1,14 @@
-//! `lease = ..`: how long a holder that died can delay the other processes.
+//! `lease = ..`: how long a holder that died can delay the other processes; and what one keeps that takes long.
 
 #![allow(clippy::unwrap_used, reason = "what fails, fails the test")]
 #![allow(unused_variables, reason = "an argument that is a key part and nothing else")]
 
 use std::time::Duration;
 
+use cache_core::testing::{ManualClock, MemoryStage};
 use larder::backend::{Backend, Claim, EntryKey, Lease, LeaseRequest, LeaseToken, Memory, Prefix, Tags};
 use larder::{Cache, Key, cached};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -55,4 +56,47 @@ async fn other_processes_wait_for_a_silent_holder_as_long_as_the_function_says()
     let ten_seconds = Duration::from_secs(10);
     assert!(said > ten_seconds && said <= MINUTE, "{said:?}");
     assert!(usual <= ten_seconds, "{usual:?}");
+}
+
+#[cached(ttl = 1, tags = ["report"], skip(begun, go))]
+async fn report(begun: &Notify, go: &Semaphore, id: u64) -> u64 {
+    begun.notify_one();
+    drop(go.acquire().await);
+    id
+}
+
+/// The epochs that a value bears are drawn before its computation begins, and must outlive the value.
+#[tokio::test]
+async fn what_took_far_longer_than_it_is_kept_is_found_by_other_processes() {
+    let (stage, clock) = (MemoryStage::new(), ManualClock::new());
+    let process = || {
+        Cache::builder().prefix("app").shared(stage.memory().clone()).clock(clock.clock()).build().unwrap()
+    };
+    let (one, two) = (process(), process());
+    let (begun, go) = (Notify::new(), Semaphore::new(0));
+    let mut computing = std::pin::pin!(one.scope(report(&begun, &go, 1)));
+
+    // A minute, in steps that a renewal can follow.
+    tokio::select! {
+        _ = &mut computing => panic!("it is held back"),
+        () = begun.notified() => {}
+    }
+    for _ in 0..60 {
+        clock.advance(Duration::from_secs(1));
+        stage.pass(Duration::from_secs(1));
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                _ = &mut computing => panic!("it is held back"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    go.add_permits(1);
+    assert_eq!(computing.await, 1);
+
+    assert_eq!(two.scope(report(&begun, &go, 1)).await, 1);
+    let stats = two.stats();
+    let report = stats.function("report").unwrap();
+    assert_eq!((report.shared_hits, report.computations), (1, 0), "{:?}", report.misses);
 }

@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `LARDER_HISTORY_SECONDS` | how long the faults take together | 40 |
+//! | `LARDER_HISTORY_SECONDS` | how long the faults take together | 50 |
 //! | `LARDER_HISTORY_SEED` | what is drawn | another one each time |
 
 #![cfg(all(unix, feature = "redis", feature = "testing"))]
@@ -46,11 +46,19 @@ enum Fault {
     Slow,
     ScriptsFlushed,
     TagsLost,
+    /// `OOM`: nothing may grow.
+    MemoryFull,
+    /// `READONLY`: what changes is refused.
+    Replica,
+    /// `LOADING`: nothing is answered but that.
+    Loading,
+    /// Who connects anew may not enter.
+    PasswordChanged,
     WorkerPaused,
 }
 
 impl Fault {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::None,
         Self::ServerRestarted,
         Self::ServerPaused,
@@ -60,6 +68,10 @@ impl Fault {
         Self::Slow,
         Self::ScriptsFlushed,
         Self::TagsLost,
+        Self::MemoryFull,
+        Self::Replica,
+        Self::Loading,
+        Self::PasswordChanged,
         Self::WorkerPaused,
     ];
 }
@@ -73,8 +85,16 @@ impl Fault {
             | Self::ServerPaused
             | Self::ConnectionCut
             | Self::HalfOpen
-            | Self::Slow => true,
-            Self::None | Self::BusCut | Self::ScriptsFlushed | Self::TagsLost | Self::WorkerPaused => false,
+            | Self::Slow
+            | Self::Replica
+            | Self::Loading
+            | Self::PasswordChanged => true,
+            Self::None
+            | Self::BusCut
+            | Self::ScriptsFlushed
+            | Self::TagsLost
+            | Self::MemoryFull
+            | Self::WorkerPaused => false,
         }
     }
 }
@@ -118,6 +138,31 @@ impl Scene {
         info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))
     }
 
+    /// How often the server has answered with an error of this code.
+    fn errors(&self, code: &str) -> u64 {
+        let stat = self.info(&format!("errorstat_{code}")).unwrap_or_else(|| "count=0".to_owned());
+        stat.strip_prefix("count=").unwrap().parse().unwrap()
+    }
+
+    /// Lets some time pass, up to half a second: short beside the windows of the load, which fall in and out of it.
+    async fn a_while(&mut self) {
+        let pause = 50 + self.dice.below(450);
+        pause_for(Duration::from_millis(pause)).await;
+    }
+
+    /// Waits for a storm of changes, and into it.
+    async fn storm(&mut self) {
+        while window() != STORM {
+            pause_for(Duration::from_millis(5)).await;
+        }
+        self.a_while().await;
+    }
+
+    fn set(&self, setting: &str, value: &str) {
+        let set = self.server().command(&["CONFIG", "SET", setting, value]);
+        assert_eq!(set, Reply::Text(b"OK".to_vec()));
+    }
+
     /// The identities of the connections of a worker.
     fn connections(&self, worker: &str) -> Vec<String> {
         let clients = self.server().command(&["CLIENT", "LIST"]).text();
@@ -147,9 +192,10 @@ impl Scene {
             Fault::ServerPaused => {
                 while now() < until {
                     self.server().pause();
-                    pause_for(Duration::from_secs(1)).await;
+                    self.a_while().await;
+                    pause_for(Duration::from_millis(500)).await;
                     self.server().resume();
-                    pause_for(Duration::from_millis(800)).await;
+                    self.a_while().await;
                 }
                 is_hit_by_failures = true;
             }
@@ -216,17 +262,14 @@ impl Scene {
                 }
             }
             Fault::ScriptsFlushed => {
-                let missing = |scene: &Self| {
-                    let stat = scene.info("errorstat_NOSCRIPT").unwrap_or_else(|| "count=0".to_owned());
-                    stat.strip_prefix("count=").unwrap().parse::<u64>().unwrap()
-                };
-                let before = missing(self);
+                let before = self.errors("NOSCRIPT");
                 while now() < until {
                     self.server().command(&["SCRIPT", "FLUSH"]);
                     let pause = self.dice.below(100);
                     pause_for(Duration::from_millis(pause)).await;
                 }
-                assert!(missing(self) >= before + WORKERS as u64, "no script was missed");
+                let missed = self.errors("NOSCRIPT") - before;
+                assert!(missed >= WORKERS as u64, "{missed} scripts were missed");
             }
             Fault::TagsLost => {
                 let mut lost = 0;
@@ -245,6 +288,61 @@ impl Scene {
                 }
                 assert!(lost >= 10, "{lost} epochs were lost");
             }
+            Fault::MemoryFull => {
+                let before = self.errors("OOM");
+                while now() < until {
+                    self.set("maxmemory", "1");
+                    self.a_while().await;
+                    self.set("maxmemory", "0");
+                    self.a_while().await;
+                }
+                assert!(self.errors("OOM") >= before + WORKERS as u64, "nothing was refused");
+            }
+            Fault::Replica => {
+                let before = self.errors("READONLY");
+                while now() < until {
+                    // Of a master that is not there: it keeps what it has.
+                    self.server().command(&["REPLICAOF", "127.0.0.1", "1"]);
+                    self.a_while().await;
+                    self.server().command(&["REPLICAOF", "NO", "ONE"]);
+                    self.a_while().await;
+                }
+                assert!(self.errors("READONLY") >= before + WORKERS as u64, "nothing was refused");
+            }
+            Fault::Loading => {
+                let before = self.errors("LOADING");
+                self.set("key-load-delay", "5000");
+                // It answers between two pieces of what it loads, so there must be some.
+                self.server().command(&["DEBUG", "POPULATE", "40", "ballast", "1100"]);
+                while now() < until {
+                    // Answers when it has loaded.
+                    let server = self.server();
+                    let reloaded = tokio::task::block_in_place(|| server.command(&["DEBUG", "RELOAD"]));
+                    assert_eq!(reloaded, Reply::Text(b"OK".to_vec()));
+                    self.a_while().await;
+                }
+                self.set("key-load-delay", "0");
+                assert!(self.errors("LOADING") >= before + WORKERS as u64, "nothing was refused");
+            }
+            Fault::PasswordChanged => {
+                let before = self.errors("NOAUTH");
+                // Whoever is inside stays inside.
+                let client = redis::Client::open(self.server().url()).unwrap();
+                let mut inside = client.get_connection().unwrap();
+                let mut tell = |words: &[&str]| -> redis::Value {
+                    redis::Cmd::new().arg(words).query(&mut inside).unwrap()
+                };
+                while now() < until {
+                    tell(&["CONFIG", "SET", "requirepass", "another-one"]);
+                    tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+                    tell(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+                    self.a_while().await;
+                    tell(&["CONFIG", "SET", "requirepass", ""]);
+                    self.a_while().await;
+                }
+                assert!(self.errors("NOAUTH") >= before + WORKERS as u64, "nobody was kept out");
+                (is_hit_by_gaps, is_hit_by_failures) = (true, true);
+            }
             Fault::WorkerPaused => {
                 while now() < until {
                     // Half of them: the others go on invalidating.
@@ -259,6 +357,10 @@ impl Scene {
                     pause_for(Duration::from_millis(300)).await;
                 }
             }
+        }
+        if fault.cuts_off() {
+            // So that something changes that can be invalidated, whenever the last storm was.
+            self.storm().await;
         }
         if is_hit_by_gaps {
             let after = self.counts("gaps").await;
@@ -304,10 +406,17 @@ fn number_from(variable: &str) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_invalidated_is_not_served_whatever_fails() {
-    let seconds = number_from("LARDER_HISTORY_SECONDS").unwrap_or(40);
+    let seconds = number_from("LARDER_HISTORY_SECONDS").unwrap_or(50);
     let seed = number_from("LARDER_HISTORY_SEED").unwrap_or_else(|| now() % 1_000_000);
     eprintln!("LARDER_HISTORY_SEED={seed}");
-    let stage = Stage::start().await;
+    // So that it can be told to load, and slowly.
+    let stage = Stage::with_server(Server::with_args(&[
+        "--enable-debug-command",
+        "yes",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]));
+    let stage = stage.await;
     stage.database.dawdle(Duration::from_millis(6));
     let mut workers = Vec::new();
     for number in 0..WORKERS {
@@ -369,7 +478,7 @@ fn judge(history: &History, phases: &[Phase], computations: u64) {
             format!("{fault:?}"),
             lags.count(),
         );
-        let is_idle = (reads as f64) < 100.0 * took || (done as f64) < took;
+        let is_idle = (reads as f64) < 100.0 * took || done < 3;
         idle.extend(is_idle.then_some(fault));
     }
     let operations = records().count() + history.audits.len();

@@ -3,6 +3,11 @@
 #[path = "../../fuzz/entry_points.rs"]
 mod entry_points;
 
+use std::collections::BTreeMap;
+
+use cache_core::codec::{Bincode, Codec};
+use entry_points::Shape;
+
 /// The bytes in a golden file: the lines that are hexadecimal and nothing else.
 fn golden(text: &str) -> Vec<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
@@ -20,6 +25,31 @@ impl Numbers {
         self.0 ^= self.0 << 17;
         (self.0 % end as u64) as usize
     }
+}
+
+/// The bytes of values in the default codec.
+fn values() -> Vec<Vec<u8>> {
+    let text = |text: &str| Shape::Text(text.to_owned());
+    let deep = (0..40).fold(Shape::Nothing, |inner, n| match n % 3 {
+        0 => Shape::Maybe(Some(Box::new(inner))),
+        1 => Shape::List(vec![inner]),
+        _ => Shape::Named { inner: Box::new(inner), rest: (true, 'é') },
+    });
+    let map =
+        BTreeMap::from([("soup".to_owned(), Shape::Number(-350)), ("bread".to_owned(), Shape::Maybe(None))]);
+    let shapes = [
+        Shape::Nothing,
+        text("Café de Paris"),
+        Shape::List(vec![text("soup"), Shape::Number(1 << 40), Shape::Nothing]),
+        Shape::Map(map),
+        Shape::Empty(vec![(); 300]),
+        deep,
+    ];
+    let encoded = |shape: &Shape| {
+        let mut bytes = Vec::new();
+        Bincode.encode(shape, &mut bytes).map(|()| bytes).ok()
+    };
+    shapes.iter().filter_map(encoded).collect()
 }
 
 /// Runs `target` on `seeds` and on changes of them: how many were accepted, and how many refused.
@@ -72,4 +102,13 @@ fn the_key_text_target_holds_on_changed_golden_texts() {
     let (accepted, refused) = run(&seeds, entry_points::key_text);
 
     assert!(seeds.len() >= 60 && accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
+}
+
+#[test]
+fn the_value_target_holds_on_changed_values() {
+    let seeds = values();
+
+    let (accepted, refused) = run(&seeds, entry_points::value);
+
+    assert!(seeds.len() == 6 && accepted > 1_000 && refused > 1_000, "{accepted} {refused}");
 }

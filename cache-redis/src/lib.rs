@@ -20,7 +20,7 @@
 //!
 //! ```text
 //! ACL SETUSER app on >password resetchannels ~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl
-//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname
+//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname
 //! ```
 //!
 //! and `+wait` where invalidations wait for replicas.

@@ -18,8 +18,8 @@ async fn no_call_takes_longer_than_its_limit() {
         #[expect(clippy::disallowed_methods, reason = "how long it takes is the question")]
         let began = Instant::now();
         assert_unreachable(redis.read(&"k".into(), &[]).await);
-        // Half a second for a machine that does other things too.
-        assert!(began.elapsed() < LIMIT + Duration::from_millis(500), "{:?}", began.elapsed());
+        // Two seconds for a machine that does other things too.
+        assert!(began.elapsed() < LIMIT + Duration::from_secs(2), "{:?}", began.elapsed());
     }
     server.resume();
 

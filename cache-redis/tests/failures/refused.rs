@@ -22,6 +22,11 @@ fn refused<T: Debug>(answer: Result<T, Error>, kind: ErrorKind, says: &str) {
     assert!(!told.contains(SECRET), "{told}");
 }
 
+/// What `connect` does, with time enough.
+async fn connecting(url: &str) -> Result<Redis, Error> {
+    Redis::builder().url(url).time_limit(PATIENT).connect().await
+}
+
 /// A server that answers each piece it gets with the same text.
 async fn answering(text: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,7 +51,7 @@ async fn a_wrong_password_is_told_at_once() {
     let server = Server::with_args(&["--requirepass", SECRET]);
     let port = server.port();
 
-    let right = Redis::connect(&server.url()).await.expect("the right password");
+    let right = connecting(&server.url()).await.expect("the right password");
     right.health().await.expect("health is answered");
     right.subscribe().await.expect("a subscription is answered");
 
@@ -56,8 +61,8 @@ async fn a_wrong_password_is_told_at_once() {
         format!("redis://:{SECRET}-not@127.0.0.1:{port}"),
         format!("redis://nobody:{SECRET}@127.0.0.1:{port}"),
     ] {
-        refused(Redis::connect(&url).await, ErrorKind::Configuration, says);
-        let lazy = Redis::builder().url(&url).lazy().expect("no I/O yet");
+        refused(connecting(&url).await, ErrorKind::Configuration, says);
+        let lazy = Redis::builder().url(&url).time_limit(PATIENT).lazy().expect("no I/O yet");
         refused(lazy.read(&"k".into(), &[]).await, ErrorKind::Configuration, says);
         refused(lazy.subscribe().await, ErrorKind::Configuration, says);
     }
@@ -66,7 +71,7 @@ async fn a_wrong_password_is_told_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_shows_the_password() {
     let server = Server::with_args(&["--requirepass", SECRET]);
-    let builder = Redis::builder().url(server.url()).password(SECRET);
+    let builder = Redis::builder().url(server.url()).password(SECRET).time_limit(PATIENT);
     let redis = builder.clone().connect().await.expect("the right password");
     let ear = redis.subscribe().await.expect("a subscription is answered");
 
@@ -79,23 +84,19 @@ async fn nothing_shows_the_password() {
 async fn what_is_no_redis_is_told() {
     let configuration = ErrorKind::Configuration;
     let http = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-    refused(
-        Redis::connect(&http).await,
-        configuration,
-        "what answers is no Redis; write `redis://host:6379`",
-    );
+    refused(connecting(&http).await, configuration, "what answers is no Redis; write `redis://host:6379`");
     // For two commands at once.
     let unknown =
         "-ERR unknown command 'AUTH', with args beginning with: 'hunter2-hunter2' \r\n-ERR unknown\r\n";
     let old = answering(unknown).await;
-    refused(Redis::connect(&old).await, configuration, "");
+    refused(connecting(&old).await, configuration, "");
     let unlocked = old.replace(&format!(":{SECRET}@"), "");
-    refused(Redis::connect(&unlocked).await, configuration, "use Redis 6.2 or later");
+    refused(connecting(&unlocked).await, configuration, "use Redis 6.2 or later");
     let silent = answering("").await;
     refused(Redis::connect(&silent).await, ErrorKind::Unreachable, "no answer within");
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    refused(Redis::connect(&format!("redis://{nobody}")).await, ErrorKind::Unreachable, "refused");
-    let nowhere = Redis::connect("unix:///nowhere/redis.sock").await;
+    refused(connecting(&format!("redis://{nobody}")).await, ErrorKind::Unreachable, "refused");
+    let nowhere = connecting("unix:///nowhere/redis.sock").await;
     refused(nowhere, ErrorKind::Unreachable, "/nowhere/redis.sock");
 }
 
@@ -103,19 +104,21 @@ async fn what_is_no_redis_is_told() {
 async fn a_database_that_is_not_there_is_told() {
     let server = Server::start();
 
-    let there = Redis::builder().url(server.url()).database(15).connect().await.expect("sixteen by default");
+    let database = |number| Redis::builder().url(server.url()).database(number).time_limit(PATIENT);
+
+    let there = database(15).connect().await.expect("sixteen by default");
     put(&there, &"k".into(), b"v").await;
-    let answer = Redis::builder().url(server.url()).database(16).connect().await;
+    let answer = database(16).connect().await;
 
     refused(answer, ErrorKind::Configuration, "the server has no database 16; write `redis://host:6379/0`");
-    assert_eq!(get(&connect(&server).await, &"k".into()).await, None);
+    assert_eq!(get(&patient(&server).await, &"k".into()).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_of_a_cluster_is_told() {
     let server = Server::with_args(&["--cluster-enabled", "yes"]);
 
-    refused(Redis::connect(&server.url()).await, ErrorKind::Configuration, "`redis-cluster`");
+    refused(connecting(&server.url()).await, ErrorKind::Configuration, "`redis-cluster`");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,7 +128,7 @@ async fn a_local_socket_is_a_server_too() {
     let path = folder.to_str().unwrap();
     let _server = Server::with_args(&["--unixsocket", path]);
 
-    let redis = Redis::connect(&format!("unix://{path}")).await.expect("it listens there");
+    let redis = connecting(&format!("unix://{path}")).await.expect("it listens there");
     put(&redis, &"k".into(), b"v").await;
 
     assert_eq!(get(&redis, &"k".into()).await, Some(b"v".to_vec()));

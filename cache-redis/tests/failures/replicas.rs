@@ -13,7 +13,7 @@ use crate::support::*;
 async fn fewer_than_asked_for_is_an_error() {
     let server = Server::start();
     let builder = Redis::builder().url(server.url()).wait_replicas(1, Duration::from_millis(50));
-    let redis = builder.time_limit(Duration::from_secs(10)).connect().await.expect("the server is there");
+    let redis = builder.time_limit(PATIENT).connect().await.expect("the server is there");
     let key = EntryKey::from("k");
     let keys = [tag("a"), tag("b")];
     let tags = Tags { keys: &keys, life: MINUTE };
@@ -37,6 +37,9 @@ async fn fewer_than_asked_for_is_an_error() {
 
     let replica = Server::start();
     replica.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
+    // A replica may take its time.
+    let redis = Redis::builder().url(server.url()).wait_replicas(1, MINUTE).time_limit(PATIENT);
+    let redis = redis.connect().await.expect("the server is there");
     until_ok(|| redis.invalidate(&key)).await;
     redis.expire(&key, MINUTE).await.expect("the replica has it");
     let epochs = redis.invalidate_tags(tags).await.expect("the replica has it");
@@ -50,7 +53,7 @@ async fn fewer_than_asked_for_is_an_error() {
 async fn what_the_server_refused_is_not_taken_for_made() {
     let server = Server::start();
     let builder = Redis::builder().url(server.url()).wait_replicas(1, Duration::from_millis(50));
-    let redis = builder.time_limit(Duration::from_secs(10)).connect().await.expect("the server is there");
+    let redis = builder.time_limit(PATIENT).connect().await.expect("the server is there");
     let key = EntryKey::from("k");
     let keys = [tag("a")];
     let tags = Tags { keys: &keys, life: MINUTE };
@@ -71,8 +74,7 @@ async fn what_the_server_refused_is_not_taken_for_made() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_calls_do_not_wait() {
     let server = Server::start();
-    let redis =
-        Redis::builder().url(server.url()).wait_replicas(1, MINUTE).time_limit(Duration::from_secs(10));
+    let redis = Redis::builder().url(server.url()).wait_replicas(1, MINUTE).time_limit(PATIENT);
     let redis = redis.connect().await.expect("the server is there");
 
     let waiting = tokio::spawn({

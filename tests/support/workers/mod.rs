@@ -40,6 +40,9 @@ pub use worker::{Dish, Function, dish_of};
 /// How long a test waits for what must happen. A lease lives for ten seconds.
 pub const SOON: Duration = Duration::from_secs(40);
 
+/// The time limit of who is under no fault: many tasks share one processor.
+pub const PATIENT: Duration = Duration::from_secs(10);
+
 /// The time now in ns, on the one clock of all processes.
 pub fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
@@ -90,10 +93,14 @@ pub struct Stage {
 
 impl Stage {
     pub async fn start() -> Self {
+        Self::with_server(Server::start()).await
+    }
+
+    /// The same over a server that was started otherwise.
+    pub async fn with_server(server: Server) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let stage =
-            Self { server: Server::start(), database: Database::default(), port, arrivals: Arc::default() };
+        let stage = Self { server, database: Database::default(), port, arrivals: Arc::default() };
         let (database, arrivals) = (stage.database.clone(), stage.arrivals.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -116,9 +123,7 @@ impl Stage {
 
     /// Starts a worker that asks Redis directly.
     pub async fn worker(&self, name: &str) -> Worker {
-        // Many tasks share one processor: that is no fault.
-        let patient = Duration::from_secs(10);
-        self.worker_at(name, &self.server.url(), patient, Duration::from_secs(2), None).await
+        self.worker_at(name, &self.server.url(), PATIENT, Duration::from_secs(2), None).await
     }
 
     /// Starts a worker behind a proxy of its own, with the default time limit.
@@ -177,7 +182,8 @@ impl Stage {
 
 /// What a fresh cache finds, which has nothing but the shared tier.
 pub async fn stored(stage: &Stage, function: Function, row: Row) -> Option<Dish> {
-    let redis = Redis::builder().url(stage.server.url()).client_name("fresh").lazy().unwrap();
+    let redis = Redis::builder().url(stage.server.url()).client_name("fresh");
+    let redis = redis.time_limit(PATIENT).lazy().unwrap();
     let fresh = Cache::builder().prefix(worker::PREFIX).shared(redis).build().unwrap();
     let peeked = fresh.scope(async { function.entry(row).peek().await }).await;
     peeked.expect("the server is there").map(|peek| peek.value)

@@ -41,6 +41,9 @@ pub(in crate::engine) struct Hold<'c> {
     key: EntryKey,
     token: LeaseToken,
     life: Duration,
+    /// The tags that the value bears, and how long their epochs are kept at least.
+    tags: Vec<TagKey>,
+    tag_life: Duration,
     state: State,
     /// Whether something is there that the value would replace.
     replaces: bool,
@@ -101,6 +104,8 @@ impl<'c> Hold<'c> {
             key: question.key.clone(),
             token: LeaseToken::random(),
             life: question.lease,
+            tags: Vec::new(),
+            tag_life: Duration::ZERO,
             state: State::Free,
             replaces: false,
             is_lost: AtomicBool::new(false),
@@ -126,8 +131,8 @@ impl<'c> Hold<'c> {
         claim: Claim<'_>,
     ) -> Result<Lease, Error> {
         let clock = &question.cache.0.clock;
-        let keys = question.tag_keys();
-        let tags = Tags { keys: &keys, life: question.tag_life() };
+        (self.tags, self.tag_life) = (question.tag_keys(), question.tag_life());
+        let tags = Tags { keys: &self.tags, life: self.tag_life };
         let request = LeaseRequest { key: &self.key, token: self.token, life: self.life, tags, claim };
         self.state = State::Asked;
         self.replaces = !matches!(claim, Claim::Absent);
@@ -177,7 +182,8 @@ impl<'c> Hold<'c> {
     }
 
     async fn renew(&self, clock: &Clock) -> std::convert::Infallible {
-        let State::Granted { grant, .. } = &self.state else { return pending().await };
+        let State::Granted { grant, answered, .. } = &self.state else { return pending().await };
+        let mut kept = *answered;
         loop {
             clock.sleep(self.life / RENEWALS).await;
             let renewal = self.shared.ask(self.backend.renew(&self.key, grant, self.life)).await;
@@ -185,6 +191,13 @@ impl<'c> Hold<'c> {
             if matches!(renewal, Ok(Renewal::Refused)) {
                 self.is_lost.store(true, Ordering::Relaxed);
                 return pending().await;
+            }
+            // Half of their life is a ttl and some renewals: the epochs must outlive the value, which is yet to come.
+            if clock.now().since(kept) >= self.tag_life / 2 {
+                let tags = Tags { keys: &self.tags, life: self.tag_life };
+                if self.shared.ask(self.backend.epochs(tags)).await.is_ok() {
+                    kept = clock.now();
+                }
             }
         }
     }

@@ -111,30 +111,24 @@ impl<A: Answer> Call<A> {
         if self.is_bypassed || self.site.policy.reads_through && self.cache.0.shared.is_some() {
             return None;
         }
-        let found = match self.key.view() {
-            Some(key) => self.cache.look_up(&key),
+        let answer = self.answer;
+        match self.key.view() {
+            Some(key) => self.cache.look_up(&key, &mut self.reason, |value| answer.restore(value)),
             None => self.find_long(),
-        };
-        match found {
-            Ok(value) => Some(self.answer.restore(value)),
-            Err(reason) => {
-                self.reason = reason;
-                None
-            }
         }
     }
 
     /// Looks for a key that is assembled on the heap.
     #[cold]
-    fn find_long(&self) -> Result<A::Value, MissReason>
+    #[inline(never)]
+    fn find_long(&mut self) -> Option<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        match self.key.clone().finish() {
-            Ok(key) => self.cache.look_up(&key.view()),
-            // `run` finds the failure again.
-            Err(_) => Err(MissReason::Absent),
-        }
+        let answer = self.answer;
+        // `run` finds the failure again.
+        let key = self.key.clone().finish().ok()?;
+        self.cache.look_up(&key.view(), &mut self.reason, |value| answer.restore(value))
     }
 
     /// `tags = [..]`; after `find` found nothing, so that a hit formats no text.

@@ -9,7 +9,7 @@ use super::Cache;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use crate::answer::{Answer, Fallible, Plain};
-use crate::entry::Remember;
+use crate::entry::{MissReason, Remember};
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::storage::{Encoded, Sharing};
@@ -133,10 +133,10 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return compute().await;
         }
-        let reason = match self.look_up(&key.view()) {
-            Ok(value) => return answer.restore(value),
-            Err(reason) => reason,
-        };
+        let mut reason = MissReason::Absent;
+        if let Some(found) = self.look_up(&key.view(), &mut reason, |value| answer.restore(value)) {
+            return found;
+        }
         let plan = Plan {
             key: key.clone(),
             remember: options.remember,
@@ -164,10 +164,11 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
-        match self.look_up(&key.view()) {
-            Ok(value) => Ok(Some(value)),
-            Err(reason) => fetch::find(self, key, options.remember, &options.tags, reason).await,
+        let mut reason = MissReason::Absent;
+        if let Some(found) = self.look_up(&key.view(), &mut reason, |value| value) {
+            return Ok(Some(found));
         }
+        fetch::find(self, key, options.remember, &options.tags, reason).await
     }
 
     /// Stores `value` under `key`. With a ttl of zero it removes what is there.

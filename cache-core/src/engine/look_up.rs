@@ -1,5 +1,6 @@
 //! The way of a hit: one look into the local tier.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::shared::Borne;
@@ -12,31 +13,43 @@ use crate::key::{Key, KeyView};
 const CLONED_UNDER_LOCK: u64 = 4 << 10;
 
 impl Cache {
-    /// Looks in the local tier; counts a hit.
+    /// Looks in the local tier; counts a hit, and makes the answer of the value's clone.
+    // A clone is made where the answer is returned, and not moved from there: a move takes the words that were just
+    // stored in wider pieces, and waits for all of them.
     #[inline(always)]
-    pub(super) fn look_up<V>(&self, key: &KeyView<'_>) -> Result<V, MissReason>
+    pub(super) fn look_up<V, T>(
+        &self,
+        key: &KeyView<'_>,
+        reason: &mut MissReason,
+        restore: impl FnOnce(V) -> T,
+    ) -> Option<T>
     where
         V: Clone + Send + Sync + 'static,
     {
         let cache = &*self.0;
+        // Dropped after the lock.
+        let mut sample = Sample::<V> { cache: self, key, is_due: false, of: PhantomData };
         let place = cache.tier.at(key);
         let shard = place.read();
         let Some(entry) = shard.entry() else {
-            return Err(MissReason::Absent);
+            *reason = MissReason::Absent;
+            return None;
         };
-        let found: &V = cache.judge(entry)?;
+        let found: &V = match cache.judge(entry) {
+            Ok(found) => found,
+            Err(why) => {
+                *reason = why;
+                return None;
+            }
+        };
         let hits = entry.function.counters.hits.increment();
         if entry.weight > CLONED_UNDER_LOCK {
             let entry = entry.clone();
             drop(shard);
-            return entry.value().cloned().ok_or(MissReason::Undecodable);
+            return entry.value().cloned().map(restore);
         }
-        let value = found.clone();
-        drop(shard);
-        if hits.is_multiple_of(TIMED) {
-            self.time_lookup::<V>(key);
-        }
-        Ok(value)
+        sample.is_due = hits.is_multiple_of(TIMED);
+        Some(restore(found.clone()))
     }
 
     /// Looks up again, by the clock, without cloning the value: a hit allocates nothing but its own clone.
@@ -59,6 +72,23 @@ impl Cache {
     pub(super) fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let is_usable = |entry: &Arc<StoredEntry>| self.0.judge::<V>(entry).is_ok().then(|| entry.clone());
         self.0.tier.find(&key.view(), is_usable).flatten()
+    }
+}
+
+/// Looks up once more by the clock, when it is its turn, after everything that was made later is gone.
+struct Sample<'c, V: 'static> {
+    cache: &'c Cache,
+    key: &'c KeyView<'c>,
+    is_due: bool,
+    of: PhantomData<fn() -> V>,
+}
+
+impl<V: 'static> Drop for Sample<'_, V> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_due {
+            self.cache.time_lookup::<V>(self.key);
+        }
     }
 }
 

@@ -111,7 +111,10 @@ impl LocalTier {
 
     #[inline(always)]
     fn place<'k>(&self, key: &'k KeyView<'k>) -> (&Shard, Lookup<'k>) {
-        let hash = self.hash.hash_one(key);
+        // By hand: the compiler leaves `hash_one` out of line.
+        let mut hasher = self.hash.build_hasher();
+        key.hash(&mut hasher);
+        let hash = hasher.finish();
         // Bits that the map inside does not use.
         let index = hash.rotate_right(32) as usize & (self.shards.len() - 1);
         (&self.shards[index], Lookup { hash, key })

@@ -110,8 +110,8 @@ impl LocalTier {
     }
 
     #[inline(always)]
+    #[expect(clippy::manual_hash_one, reason = "the compiler leaves `hash_one` out of line")]
     fn place<'k>(&self, key: &'k KeyView<'k>) -> (&Shard, Lookup<'k>) {
-        // By hand: the compiler leaves `hash_one` out of line.
         let mut hasher = self.hash.build_hasher();
         key.hash(&mut hasher);
         let hash = hasher.finish();

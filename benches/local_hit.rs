@@ -14,8 +14,9 @@ use std::time::Instant;
 use larder::cached;
 
 const KEYS: u64 = 1_000;
-const CALLS: usize = 400_000;
-const ROUNDS: usize = 25;
+/// Few, so that a round is seldom interrupted: on a shared machine most samples are then free of it.
+const CALLS: usize = 20_000;
+const ROUNDS: usize = 500;
 
 fn value(id: u64) -> String {
     format!("{id:064}")
@@ -54,19 +55,33 @@ fn keys(seed: u64) -> impl Iterator<Item = u64> {
     .take(CALLS)
 }
 
-/// Nanoseconds a call, on `threads` at once, each with its own loop.
-fn measure(threads: u64, calls: impl Fn(u64) + Sync) -> f64 {
+/// A loop of calls, from a seed.
+type Subject<'s> = &'s (dyn Fn(u64) + Sync);
+
+/// Nanoseconds a call of each subject, in turns, on `threads` at once, each with its own loop.
+fn measure<const N: usize>(threads: u64, subjects: [(&str, Subject<'_>); N]) -> [Vec<f64>; N] {
     let barrier = Barrier::new(threads as usize);
     let run = |seed: u64| {
-        barrier.wait();
-        let start = Instant::now();
-        calls(seed);
-        start.elapsed().as_nanos() as f64 / CALLS as f64
+        let mut samples = [const { Vec::new() }; N];
+        for _ in 0..ROUNDS {
+            for (samples, (_, calls)) in samples.iter_mut().zip(&subjects) {
+                barrier.wait();
+                let start = Instant::now();
+                calls(seed);
+                samples.push(start.elapsed().as_nanos() as f64 / CALLS as f64);
+            }
+        }
+        samples
     };
-    std::thread::scope(|scope| {
+    // The same threads for all rounds: those of a runtime live long.
+    let of_threads: Vec<_> = std::thread::scope(|scope| {
         let run = &run;
         let runs: Vec<_> = (1..=threads).map(|seed| scope.spawn(move || run(seed))).collect();
-        runs.into_iter().map(|run| run.join().unwrap()).sum::<f64>() / threads as f64
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    std::array::from_fn(|subject| {
+        let sum = |round: usize| of_threads.iter().map(|samples| samples[subject][round]).sum::<f64>();
+        (0..ROUNDS).map(|round| sum(round) / threads as f64).collect()
     })
 }
 
@@ -102,7 +117,7 @@ fn main() {
     }
 
     for threads in [1, 2] {
-        let subjects: [(&str, &(dyn Fn(u64) + Sync)); 4] = [
+        let subjects: [(&str, Subject<'_>); 4] = [
             ("bare quick_cache get + clone", &|seed| {
                 for id in keys(seed) {
                     black_box(bare.get(&black_box(id)));
@@ -112,12 +127,7 @@ fn main() {
             ("#[cached], two tags", awaiting!(tagged)),
             ("#[cached], Result<Option<_>>, stagger", awaiting!(optional)),
         ];
-        let mut samples = [const { Vec::new() }; 4];
-        for _ in 0..ROUNDS {
-            for (samples, (_, call)) in samples.iter_mut().zip(subjects) {
-                samples.push(measure(threads, call));
-            }
-        }
+        let samples = measure(threads, subjects);
         println!("\n{threads} thread(s), {ROUNDS} rounds of {CALLS} calls in turns, medians");
         let ratios =
             |mine: &[f64]| median(mine.iter().zip(&samples[0]).map(|(mine, bare)| mine / bare).collect());

@@ -8,7 +8,7 @@ use super::background::{Background, NoBackground};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::limit::within;
-use super::look_up::{Closer, NotQuiet};
+use super::look_up::Closer;
 use super::means::{Means, Recomputed};
 use super::queue::Rank;
 use super::stale::answer_stale;
@@ -122,19 +122,18 @@ impl<A: Answer> Call<A> {
         if self.is_bypassed || self.site.policy.reads_through && self.cache.0.shared.is_some() {
             return None;
         }
+        let answer = self.answer;
         let found = match self.key.view() {
-            Some(key) => self.cache.look_up(&key),
+            Some(key) => self.cache.look_up(&key, |value| answer.restore(value)),
             None => self.find_long(),
         };
-        match found {
-            Ok(value) => {
-                if trace::is_used() {
-                    self.note(Answered::LocalHit);
-                }
-                Some(self.answer.restore(value))
-            }
-            Err(NotQuiet) => self.find_closer(),
+        if found.is_none() {
+            return self.find_closer();
         }
+        if trace::is_used() {
+            self.note(Answered::LocalHit);
+        }
+        found
     }
 
     /// Notes what answered this call, for whoever traces it.
@@ -147,15 +146,15 @@ impl<A: Answer> Call<A> {
 
     /// Looks for a key that is assembled on the heap.
     #[cold]
-    fn find_long(&self) -> Result<A::Value, NotQuiet>
+    #[inline(never)]
+    fn find_long(&self) -> Option<A::Output>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        match self.key.clone().finish() {
-            Ok(key) => self.cache.look_up(&key.view()),
-            // `run` finds the failure again.
-            Err(_) => Err(NotQuiet),
-        }
+        let answer = self.answer;
+        // `run` finds the failure again.
+        let key = self.key.clone().finish().ok()?;
+        self.cache.look_up(&key.view(), |value| answer.restore(value))
     }
 
     /// Looks closer where a hit is not a matter of course.

@@ -10,7 +10,7 @@ use super::background::NoBackground;
 use super::call;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
-use super::look_up::{Closer, NotQuiet};
+use super::look_up::Closer;
 use super::means::{Decides, Means, Recomputed};
 use super::trace::{self, Answered};
 use crate::answer::{Answer, Fallible, Plain};
@@ -143,23 +143,21 @@ impl Cache {
                 trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
             }
         };
-        let reason = match self.look_up(&key.view()) {
-            Ok(value) => {
+        if let Some(found) = self.look_up(&key.view(), |value| answer.restore(value)) {
+            note(Answered::LocalHit);
+            return found;
+        }
+        let reason = match self.look_closer(&key.view()) {
+            Closer::Fresh(value, _) => {
                 note(Answered::LocalHit);
                 return answer.restore(value);
             }
-            Err(NotQuiet) => match self.look_closer(&key.view()) {
-                Closer::Fresh(value, _) => {
-                    note(Answered::LocalHit);
-                    return answer.restore(value);
-                }
-                Closer::Resting(value, function) => {
-                    function.counters.count(Happening::Stale);
-                    note(Answered::Stale);
-                    return answer.restore(value);
-                }
-                Closer::Miss(reason) => reason,
-            },
+            Closer::Resting(value, function) => {
+                function.counters.count(Happening::Stale);
+                note(Answered::Stale);
+                return answer.restore(value);
+            }
+            Closer::Miss(reason) => reason,
         };
         let plan = Plan {
             key: key.clone(),
@@ -190,14 +188,14 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
-        let reason = match self.look_up(&key.view()) {
-            Ok(value) => return Ok(Some(value)),
-            Err(NotQuiet) => match self.look_closer(&key.view()) {
-                Closer::Fresh(value, _) => return Ok(Some(value)),
-                // It only stands in for a computation.
-                Closer::Resting(..) => MissReason::Expired,
-                Closer::Miss(reason) => reason,
-            },
+        if let Some(found) = self.look_up(&key.view(), |value| value) {
+            return Ok(Some(found));
+        }
+        let reason = match self.look_closer(&key.view()) {
+            Closer::Fresh(value, _) => return Ok(Some(value)),
+            // It only stands in for a computation.
+            Closer::Resting(..) => MissReason::Expired,
+            Closer::Miss(reason) => reason,
         };
         fetch::find(self, key, options.remember, &options.tags, reason).await
     }

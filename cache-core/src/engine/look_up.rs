@@ -1,5 +1,6 @@
 //! The way of a hit: one look into the local tier.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::shared::Borne;
@@ -20,38 +21,31 @@ pub(super) enum Closer<V> {
     Miss(MissReason),
 }
 
-/// There is no entry that a hit can take without considering it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NotQuiet;
-
 impl Cache {
-    /// Looks in the local tier for an entry about which nothing is to be considered; counts a hit.
+    /// Looks in the local tier for an entry about which nothing is to be considered; counts a hit, and makes the answer of
+    /// the value's clone. `None` says no more than that a [closer look](Self::look_closer) is needed.
+    // A clone is made where the answer is returned, and not moved from there: a move takes the words that were just
+    // stored in wider pieces, and waits for all of them.
     #[inline(always)]
-    pub(super) fn look_up<V>(&self, key: &KeyView<'_>) -> Result<V, NotQuiet>
+    pub(super) fn look_up<V, T>(&self, key: &KeyView<'_>, restore: impl FnOnce(V) -> T) -> Option<T>
     where
         V: Clone + Send + Sync + 'static,
     {
         let cache = &*self.0;
+        // Dropped after the lock.
+        let mut sample = Sample::<V> { cache: self, key, is_due: false, of: PhantomData };
         let place = cache.tier.at(key);
         let shard = place.read();
-        let Some(entry) = shard.entry() else {
-            return Err(NotQuiet);
-        };
-        let Some(found) = cache.quiet::<V>(entry) else {
-            return Err(NotQuiet);
-        };
+        let entry = shard.entry()?;
+        let found: &V = cache.quiet(entry)?;
         let hits = entry.function.counters.hits.increment();
         if entry.weight > CLONED_UNDER_LOCK {
             let entry = entry.clone();
             drop(shard);
-            return entry.value().cloned().ok_or(NotQuiet);
+            return entry.value().cloned().map(restore);
         }
-        let value = found.clone();
-        drop(shard);
-        if hits.is_multiple_of(TIMED) {
-            self.time_lookup::<V>(key);
-        }
-        Ok(value)
+        sample.is_due = hits.is_multiple_of(TIMED);
+        Some(restore(found.clone()))
     }
 
     /// Looks once more at what is not quiet: why it is no hit, or what is to be done about one. Counts a hit.
@@ -115,6 +109,23 @@ impl Cache {
         self.0.entry_of::<V>(key).filter(|entry| {
             entry.freshness(now) == Freshness::Fresh && self.0.trust.covers(now, entry.begun())
         })
+    }
+}
+
+/// Looks up once more by the clock, when it is its turn, after everything that was made later is gone.
+struct Sample<'c, V: 'static> {
+    cache: &'c Cache,
+    key: &'c KeyView<'c>,
+    is_due: bool,
+    of: PhantomData<fn() -> V>,
+}
+
+impl<V: 'static> Drop for Sample<'_, V> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_due {
+            self.cache.time_lookup::<V>(self.key);
+        }
     }
 }
 

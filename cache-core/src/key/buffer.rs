@@ -30,6 +30,32 @@ impl Buffer {
         self.push_word(u64::from(byte), 1);
     }
 
+    /// Appends a tag and the lowest `count` bytes of `word`, lowest first; the others must be zero, `count` at most 8.
+    #[inline(always)]
+    pub(super) fn push_tagged(&mut self, tag: u8, word: u64, count: usize) {
+        // What comes first needs no shifting. So short, it is inlined down from the caller's `serialize`, where the
+        // length is known to be zero.
+        if self.length == 0 && self.spilled.is_none() {
+            self.words[0] = u64::from(tag) | word << 8;
+            self.words[1] = word >> 56;
+            self.length = count + 1;
+        } else {
+            self.push_tagged_behind(tag, word, count);
+        }
+    }
+
+    #[inline(never)]
+    fn push_tagged_behind(&mut self, tag: u8, word: u64, count: usize) {
+        let tagged = u64::from(tag) | word << 8;
+        // Whole words, and no length that both branches share: then the compiler knows where each store goes.
+        if count < 8 {
+            self.push_word(tagged, count + 1);
+        } else {
+            self.push_word(tagged, 8);
+            self.push_word(word >> 56, 1);
+        }
+    }
+
     /// Appends the lowest `count` bytes of `word`, lowest first; the others must be zero, `count` at most 8.
     #[inline(always)]
     pub(super) fn push_word(&mut self, word: u64, count: usize) {

@@ -44,14 +44,7 @@ impl<'a> Canonical<'a> {
     #[inline(always)]
     fn word(self, tag: u8, value: u64) -> Result<(), Failure> {
         let count = (71 - (value.leading_zeros() as usize)) / 8;
-        let tag = u64::from(tag) + count as u64;
-        // Whole words, and no length that both branches share: then the compiler knows where each store goes.
-        if count < 8 {
-            self.out.push_word(tag | value << 8, count + 1);
-        } else {
-            self.out.push_word(tag | value << 8, 8);
-            self.out.push_word(value >> 56, 1);
-        }
+        self.out.push_tagged(tag + count as u8, value, count);
         Ok(())
     }
 

@@ -110,8 +110,11 @@ impl LocalTier {
     }
 
     #[inline(always)]
+    #[expect(clippy::manual_hash_one, reason = "the compiler leaves `hash_one` out of line")]
     fn place<'k>(&self, key: &'k KeyView<'k>) -> (&Shard, Lookup<'k>) {
-        let hash = self.hash.hash_one(key);
+        let mut hasher = self.hash.build_hasher();
+        key.hash(&mut hasher);
+        let hash = hasher.finish();
         // Bits that the map inside does not use.
         let index = hash.rotate_right(32) as usize & (self.shards.len() - 1);
         (&self.shards[index], Lookup { hash, key })

@@ -17,6 +17,9 @@ use crate::entry::{Freshness, StoredEntry};
 use crate::event::RefreshStats;
 use crate::key::Key;
 
+/// Entries of the schedule that are seen to before others have their turn on the thread.
+const AT_A_TIME: usize = 256;
+
 /// The refreshes of one cache.
 #[derive(Debug)]
 pub(super) struct Refreshing {
@@ -112,9 +115,10 @@ impl Cache {
             let mut state = self.0.refreshing.state();
             if state.is_closed { Some(due) } else { state.queue.push(due, now) }
         };
-        // Somebody else refreshes it, or nobody does for now: reads ask again after a rest.
+        // Somebody else refreshes it, or nobody does for now: reads, or the schedule, ask again after a rest.
         if let Some(left) = left {
             self.0.rest_for_a_while(&left.refresher.key);
+            self.keep_warm(left.refresher);
         }
         self.hand_out();
     }
@@ -193,10 +197,10 @@ impl Cache {
         }
     }
 
-    /// Does what the schedule says for now; tells when the next is due.
+    /// Does what the schedule says for now, some of it at a time; tells when the next is due.
     fn keep_to_schedule(&self) -> Option<Duration> {
         let refreshing = &self.0.refreshing;
-        loop {
+        for _ in 0..AT_A_TIME {
             let now = self.0.clock.now();
             let warm = {
                 let mut state = refreshing.state();
@@ -210,6 +214,7 @@ impl Cache {
                 self.attend(warm, now);
             }
         }
+        Some(Duration::ZERO)
     }
 
     /// Refreshes what is due and used, puts back what is not due yet, and lets go of the rest.
@@ -309,6 +314,8 @@ async fn keep_schedule(cache: Weak<Inner>, bell: Arc<Notify>) {
         let clock = cache.0.clock.clone();
         drop(cache);
         match next {
+            // Others have their turn on this thread, too.
+            Some(Duration::ZERO) => tokio::task::yield_now().await,
             Some(pause) => {
                 within(&clock, pause, bell.notified()).await;
             }

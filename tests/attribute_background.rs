@@ -194,6 +194,7 @@ mod free {
     }
 
     #[cached(ttl = 60, refresh)]
+    #[allow(clippy::diverging_sub_expression, reason = "it does")]
     async fn diverges(id: u64) -> u64 {
         panic!("{id}")
     }
@@ -255,6 +256,7 @@ mod names {
         y: u64,
     }
 
+    #[allow(clippy::too_many_arguments)]
     #[cached(ttl = "1h", tags = ["{a}:{x}"], when = *a > 0, skip(w, unused), refresh(with(unused = *x + b.len() as u64)))]
     async fn patterns(
         (mut a, b): (u64, String),

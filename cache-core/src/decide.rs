@@ -19,3 +19,18 @@ where
 {
     tags_from(value).into_iter().map(Into::into).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_may_borrow_from_the_value() {
+        let names = vec!["soup".to_owned(), "salad".to_owned()];
+
+        let tags = tags_of(&names, |names| names.iter().map(String::as_str));
+
+        assert_eq!(tags, [Tag::from("soup"), Tag::from("salad")]);
+        assert_eq!(ttl_of(&names, |names| Duration::from_secs(names.len() as u64)), Duration::from_secs(2));
+    }
+}

@@ -101,3 +101,36 @@ pub trait ReturnsResult {
     /// That, as a value.
     const GIVES_UP: Self::GivesUp;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[derive(Debug, PartialEq)]
+    struct Refused(ErrorKind);
+
+    impl From<Error> for Refused {
+        fn from(error: Error) -> Self {
+            Self(error.kind())
+        }
+    }
+
+    fn given_up<A: Answer>(give_up: fn(Error) -> A::Output, _: A) -> A::Output {
+        give_up(Error::new(ErrorKind::Unreachable, "compute in time"))
+    }
+
+    #[test]
+    fn every_kind_of_result_has_a_place_for_the_error() {
+        let refused = Refused(ErrorKind::Unreachable);
+
+        let plain = Fallible::<u64, Refused>::SELF;
+        assert_eq!(given_up((&&&GiveUpProbe(plain)).give_up(), plain).as_ref(), Err(&refused));
+        let optional = FallibleOptional::<u64, Refused>::SELF;
+        assert_eq!(given_up((&&&GiveUpProbe(optional)).give_up(), optional).as_ref(), Err(&refused));
+        let remembering = Remembering::<u64, Refused>::SELF;
+        assert_eq!(given_up((&&&GiveUpProbe(remembering)).give_up(), remembering).as_ref(), Err(&refused));
+        let both = RememberingOptional::<u64, Refused>::SELF;
+        assert_eq!(given_up((&&&GiveUpProbe(both)).give_up(), both).as_ref(), Err(&refused));
+    }
+}

@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use std::fmt;
 
 /// Carries an argument to the traits that tell whether it can be owned.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "it lives for one expression, and arguments may be secret")]
 pub struct OwnProbe<'a, T: ?Sized>(pub &'a T);
 
 /// What `&T` points at, owned.
@@ -17,7 +17,6 @@ pub struct OwnedRef<T: ?Sized + ToOwned>(T::Owned);
 pub struct OwnedOption<T: ?Sized + ToOwned>(Option<T::Owned>);
 
 /// A value.
-#[derive(Debug)]
 pub struct OwnedValue<T>(T);
 
 impl<T: ?Sized + ToOwned> OwnedRef<T> {
@@ -66,6 +65,12 @@ impl<T: ?Sized + ToOwned> fmt::Debug for OwnedRef<T> {
 impl<T: ?Sized + ToOwned> fmt::Debug for OwnedOption<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedOption").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for OwnedValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedValue").finish_non_exhaustive()
     }
 }
 
@@ -192,4 +197,63 @@ pub trait Ownable {
     type Owned;
     /// That, as a value.
     const OWNED: Self::Owned;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn is_static<T: Send + 'static>(value: T) -> T {
+        value
+    }
+
+    #[test]
+    fn each_computation_is_lent_one_of_its_own() {
+        let owned = {
+            let name = "menu".to_owned();
+            is_static((&&OwnProbe(name.as_str())).own_ref())
+        };
+
+        let (first, second) = (owned.again(), owned.again());
+
+        assert_eq!((first.lend(), second.lend()), ("menu", "menu"));
+        assert_ne!(first.lend().as_ptr(), second.lend().as_ptr());
+    }
+
+    #[test]
+    fn an_option_is_owned_with_what_it_refers_to() {
+        let ids = vec![1_u64, 2];
+        let some = is_static((&&OwnProbe(&Some(ids.as_slice()))).own_option());
+        let none = (&&OwnProbe(&None::<&str>)).own_option();
+        drop(ids);
+
+        assert_eq!((some.again().lend(), none.again().lend()), (Some(&[1, 2][..]), None));
+    }
+
+    #[test]
+    fn a_value_is_cloned_and_handed_over() {
+        let shared = Arc::new(1);
+        let owned = is_static((&&OwnProbe(&shared)).own_value());
+
+        let value = owned.again().into_value();
+
+        assert!(Arc::ptr_eq(&value, &shared));
+        assert_eq!(Arc::strong_count(&shared), 3);
+    }
+
+    #[test]
+    fn what_shows_in_logs_is_no_argument() {
+        let text: Cow<'static, str> = "secret".into();
+        let shown = format!(
+            "{:?}{:?}{:?}",
+            (&&OwnProbe("secret")).own_ref(),
+            (&&OwnProbe(&Some("secret"))).own_option(),
+            (&&OwnProbe(&text)).own_value()
+        );
+
+        assert!(!shown.contains("secret"), "{shown}");
+    }
 }

@@ -108,3 +108,143 @@ fn cached(model: &Model) -> TokenStream {
 fn site() -> Span {
     Span::mixed_site()
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+    use crate::args::Options;
+    use crate::diag::Diagnostics;
+    use crate::item::Function;
+
+    /// All that is emitted, without spaces.
+    fn expanded(options: TokenStream, item: TokenStream) -> String {
+        let mut diagnostics = Diagnostics::default();
+        let options = Options::parse(options, &mut diagnostics);
+        let function = Function::parse(item, options.in_trait.is_some()).expect("a function");
+        crate::check::check(&function, &options, &mut diagnostics);
+        assert_eq!(diagnostics.messages(), [""; 0]);
+        let text = expand(&Model::new(function, options)).to_string();
+        text.replace(char::is_whitespace, "")
+    }
+
+    fn menu() -> TokenStream {
+        quote!(
+            async fn menu(conn: &mut Conn, id: u64) -> Result<u64, Error> {
+                conn.query(id).await
+            }
+        )
+    }
+
+    /// How often `part` occurs in what `options` add to a function that skips its connection.
+    fn count(options: TokenStream, part: &str) -> usize {
+        expanded(quote!(skip(conn), #options), menu()).matches(part).count()
+    }
+
+    #[test]
+    fn a_background_is_emitted_where_an_option_asks_for_it() {
+        let with = quote!(with(conn = POOL.get()));
+
+        for options in
+            [quote!(ttl = 60), quote!(ttl = 60, grace = 60, timeout(hard = 1)), quote!(policy = MENU)]
+        {
+            assert_eq!(count(options.clone(), "background"), 0, "{options}");
+            assert_eq!(count(options.clone(), "is_due"), 0, "{options}");
+            assert_eq!(count(options.clone(), "call.run(means,"), 1, "{options}");
+        }
+        for options in
+            [quote!(refresh(#with)), quote!(refresh(#with), grace = 60, timeout(soft = 1, hard = 2))]
+        {
+            assert_eq!(count(quote!(ttl = 60, #options), "call.is_due()"), 1, "{options}");
+            assert_eq!(
+                count(quote!(ttl = 60, #options), "call.refresh_later(means,background)"),
+                1,
+                "{options}"
+            );
+            assert_eq!(count(quote!(ttl = 60, #options), "call.run_with(means,background,"), 1, "{options}");
+            assert_eq!(count(quote!(ttl = 60, #options), "POOL.get()"), 1, "{options}");
+        }
+        let soft = quote!(ttl = 60, grace = 60, timeout(soft = 1, #with));
+        assert_eq!(count(soft.clone(), "is_due") + count(soft.clone(), "refresh_later"), 0);
+        assert_eq!(count(soft, "call.run_with(means,background,"), 1);
+    }
+
+    #[test]
+    fn each_part_of_an_option_arrives_where_it_belongs() {
+        let all = expanded(
+            quote!(
+                ttl = 60,
+                policy = MENU,
+                skip(conn),
+                refresh(after = 0.5, priority = -3, idle = "4s", with(conn = POOL.get())),
+                grace = 5,
+                timeout(soft = "6ms", hard = 7),
+            ),
+            menu(),
+        );
+
+        let time =
+            |seconds: u64, nanos: u32| format!("(::core::time::Duration::new({seconds}u64,{nanos}u32))");
+        for setting in [
+            "letpolicy:::larder::__private::Policy=MENU;policy}".to_owned(),
+            format!(".ttl{}", time(60, 0)),
+            format!(".grace{}", time(5, 0)),
+            format!(".refresh_idle{}", time(4, 0)),
+            format!(".soft_timeout{}", time(0, 6_000_000)),
+            format!(".hard_timeout{}", time(7, 0)),
+            ".refreshing().refresh_after(0.5f64).refresh_priority(-3i8)".to_owned(),
+            ".checked(false,true)".to_owned(),
+        ] {
+            // In the records of `f`, `f_refresh` and `f_entry`.
+            assert_eq!(all.matches(&setting).count(), 3, "{setting} in {all}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_told_what_the_attribute_brings() {
+        let is_told = |options: TokenStream, told| count(quote!(policy = MENU, #options), told) == 3;
+
+        assert!(is_told(quote!(), ".checked(false,false)"));
+        assert!(is_told(quote!(ttl = TTL), ".checked(true,false)"));
+        assert!(is_told(quote!(ttl = |value| value.ttl), ".checked(true,false)"));
+        assert!(is_told(quote!(ttl = 5, refresh(with(conn = 1))), ".checked(false,true)"));
+        assert_eq!(count(quote!(ttl = 60), "checked"), 0);
+    }
+
+    #[test]
+    fn an_entry_asks_the_value_and_nothing_else() {
+        let all = expanded(
+            quote!(
+                ttl = |value| value.ttl,
+                tags_from = |value| value.tags(),
+                store_if = |value| value.is_good(),
+                timeout(hard = 1),
+                skip(conn),
+                refresh(with(conn = 1)),
+            ),
+            menu(),
+        );
+        let (functions, entry) = all.split_once("fnmenu_entry").expect("an entry");
+
+        for means in [".ttl_by(|value|", ".tags_by(|value|"] {
+            assert_eq!((functions.matches(means).count(), entry.matches(means).count()), (2, 1), "{means}");
+        }
+        for means in [".sharing({", ".store_if(|value|", ".give_up({"] {
+            assert_eq!((functions.matches(means).count(), entry.matches(means).count()), (2, 0), "{means}");
+        }
+        // The background asks `store_if` as well, before it computes.
+        assert_eq!(functions.matches("Recomputed::judged(answer,output,store_if)").count(), 1);
+        let (before, _) = functions.split_once("letmutconn=1").expect("what is given");
+        assert!(before.contains("letstore_if=::larder::__private::accepting(answer,"), "{before}");
+    }
+
+    #[test]
+    fn what_is_not_asked_for_costs_nothing() {
+        let plain = expanded(quote!(ttl = 60, skip(conn)), menu());
+
+        for part in ["ttl_by", "tags_by", "store_if", "give_up", "own", "Recomputed", "checked"] {
+            assert!(!plain.contains(part), "{part} in {plain}");
+        }
+    }
+}

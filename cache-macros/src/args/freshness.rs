@@ -195,3 +195,113 @@ fn with(
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenStream;
+    use quote::quote;
+
+    use crate::args::Options;
+    use crate::diag::Diagnostics;
+
+    fn parse(tokens: TokenStream) -> (Options, Vec<String>) {
+        let mut diagnostics = Diagnostics::default();
+        let options = Options::parse(tokens, &mut diagnostics);
+        (options, diagnostics.messages())
+    }
+
+    fn refresh(tokens: TokenStream) -> (Option<f64>, Option<i8>, Option<u64>) {
+        let (options, mistakes) = parse(quote!(#tokens));
+        assert_eq!(mistakes, [""; 0]);
+        let refresh = options.refresh.expect("a refresh").value;
+        let idle = refresh.idle.and_then(|idle| idle.value.constant()).map(|idle| idle.as_secs());
+        (refresh.after, refresh.priority, idle)
+    }
+
+    #[test]
+    fn a_refresh_has_any_of_its_options() {
+        assert_eq!(refresh(quote!(refresh)), (None, None, None));
+        assert_eq!(refresh(quote!(refresh())), (None, None, None));
+        assert_eq!(
+            refresh(quote!(refresh(after = 0.25, priority = 100, idle = "1h"))),
+            (Some(0.25), Some(100), Some(3600))
+        );
+        assert_eq!(refresh(quote!(refresh(priority = (-100),))), (None, Some(-100), None));
+    }
+
+    #[test]
+    fn what_a_refresh_cannot_be_is_refused() {
+        for tokens in [
+            quote!(refresh = 1),
+            quote!(refresh(after = 0)),
+            quote!(refresh(after = 1)),
+            quote!(refresh(after = -0.5)),
+            quote!(refresh(after = SHARE)),
+            quote!(refresh(priority = 101)),
+            quote!(refresh(priority = -101)),
+            quote!(refresh(priority = 200)),
+            quote!(refresh(priority = 0.5)),
+            quote!(refresh(priority = "high")),
+            quote!(refresh(idle = "0s")),
+            quote!(refresh(idle)),
+            quote!(refresh(with)),
+            quote!(refresh(with())),
+            quote!(refresh(with(conn))),
+            quote!(refresh(with(conn =))),
+            quote!(refresh(with(conn = 1, conn = 2))),
+            quote!(refresh(with(7 = 1))),
+            quote!(refresh(later)),
+            quote!(refresh(after = 0.5, after = 0.5)),
+        ] {
+            let (_, mistakes) = parse(tokens.clone());
+
+            assert_eq!(mistakes.len(), 1, "{tokens}: {mistakes:#?}");
+            assert!(
+                mistakes[0].contains("write") || mistakes[0].ends_with("keep one of them"),
+                "{tokens}: {mistakes:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_timeout_has_one_of_its_times() {
+        let (options, mistakes) = parse(quote!(timeout(hard = 2, soft = "50ms")));
+        let timeout = options.timeout.expect("a timeout").value;
+        let [soft, hard] =
+            [timeout.soft, timeout.hard].map(|time| time.and_then(|time| time.value.constant()));
+
+        assert_eq!(mistakes, [""; 0]);
+        assert_eq!(
+            (soft.map(|soft| soft.as_millis()), hard.map(|hard| hard.as_millis())),
+            (Some(50), Some(2000))
+        );
+        for tokens in [quote!(timeout), quote!(timeout = 1), quote!(timeout()), quote!(timeout(with(a = 1)))]
+        {
+            assert_eq!(parse(tokens.clone()).1.len(), 1, "{tokens}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_in_both_places_comes_together() {
+        let (options, mistakes) = parse(quote!(
+            refresh(with(conn = a.b().await?, r#type = 1)),
+            timeout(soft = 1, with(self = c, conn = d))
+        ));
+
+        assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+        let words: Vec<&str> = options.with.iter().map(|with| with.argument.word.as_str()).collect();
+        assert_eq!(words, ["conn", "type", "self"]);
+    }
+
+    #[test]
+    fn mistakes_inside_do_not_hide_what_follows() {
+        let (options, mistakes) = parse(
+            quote!(refresh(after = 2, prio = 1, idle = "1h", priority = 5 idle), timeout(soft = x y, hard = 1)),
+        );
+
+        assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+        let refresh = options.refresh.expect("a refresh").value;
+        assert_eq!((refresh.priority, refresh.idle.is_some()), (Some(5), true));
+        assert!(options.timeout.is_some_and(|timeout| timeout.value.hard.is_some()));
+    }
+}

@@ -24,7 +24,8 @@ pub(super) fn background(model: &Model) -> Option<TokenStream> {
         None => quote_spanned!(site()=> #p::Recomputed::new(output)),
     };
     let output = &model.function.output;
-    let computation = computation(model);
+    let given = model.options.with.iter().map(|with| give::give(model, with)).collect();
+    let computation = body::recomputing(model, given);
     Some(quote_spanned! {site()=>
         {
             #(#own)*
@@ -39,26 +40,6 @@ pub(super) fn background(model: &Model) -> Option<TokenStream> {
             }
         }
     })
-}
-
-/// The future of the body, after what `with(..)` gives.
-fn computation(model: &Model) -> TokenStream {
-    let given: TokenStream = model.options.with.iter().map(|with| give::give(model, with)).collect();
-    let future = body::recomputing(model);
-    if given.is_empty() {
-        return future;
-    }
-    let output = &model.function.output;
-    // The first lines tell the compiler what `?` returns.
-    quote_spanned! {site()=>
-        async move {
-            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
-                return never;
-            }
-            #given
-            #future.await
-        }
-    }
 }
 
 /// An argument that the background owns.

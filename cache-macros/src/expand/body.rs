@@ -19,15 +19,24 @@ pub(super) fn body(model: &Model) -> TokenStream {
     }
 }
 
-/// The future of the body in the background, where every argument is at hand under its own name.
-pub(super) fn recomputing(model: &Model) -> TokenStream {
-    match model.function.place {
+/// The future of the body in the background, after what `given` binds there. Every argument is at hand under its own
+/// name.
+pub(super) fn recomputing(model: &Model, given: TokenStream) -> TokenStream {
+    let future = match model.function.place {
+        Place::Anywhere | Place::InTrait => {
+            let body = statements(model, &relocate::block(model));
+            return returning(model, quote_spanned!(site()=> #given #body));
+        }
         Place::Member => recalled(model),
-        Place::Anywhere | Place::InTrait => future(model, &relocate::block(model)),
         Place::Boxed => {
-            let make = making(model, &relocate::block(model), &boxed_type(model).map(|ty| relocate::ty(&ty)));
+            let boxed = boxed_type(model).map(|ty| relocate::ty(&ty));
+            let make = making(model, &relocate::block(model), &boxed);
             quote_spanned!(site()=> { let make = #make; make() })
         }
+    };
+    match given.is_empty() {
+        true => future,
+        false => returning(model, quote_spanned!(site()=> #given #future.await)),
     }
 }
 
@@ -75,25 +84,32 @@ fn uncached(model: &Model, receiver: Option<Ident>, params: Vec<TokenStream>) ->
 
 /// The body itself.
 fn inline(model: &Model) -> TokenStream {
-    let future = future(model, &model.function.block);
+    let future = returning(model, statements(model, &model.function.block));
     quote_spanned!(site()=> move || #future)
 }
 
-fn future(model: &Model, block: &Block) -> TokenStream {
+/// An async block whose first lines tell the compiler what `return` and `?` in it return.
+fn returning(model: &Model, statements: TokenStream) -> TokenStream {
     let output = &model.function.output;
-    let patterns = patterns(model);
-    // The first lines tell the compiler what `return` and `?` in the body return.
     quote_spanned! {site()=>
         async move {
             if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
                 return never;
             }
-            #patterns
-            let output: #output = #block;
-            // The body may end in a panic or a loop. This lint alone reports into generated code.
-            #[allow(unreachable_code)]
-            output
+            #statements
         }
+    }
+}
+
+fn statements(model: &Model, block: &Block) -> TokenStream {
+    let output = &model.function.output;
+    let patterns = patterns(model);
+    quote_spanned! {site()=>
+        #patterns
+        let output: #output = #block;
+        // The body may end in a panic or a loop. This lint alone reports into generated code.
+        #[allow(unreachable_code)]
+        output
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a call needs to decide about a value, and to hand on errors.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
-use syn::{Expr, ExprClosure};
+use syn::{Expr, ExprClosure, ReturnType, parse_quote_spanned};
 
 use super::{Emitted, call, site};
 use crate::args::bare;
@@ -49,7 +49,15 @@ pub(super) fn means(model: &Model, emitted: Emitted) -> TokenStream {
 /// A closure that captures nothing and asks the one of an option, whose argument so gets its type.
 fn by_value(p: &TokenStream, closure: &ExprClosure, ask: &str) -> TokenStream {
     let span = call::at(closure);
-    let ask = proc_macro2::Ident::new(ask, span);
+    let ask = Ident::new(ask, span);
+    let mut closure = closure.clone();
+    // Where `|value| ttl_of(value)` stands, a lint would have `ttl_of`, which is an expression and no closure.
+    if let ReturnType::Default = closure.output {
+        let body = &closure.body;
+        let body = parse_quote_spanned!(call::at(body)=> { #body });
+        closure.output = parse_quote_spanned!(span=> -> _);
+        *closure.body = body;
+    }
     quote_spanned!(span=> |value| { use #p::#ask; #ask(value, #closure) })
 }
 

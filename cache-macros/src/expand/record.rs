@@ -41,6 +41,11 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
     }
     let refresh = options.refresh.as_ref().map(|refresh| &refresh.value);
     let timeout = options.timeout.as_ref().map(|timeout| &timeout.value);
+    if let Some(refresh) = refresh {
+        let after = refresh.after.map(|after| quote_spanned!(site()=> .refresh_after(#after)));
+        let priority = refresh.priority.map(|priority| quote_spanned!(site()=> .refresh_priority(#priority)));
+        add(quote_spanned!(site()=> .refreshing() #after #priority));
+    }
     for (time, setting) in [
         (options.local_ttl.as_ref(), "local_ttl"),
         (options.none_ttl.as_ref(), "none_ttl"),
@@ -74,11 +79,6 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
     if let Some(stagger) = &options.stagger {
         let share = stagger.value;
         add(quote_spanned!(site()=> .stagger(#share)));
-    }
-    if let Some(refresh) = refresh {
-        let after = refresh.after.map(|after| quote_spanned!(site()=> .refresh_after(#after)));
-        let priority = refresh.priority.map(|priority| quote_spanned!(site()=> .refresh_priority(#priority)));
-        add(quote_spanned!(site()=> .refreshing() #after #priority));
     }
     if options.is_kept_to(Tier::Shared) {
         add(quote_spanned!(site()=> .reads_through()));

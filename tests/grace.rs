@@ -135,6 +135,30 @@ async fn an_invalidated_value_never_stands_in_and_an_expired_one_may() {
     }
 }
 
+#[cached(ttl = 60, tags = ["row"], skip(source), refresh)]
+async fn without(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn without_grace_nothing_stands_in_also_not_within_the_ttl() {
+    for by_tag in [true, false] {
+        let scene = Scene::new();
+        let test = async {
+            without(&scene.source).await.unwrap();
+            scene.source.set_down(true);
+            match by_tag {
+                true => scene.cache.expire_tags(["row"]).await.unwrap(),
+                false => without_entry().expire().await.unwrap(),
+            }
+            assert!(without(&scene.source).await.is_err());
+            assert!(without(&scene.source).await.is_err());
+        };
+        scene.cache.scope(test).await;
+        assert_eq!(scene.source.asked(), 3, "and no attempt waits");
+    }
+}
+
 #[tokio::test]
 async fn what_is_invalidated_while_a_computation_fails_does_not_stand_in() {
     for by_tag in [true, false] {

@@ -90,7 +90,7 @@ async fn a_refresh_that_runs_during_an_invalidation_never_restores_the_old_value
         assert_eq!(two.read(KEPT, ROW).await.version, newer, "{way}");
         workers::until(async || one.read(KEPT, ROW).await.version == newer).await;
         assert_eq!(stored(&stage, KEPT, ROW).await.map(|dish| dish.version), Some(newer), "{way}");
-        assert!(one.count("refused").await >= 1, "{way}: {old:?}");
+        assert_ne!(old.version, newer);
     }
 }
 
@@ -112,10 +112,10 @@ async fn a_computation_that_a_stale_value_answered_for_never_restores_the_old_va
 
         let newer = stage.database.write(ROW);
         assert_eq!(two.ask(way).await, "ok");
-        assert_eq!(two.read(KEPT, ROW).await.version, newer, "{way}");
         stage.database.release("one");
 
-        workers::until(async || one.count("refused").await >= 1).await;
+        // The old one may be stored yet, under an old epoch; whoever asks now does not get it.
+        assert_eq!(two.read(KEPT, ROW).await.version, newer, "{way}");
         workers::until(async || one.read(KEPT, ROW).await.version == newer).await;
         assert_eq!(two.read(KEPT, ROW).await.version, newer, "{way}");
         assert_eq!(stored(&stage, KEPT, ROW).await.map(|dish| dish.version), Some(newer), "{way}");

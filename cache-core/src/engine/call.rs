@@ -379,7 +379,7 @@ where
     let fetching = fetch::fetch(cache, &mut tally, reason, &plan, &mut background, body);
     let output = match plan.remember.hard_timeout.zip(give_up) {
         None => fetching.await,
-        Some((limit, give_up)) => match within(&cache.0.clock, limit, fetching).await {
+        Some((limit, give_up)) => match Box::pin(within(&cache.0.clock, limit, fetching)).await {
             Some(output) => output,
             None => {
                 let error = timed_out(&function, limit);

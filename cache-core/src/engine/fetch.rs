@@ -70,8 +70,10 @@ where
     let through = question.as_ref().filter(|question| question.reads_through);
     let mut held: Option<Held> = None;
     loop {
+        // In boxes of their own is what few calls come to, so that the future of the others is small.
         if let Some(soft) = plan.remember.soft_timeout
-            && let Some(output) = softly(cache, tally, reason, plan, background, held.as_ref(), soft).await
+            && let Some(output) =
+                Box::pin(softly(cache, tally, reason, plan, background, held.as_ref(), soft)).await
         {
             return output;
         }

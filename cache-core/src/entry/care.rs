@@ -12,7 +12,7 @@ const MARKS: u32 = 16;
 /// Beside an entry, so that those without it are no larger.
 #[derive(Debug)]
 pub(crate) struct Care {
-    /// Raw ticks: until when it may stand in.
+    /// Raw ticks: until when it may stand in; 0 without grace.
     stale_until: AtomicU64,
     grace: Duration,
     pub(super) upkeep: Option<Upkeep>,
@@ -50,7 +50,8 @@ pub(crate) enum Attention {
 impl Care {
     /// For an entry that is fresh until `fresh_until` and stands in for `grace` more.
     pub(crate) fn new(fresh_until: Tick, grace: Duration, upkeep: Option<Upkeep>) -> Self {
-        Self { stale_until: AtomicU64::new(fresh_until.later(grace).raw()), grace, upkeep }
+        let stale_until = if grace.is_zero() { 0 } else { fresh_until.later(grace).raw() };
+        Self { stale_until: AtomicU64::new(stale_until), grace, upkeep }
     }
 
     #[inline]

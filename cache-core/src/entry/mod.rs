@@ -91,9 +91,9 @@ impl StoredEntry {
     /// Tells whether the value may be used at `now`.
     #[inline]
     pub(crate) fn freshness(&self, now: Tick) -> Freshness {
-        let fresh_until = self.fresh_until();
-        let stale_until = self.care.as_ref().map_or(fresh_until, |care| care.stale_until());
-        freshness::freshness(now, fresh_until, stale_until, self.currency())
+        // Without grace it is never stale: also not what was softly invalidated within its ttl.
+        let stale_until = self.care.as_ref().map_or(Tick::from_raw(0), |care| care.stale_until());
+        freshness::freshness(now, self.fresh_until(), stale_until, self.currency())
     }
 
     #[inline]

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use cache_core::{Error, ErrorKind};
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use cache_core::Error;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::Redis;
+use crate::address::Address;
+use crate::url::{self, Arrangement, refuse};
 
 /// Configures a [`Redis`].
 ///
@@ -58,9 +60,20 @@ impl RedisBuilder {
 
     /// Where the server is: `redis://user:password@host:6379/database`, `valkey://..`, or `unix:///path` for a
     /// local socket. The default is `redis://127.0.0.1:6379`.
+    ///
+    /// With the feature `redis-cluster`: `redis+cluster://host:6379,host:6379`, some nodes of a cluster, from which
+    /// the others become known.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
+    }
+
+    /// Some nodes of a cluster, like `["10.0.0.1:6379", "10.0.0.2:6379"]`: the same as the URL
+    /// `redis+cluster://10.0.0.1:6379,10.0.0.2:6379`. The others become known from them.
+    #[cfg(feature = "cluster")]
+    pub fn cluster<S: AsRef<str>>(self, nodes: impl IntoIterator<Item = S>) -> Self {
+        let nodes: Vec<String> = nodes.into_iter().map(|node| node.as_ref().to_owned()).collect();
+        self.url(format!("redis+cluster://{}", nodes.join(",")))
     }
 
     /// The user to log in as, instead of the one in the URL. Without one: `default`.
@@ -149,7 +162,8 @@ impl fmt::Debug for RedisBuilder {
 
 /// A checked configuration.
 pub(crate) struct Config {
-    pub(crate) target: ConnectionInfo,
+    pub(crate) servers: Arrangement,
+    pub(crate) login: RedisConnectionInfo,
     pub(crate) client_name: String,
     pub(crate) time_limit: Duration,
     pub(crate) large_value_connections: usize,
@@ -158,8 +172,8 @@ pub(crate) struct Config {
 
 impl Config {
     fn new(builder: RedisBuilder) -> Result<Self, Error> {
-        let mut target = target_of(builder.url.as_deref().unwrap_or("redis://127.0.0.1:6379"))?;
-        let mut login = target.redis_settings().clone().set_skip_set_lib_name();
+        let target = url::read(builder.url.as_deref().unwrap_or("redis://127.0.0.1:6379"))?;
+        let mut login = target.login;
         if let Some(username) = builder.username {
             login = login.set_username(username);
         }
@@ -172,7 +186,13 @@ impl Config {
         if login.username().is_some() && login.password().is_none() {
             return refuse("a Redis user needs a password; write `redis://user:password@host:6379`");
         }
-        target = target.set_redis_settings(login);
+        #[cfg(feature = "cluster")]
+        if matches!(target.servers, Arrangement::Cluster(_)) && login.db() != 0 {
+            return refuse(
+                "a cluster has one database alone; write `redis+cluster://host:6379` without a number, and \
+                 another prefix for another cache",
+            );
+        }
 
         // The server refuses spaces and line ends in a name.
         if !builder.client_name.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -186,7 +206,8 @@ impl Config {
             );
         }
         Ok(Self {
-            target,
+            servers: target.servers,
+            login,
             client_name: builder.client_name,
             time_limit: builder.time_limit,
             large_value_connections: builder.large_value_connections,
@@ -194,9 +215,21 @@ impl Config {
         })
     }
 
-    /// The server, for messages: `127.0.0.1:6379`.
-    pub(crate) fn server(&self) -> String {
-        self.target.addr().to_string()
+    /// How to connect to a server.
+    pub(crate) fn info(&self, address: &Address) -> Result<ConnectionInfo, redis::RedisError> {
+        let addr = match address {
+            Address::Host { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
+            Address::Socket(path) => ConnectionAddr::Unix(path.clone()),
+        };
+        addr.into_connection_info()
+    }
+
+    /// Whether a server must be one of a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        #[cfg(feature = "cluster")]
+        return matches!(self.servers, Arrangement::Cluster(_));
+        #[cfg(not(feature = "cluster"))]
+        return false;
     }
 
     /// How long an attempt to connect may take.
@@ -209,9 +242,9 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("server", &self.server())
-            .field("username", &self.target.redis_settings().username())
-            .field("database", &self.target.redis_settings().db())
+            .field("servers", &self.servers)
+            .field("username", &self.login.username())
+            .field("database", &self.login.db())
             .field("client_name", &self.client_name)
             .field("time_limit", &self.time_limit)
             .field("large_value_connections", &self.large_value_connections)
@@ -220,47 +253,10 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Schemes that other features will bring.
-const TO_COME: [(&str, &str); 6] = [
-    ("rediss", "redis-tls"),
-    ("valkeys", "redis-tls"),
-    ("redis+cluster", "redis-cluster"),
-    ("valkey+cluster", "redis-cluster"),
-    ("redis+sentinel", "redis-sentinel"),
-    ("valkey+sentinel", "redis-sentinel"),
-];
-const SCHEMES: [&str; 5] = ["redis", "valkey", "unix", "redis+unix", "valkey+unix"];
-
-/// Reads a URL. No error repeats it: it may hold a password.
-fn target_of(url: &str) -> Result<ConnectionInfo, Error> {
-    let Some((scheme, _)) = url.split_once(':') else {
-        return refuse("the Redis URL has no scheme; write `redis://host:6379`");
-    };
-    let scheme = scheme.to_ascii_lowercase();
-    if let Some((_, feature)) = TO_COME.iter().find(|(name, _)| *name == scheme) {
-        return refuse(&format!(
-            "`{scheme}://` needs the feature `{feature}`, which is still to come; write `redis://host:6379`"
-        ));
-    }
-    if !SCHEMES.contains(&&*scheme) {
-        return refuse("the scheme of the Redis URL is not known; write `redis://host:6379`");
-    }
-    url.into_connection_info().or_else(|error| {
-        // The client's own words name what is wrong, and hold nothing of the URL.
-        let why = error.to_string();
-        let why = why.split(" - ").next().unwrap_or_default().to_lowercase();
-        let example =
-            if scheme.ends_with("unix") { "unix:///run/redis.sock?db=0" } else { "redis://host:6379/0" };
-        refuse(&format!("the Redis URL is none ({why}); write `{example}`"))
-    })
-}
-
-fn refuse<T>(what: &str) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Configuration, what))
-}
-
 #[cfg(test)]
 mod tests {
+    use cache_core::ErrorKind;
+
     use super::*;
 
     fn config(builder: RedisBuilder) -> Result<Config, Error> {
@@ -284,8 +280,9 @@ mod tests {
         ] {
             let config = url(text).expect(text);
 
-            assert_eq!(config.server(), server);
-            assert_eq!(config.target.redis_settings().db(), database, "{text}");
+            let Arrangement::Alone(address) = &config.servers else { panic!("one server, not {config:?}") };
+            assert_eq!(address.to_string(), server);
+            assert_eq!(config.login.db(), database, "{text}");
         }
     }
 
@@ -300,7 +297,20 @@ mod tests {
             ("redis://:hunter2@host/database", "write `redis://host:6379/0`"),
             ("redis://user@host", "write `redis://user:password@host:6379`"),
             ("rediss://:hunter2@host", "`redis-tls`"),
+            #[cfg(not(feature = "cluster"))]
             ("redis+cluster://:hunter2@host", "`redis-cluster`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@", "write `redis+cluster://host:6379,host:6379`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@a:1,redis://b:2", "one scheme stands for all hosts"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@a:1,b:port", "write `redis+cluster://host:6379,host:6379`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@a:1/3", "a cluster has one database"),
+            ("redis://:hunter2@a:1,b:2", "write `redis+cluster://host:6379,host:6379`"),
+            ("redis+sentinels://:hunter2@a:1", "write `redis://host:6379`"),
+            ("rediss+unix:///hunter2", "write `redis://host:6379`"),
+            ("redis://a:hunter2#@host", "`#` is written `%23`"),
             ("redis+sentinel://:hunter2@host", "`redis-sentinel`"),
         ] {
             let error = url(text).expect_err(text);
@@ -312,13 +322,38 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn a_cluster_has_several_hosts() {
+        let hosts = |hosts: &[(&str, u16)]| {
+            Arrangement::Cluster(hosts.iter().map(|&(host, port)| Address::host(host, port)).collect())
+        };
+        for (text, servers) in [
+            ("redis+cluster://a", hosts(&[("a", 6379)])),
+            (
+                "valkey+cluster://a:1,b,[::1]:3,[::2]",
+                hosts(&[("a", 1), ("b", 6379), ("::1", 3), ("::2", 6379)]),
+            ),
+            ("redis+cluster://u:p%40@a:1,b:2/0", hosts(&[("a", 1), ("b", 2)])),
+            ("redis+cluster://a:1,b:2/", hosts(&[("a", 1), ("b", 2)])),
+        ] {
+            let config = url(text).expect(text);
+
+            assert_eq!(config.servers, servers, "{text}");
+            assert!(config.is_cluster());
+            assert_eq!(config.login.password(), text.contains("u:p").then_some("p@"), "{text}");
+        }
+        let builder = RedisBuilder::new().cluster(["a:1", "b:2"]).password("p");
+        assert_eq!(config(builder).expect("a configuration").servers, hosts(&[("a", 1), ("b", 2)]));
+    }
+
     #[test]
     fn settings_win_over_the_url() {
         let builder = RedisBuilder::new().url("redis://a:b@host/1").username("c").password("d").database(2);
 
         let config = config(builder).expect("a configuration");
 
-        let login = config.target.redis_settings();
+        let login = config.login;
         assert_eq!((login.username(), login.password(), login.db()), (Some("c"), Some("d"), 2));
     }
 

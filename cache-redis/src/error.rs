@@ -92,7 +92,7 @@ pub(crate) fn is_dropped(error: &RedisError) -> bool {
 }
 
 /// An error of a call; `doing` says what was attempted, `server` with which server.
-pub(crate) fn of_call(doing: &str, server: &str, failure: Failure) -> Error {
+pub(crate) fn of_call(doing: &str, server: impl fmt::Display, failure: Failure) -> Error {
     match failure {
         Failure::Refused(error) => of(&format!("{doing} at {server}"), error),
         Failure::Misfit => Error::new(
@@ -103,7 +103,7 @@ pub(crate) fn of_call(doing: &str, server: &str, failure: Failure) -> Error {
 }
 
 /// No answer came in time.
-pub(crate) fn timed_out(doing: &str, server: &str, limit: std::time::Duration) -> Error {
+pub(crate) fn timed_out(doing: &str, server: impl fmt::Display, limit: std::time::Duration) -> Error {
     Error::new(ErrorKind::Unreachable, format!("{doing} at {server}: no answer within {limit:?}"))
 }
 

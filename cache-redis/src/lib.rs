@@ -25,19 +25,26 @@
 //!
 //! and `+wait` where invalidations wait for replicas.
 
+mod address;
 mod backend;
 mod bus;
 mod chance;
 mod clock;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod command;
 mod config;
 mod connection;
 mod error;
+#[cfg(feature = "cluster")]
+mod join;
 mod message;
 mod names;
 mod scheme;
+mod servers;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod url;
 
 pub use backend::Redis;
 pub use config::RedisBuilder;

@@ -12,3 +12,7 @@ fn open(url: &str) -> Result<Opened, Error> {
 cache_core::register_scheme!(Scheme::new("redis", open));
 cache_core::register_scheme!(Scheme::new("valkey", open));
 cache_core::register_scheme!(Scheme::new("unix", open));
+#[cfg(feature = "cluster")]
+cache_core::register_scheme!(Scheme::new("redis+cluster", open));
+#[cfg(feature = "cluster")]
+cache_core::register_scheme!(Scheme::new("valkey+cluster", open));

@@ -8,22 +8,32 @@ use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 use self::script::Script;
 
 /// One command: a plain one, or a script by its hash. All its keys lie in one slot.
+#[derive(Clone)]
 pub(crate) struct Command {
     cmd: Cmd,
     script: Option<&'static Script>,
+    /// Where among its words its first key is.
+    keyed: Option<usize>,
 }
 
 impl Command {
-    /// A plain command.
+    /// A plain command without a key.
     pub(crate) fn plain(name: &str) -> Self {
-        Self { cmd: redis::cmd(name), script: None }
+        Self { cmd: redis::cmd(name), script: None, keyed: None }
+    }
+
+    /// A plain command on a key.
+    pub(crate) fn on_key(name: &str, key: &str) -> Self {
+        let mut cmd = redis::cmd(name);
+        cmd.arg(key);
+        Self { cmd, script: None, keyed: Some(1) }
     }
 
     /// A script by its hash, with its keys.
     pub(crate) fn script(script: &'static Script, keys: &[&str]) -> Self {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(script.hash()).arg(keys.len()).arg(keys);
-        Self { cmd, script: Some(script) }
+        Self { cmd, script: Some(script), keyed: Some(3) }
     }
 
     /// Adds an argument.
@@ -41,6 +51,15 @@ impl Command {
         &self.cmd
     }
 
+    /// Its first key; all others lie in the same slot.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        match self.cmd.args_iter().nth(self.keyed?)? {
+            Arg::Simple(key) => Some(key),
+            _ => None,
+        }
+    }
+
     /// The same with the script's text, for a server that does not have it (yet, or any more); it has it then.
     /// `None` for a plain command.
     pub(crate) fn with_text(&self) -> Option<Self> {
@@ -52,7 +71,7 @@ impl Command {
                 cmd.arg(bytes);
             }
         }
-        Some(Self { cmd, script: None })
+        Some(Self { cmd, script: None, keyed: self.keyed })
     }
 }
 

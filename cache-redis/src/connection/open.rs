@@ -8,6 +8,8 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, RedisError, Value};
 use tokio::time::timeout;
 
+use super::place::Place;
+use crate::address::Address;
 use crate::config::Config;
 use crate::error;
 
@@ -15,47 +17,60 @@ use crate::error;
 const OLDEST: (u32, u32) = (6, 2);
 
 /// Opens a connection for commands.
-pub(crate) async fn for_commands(config: &Config) -> Result<MultiplexedConnection, Error> {
-    open(config, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await
+pub(crate) async fn for_commands(config: &Config, place: &Place) -> Result<MultiplexedConnection, Error> {
+    open(config, place, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await
 }
 
 /// Opens a connection for messages. `hear` gets them, and runs inside the connection's driver: it must not wait.
 pub(crate) async fn for_messages(
     config: &Config,
+    place: &Place,
     hear: impl Fn(PushInfo) + Send + Sync + 'static,
 ) -> Result<MultiplexedConnection, Error> {
     let hear = move |push| {
         hear(push);
         Ok::<(), std::convert::Infallible>(())
     };
-    open(config, ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(hear)).await
+    open(config, place, ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(hear)).await
 }
 
 async fn open(
     config: &Config,
+    place: &Place,
     protocol: ProtocolVersion,
     client: AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, Error> {
     let limit = config.connect_limit();
-    let server = config.server();
-    // The client's own limits would not cover what is asked afterwards; this one does.
-    let client = client.set_connection_timeout(None).set_response_timeout(None);
     let opening = async {
-        let login = config.target.redis_settings().clone().set_protocol(protocol);
-        let target = config.target.clone().set_tcp_settings(socket_options(limit)).set_redis_settings(login);
-        let attempted = format!("connecting to Redis at {server}");
-        let mut connection = Client::open(target)
-            .map_err(|error| error::of(&attempted, error))?
-            .get_multiplexed_async_connection_with_config(&client)
-            .await
-            .map_err(|error| of_login(&attempted, config, error))?;
-        greet(&mut connection, config, &attempted).await?;
-        Ok(connection)
+        let Place::At(address) = place;
+        connect(config, address, protocol, client).await
     };
     match timeout(limit, opening).await {
         Ok(opened) => opened,
-        Err(_) => Err(error::timed_out("connecting to Redis", &server, limit)),
+        Err(_) => Err(error::timed_out("connecting to Redis", place, limit)),
     }
+}
+
+/// Connects to a server, and makes sure that it is one that can be used.
+async fn connect(
+    config: &Config,
+    address: &Address,
+    protocol: ProtocolVersion,
+    client: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Error> {
+    let attempted = format!("connecting to Redis at {address}");
+    // The client's own limits would not cover what is asked afterwards; that of the caller does.
+    let client = client.set_connection_timeout(None).set_response_timeout(None);
+    let login = config.login.clone().set_protocol(protocol);
+    let target = config.info(address).map_err(|error| error::of(&attempted, error))?;
+    let target = target.set_tcp_settings(socket_options(config.connect_limit())).set_redis_settings(login);
+    let mut connection = Client::open(target)
+        .map_err(|error| error::of(&attempted, error))?
+        .get_multiplexed_async_connection_with_config(&client)
+        .await
+        .map_err(|error| of_login(&attempted, config, error))?;
+    greet(&mut connection, config, &attempted).await?;
+    Ok(connection)
 }
 
 /// Small commands go out at once (on a network Nagle's algorithm doubles the time of a call: redis-rs#2195), and
@@ -77,7 +92,7 @@ fn socket_options(limit: Duration) -> TcpSettings {
 /// An error of logging in. What it says of the database is a setting of ours.
 fn of_login(attempted: &str, config: &Config, error: RedisError) -> Error {
     if error.to_string().starts_with("Redis server refused to switch database") {
-        let database = config.target.redis_settings().db();
+        let database = config.login.db();
         let what = format!("{attempted}: the server has no database {database}; write `redis://host:6379/0`");
         return Error::new(ErrorKind::Configuration, what);
     }
@@ -108,7 +123,7 @@ async fn greet(
                 _ => Err(error::of(attempted, error)),
             }
         }
-        Some(answer) => judge(&Greeting::of(&answer), attempted),
+        Some(answer) => judge(&Greeting::of(&answer), config.is_cluster(), attempted),
         None => Err(no_redis(attempted)),
     }
 }
@@ -150,13 +165,16 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn judge(greeting: &Greeting, attempted: &str) -> Result<(), Error> {
+fn judge(greeting: &Greeting, is_cluster: bool, attempted: &str) -> Result<(), Error> {
     if greeting.version.is_empty() {
         return Err(no_redis(attempted));
     }
-    if greeting.mode == "cluster" {
-        let what = "the server is one of a cluster, which needs the feature `redis-cluster`, still to come; \
-                    write the URL of a server on its own";
+    if is_cluster != (greeting.mode == "cluster") {
+        let what = if is_cluster {
+            "the server is not one of a cluster; write `redis://host:6379`"
+        } else {
+            "the server is one of a cluster; write `redis+cluster://host:6379`, with the feature `redis-cluster`"
+        };
         return Err(Error::new(ErrorKind::Configuration, format!("{attempted}: {what}")));
     }
     let mut numbers = greeting.version.split('.').map(str::parse);
@@ -184,23 +202,28 @@ fn no_redis(attempted: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn greeted(version: &str, mode: &str) -> Result<(), Error> {
+    fn greeted(version: &str, mode: &str, is_cluster: bool) -> Result<(), Error> {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let parts = ["server", "redis", "version", version, "mode", mode].map(text);
         let mut flat = parts.to_vec();
         flat.extend([text("proto"), Value::Int(2)]);
-        judge(&Greeting::of(&Value::Array(flat)), "connecting")
+        judge(&Greeting::of(&Value::Array(flat)), is_cluster, "connecting")
     }
 
     #[test]
     fn old_servers_and_clusters_are_refused() {
         for version in ["6.2.14", "7.0.15", "8.10.2", "10.0.0", "unstable"] {
-            greeted(version, "standalone").expect(version);
+            greeted(version, "standalone", false).expect(version);
+            greeted(version, "cluster", true).expect(version);
         }
-        for (version, mode, says) in
-            [("6.0.16", "standalone", "6.0.16"), ("7.0.0", "cluster", "redis-cluster"), ("", "", "no Redis")]
-        {
-            let error = greeted(version, mode).expect_err(version);
+        for (version, mode, is_cluster, says) in [
+            ("6.0.16", "standalone", false, "6.0.16"),
+            ("7.0.0", "cluster", false, "write `redis+cluster://host:6379`"),
+            ("7.0.0", "standalone", true, "write `redis://host:6379`"),
+            ("7.0.0", "sentinel", true, "write `redis://host:6379`"),
+            ("", "", false, "no Redis"),
+        ] {
+            let error = greeted(version, mode, is_cluster).expect_err(version);
 
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().contains(says), "{error}");

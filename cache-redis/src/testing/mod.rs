@@ -2,10 +2,16 @@
 //!
 //! For tests alone: what fails here panics. Needs `redis-server` on the path (`apt-get install redis-server`).
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod proxy;
 mod server;
 mod stage;
 
+#[cfg(feature = "cluster")]
+pub use cluster::Cluster;
 pub use proxy::{Proxy, Traffic};
 pub use server::{Reply, Server};
+#[cfg(feature = "cluster")]
+pub use stage::ClusterStage;
 pub use stage::RedisStage;

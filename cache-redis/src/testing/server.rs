@@ -188,7 +188,8 @@ impl Reply {
 /// take it while the server restarts.
 fn free_port() -> u16 {
     loop {
-        let port = 10_000 + (chance::bits() % 20_000) as u16;
+        // A node of a cluster takes the port 10,000 above, too.
+        let port = 10_000 + (chance::bits() % 10_000) as u16;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }

@@ -17,7 +17,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    #[cfg(feature = "cluster")]
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub(crate) fn host(host: impl Into<String>, port: u16) -> Self {
         Self::Host { host: host.into(), port }
     }

@@ -17,7 +17,7 @@ use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
 use crate::connection::traffic::{Lane, Traffic};
 use crate::message::{self, OfKey};
-use crate::servers::{Replicated, Servers};
+use crate::servers::{Changed, Servers};
 use crate::{chance, names};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
@@ -127,25 +127,20 @@ impl Redis {
 
     /// Sends what invalidates, and waits for as many replicas as are asked for. Answers the invalidations alone.
     async fn invalidating(&self, doing: &str, commands: Vec<Command>) -> Result<Answers, Error> {
-        let Some(wait) = self.shared.config.wait_replicas else {
-            return self.run(self.shared.traffic.small(), doing, &commands).await;
-        };
-        let lane = self.shared.traffic.waiting(wait.timeout);
-        let Replicated { answers, replicas } =
-            self.shared.servers.replicate(lane, commands, wait, doing).await?;
-        // What was not made says so itself: it is to be repeated, and the replicas have nothing to wait for.
-        if answers.iter().any(Result::is_err) {
-            return Ok(answers);
+        let wait = self.shared.config.wait_replicas;
+        let traffic = &self.shared.traffic;
+        let lane = wait.map_or_else(|| traffic.small(), |wait| traffic.waiting(wait.timeout));
+        let Changed { answers, replicas } = self.shared.servers.change(lane, commands, wait, doing).await?;
+        match (wait, replicas) {
+            (Some(wait), Some(replicas)) if replicas < i64::from(wait.count) => {
+                let what = format!(
+                    "{doing} at {}: {replicas} of {} replicas have it after {:?}, so a fail-over may lose it; see to the replicas, or ask for fewer",
+                    self.shared.servers, wait.count, wait.timeout
+                );
+                Err(Error::new(ErrorKind::NotReplicated, what))
+            }
+            _ => Ok(answers),
         }
-        let replicas = replicas.map_err(|failure| self.failed(doing, failure))?;
-        if replicas < i64::from(wait.count) {
-            let what = format!(
-                "{doing} at {}: {replicas} of {} replicas have it after {:?}, so a fail-over may lose it; see to the replicas, or ask for fewer",
-                self.shared.servers, wait.count, wait.timeout
-            );
-            return Err(Error::new(ErrorKind::NotReplicated, what));
-        }
-        Ok(answers)
     }
 
     /// One command for each tag, that answers its epoch.

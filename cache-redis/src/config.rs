@@ -1,6 +1,7 @@
 //! How a server is reached, and within which limits.
 
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use cache_core::Error;
@@ -8,6 +9,9 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 
 use crate::Redis;
 use crate::address::Address;
+use crate::credentials::{Credentials, Supply};
+#[cfg(feature = "tls")]
+use crate::tls::{Secured, Tls};
 use crate::url::{self, Arrangement, refuse};
 
 /// Configures a [`Redis`].
@@ -35,6 +39,11 @@ pub struct RedisBuilder {
     time_limit: Duration,
     large_value_connections: usize,
     wait_replicas: Option<WaitReplicas>,
+    supply: Option<Supply>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+    #[cfg(feature = "sentinel")]
+    sentinel_login: Option<Credentials>,
 }
 
 /// How many replicas must have an invalidation before it is answered.
@@ -55,6 +64,11 @@ impl RedisBuilder {
             time_limit: Duration::from_millis(100),
             large_value_connections: 2,
             wait_replicas: None,
+            supply: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "sentinel")]
+            sentinel_login: None,
         }
     }
 
@@ -62,7 +76,9 @@ impl RedisBuilder {
     /// local socket. The default is `redis://127.0.0.1:6379`.
     ///
     /// With the feature `redis-cluster`: `redis+cluster://host:6379,host:6379`, some nodes of a cluster, from which
-    /// the others become known.
+    /// the others become known. With `redis-sentinel`: `redis+sentinel://host:26379,host:26379/primary/database`, with
+    /// the name that the sentinels give to the primary. With `redis-tls`: `rediss` and `valkeys` in the place of
+    /// `redis` and `valkey`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
@@ -85,6 +101,48 @@ impl RedisBuilder {
     /// The password, instead of the one in the URL. It is never shown, neither by `Debug` nor in an error.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Supplies the user and the password for each new connection, instead of those in the URL: for passwords that are
+    /// changed while the program runs, and tokens that end.
+    ///
+    /// It is called whenever a connection is made, and has the time that making one may take. Connections that are
+    /// there stay logged in. If it fails, the server counts as unreachable.
+    ///
+    /// ```
+    /// use cache_redis::{Credentials, Redis};
+    ///
+    /// let redis = Redis::builder()
+    ///     .url("redis://cache.internal:6379")
+    ///     .credentials(|| async {
+    ///         let token = std::fs::read_to_string("/run/secrets/redis")?;
+    ///         Ok::<_, std::io::Error>(Credentials::user("app", token.trim()))
+    ///     })
+    ///     .lazy()?;
+    /// # Ok::<(), cache_core::Error>(())
+    /// ```
+    pub fn credentials<F, Fut, E>(mut self, supply: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Credentials, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.supply = Some(Supply::new(supply));
+        self
+    }
+
+    /// How the connections of a URL for TLS, `rediss://..`, are encrypted. Without it: as the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Who logs in to the sentinels. Without it nobody does: the user of the URL is for the servers.
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel_login(mut self, credentials: Credentials) -> Self {
+        self.sentinel_login = Some(credentials);
         self
     }
 
@@ -168,6 +226,11 @@ pub(crate) struct Config {
     pub(crate) time_limit: Duration,
     pub(crate) large_value_connections: usize,
     pub(crate) wait_replicas: Option<WaitReplicas>,
+    pub(crate) supply: Option<Supply>,
+    #[cfg(feature = "tls")]
+    pub(crate) secured: Option<Secured>,
+    #[cfg(feature = "sentinel")]
+    pub(crate) sentinel_login: Option<Credentials>,
 }
 
 impl Config {
@@ -194,6 +257,15 @@ impl Config {
             );
         }
 
+        #[cfg(feature = "tls")]
+        let secured = match builder.tls {
+            Some(_) if !target.is_tls => {
+                return refuse("encryption is set for a URL without; write `rediss://host:6379`");
+            }
+            tls if target.is_tls => Some(Secured::new(tls.unwrap_or_default())?),
+            _ => None,
+        };
+
         // The server refuses spaces and line ends in a name.
         if !builder.client_name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return refuse(
@@ -212,16 +284,29 @@ impl Config {
             time_limit: builder.time_limit,
             large_value_connections: builder.large_value_connections,
             wait_replicas: builder.wait_replicas.filter(|wait| wait.count > 0),
+            supply: builder.supply,
+            #[cfg(feature = "tls")]
+            secured,
+            #[cfg(feature = "sentinel")]
+            sentinel_login: builder.sentinel_login,
         })
     }
 
     /// How to connect to a server.
     pub(crate) fn info(&self, address: &Address) -> Result<ConnectionInfo, redis::RedisError> {
         let addr = match address {
-            Address::Host { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
+            Address::Host { host, port } => self.at(host, *port),
             Address::Socket(path) => ConnectionAddr::Unix(path.clone()),
         };
         addr.into_connection_info()
+    }
+
+    fn at(&self, host: &str, port: u16) -> ConnectionAddr {
+        #[cfg(feature = "tls")]
+        if let Some(secured) = &self.secured {
+            return secured.address(host, port);
+        }
+        ConnectionAddr::Tcp(host.to_owned(), port)
     }
 
     /// Whether a server must be one of a cluster.
@@ -296,7 +381,10 @@ mod tests {
             ("redis://user:hunter2@host:port", "write `redis://host:6379/0`"),
             ("redis://:hunter2@host/database", "write `redis://host:6379/0`"),
             ("redis://user@host", "write `redis://user:password@host:6379`"),
+            #[cfg(not(feature = "tls"))]
             ("rediss://:hunter2@host", "`redis-tls`"),
+            #[cfg(feature = "tls")]
+            ("rediss://:hunter2@", "write `rediss://host:6379/0`"),
             #[cfg(not(feature = "cluster"))]
             ("redis+cluster://:hunter2@host", "`redis-cluster`"),
             #[cfg(feature = "cluster")]
@@ -311,7 +399,15 @@ mod tests {
             ("redis+sentinels://:hunter2@a:1", "write `redis://host:6379`"),
             ("rediss+unix:///hunter2", "write `redis://host:6379`"),
             ("redis://a:hunter2#@host", "`#` is written `%23`"),
+            #[cfg(not(feature = "sentinel"))]
             ("redis+sentinel://:hunter2@host", "`redis-sentinel`"),
+            #[cfg(feature = "sentinel")]
+            ("redis+sentinel://:hunter2@host", "write `redis+sentinel://host:26379,host:26379/primary/0`"),
+            #[cfg(feature = "sentinel")]
+            (
+                "redis+sentinel://:hunter2@host/main/x",
+                "write `redis+sentinel://host:26379,host:26379/primary/0`",
+            ),
         ] {
             let error = url(text).expect_err(text);
 
@@ -345,6 +441,42 @@ mod tests {
         }
         let builder = RedisBuilder::new().cluster(["a:1", "b:2"]).password("p");
         assert_eq!(config(builder).expect("a configuration").servers, hosts(&[("a", 1), ("b", 2)]));
+    }
+
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn sentinels_have_a_port_of_their_own_and_a_primary() {
+        for (text, primary, database) in [
+            ("redis+sentinel://u:p@a,b:1/main/3", "main", 3),
+            ("valkey+sentinel://a,b:1/main", "main", 0),
+            ("redis+sentinel://a,b:1/main/", "main", 0),
+        ] {
+            let config = url(text).expect(text);
+
+            let sentinels = vec![Address::host("a", 26379), Address::host("b", 1)];
+            let expected = Arrangement::Sentinels { sentinels, primary: primary.to_owned() };
+            assert_eq!((&config.servers, config.login.db()), (&expected, database), "{text}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        let builder = || RedisBuilder::new().url("rediss://host");
+        for (builder, says) in [
+            (builder().tls(Tls::new().ca("hunter2")), "write `Tls::new().ca(pem)`"),
+            (
+                builder().tls(Tls::new().client_certificate("hunter2", "hunter2")),
+                "client_certificate(pem, key_pem)`",
+            ),
+            (RedisBuilder::new().tls(Tls::new()), "write `rediss://host:6379`"),
+        ] {
+            let error = config(builder).expect_err(says);
+
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 
     #[test]

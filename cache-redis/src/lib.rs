@@ -35,16 +35,25 @@ mod cluster;
 mod command;
 mod config;
 mod connection;
+mod credentials;
 mod error;
 #[cfg(feature = "cluster")]
 mod join;
 mod message;
 mod names;
+mod recent;
 mod scheme;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod servers;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tls")]
+mod tls;
 mod url;
 
 pub use backend::Redis;
 pub use config::RedisBuilder;
+pub use credentials::Credentials;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

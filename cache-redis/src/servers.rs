@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::Error;
+#[cfg(feature = "cluster")]
+use cache_core::ErrorKind;
 use redis::{RedisError, Value};
 
 #[cfg(feature = "cluster")]
-use crate::cluster::{Cluster, Part};
+use crate::cluster::Cluster;
 use crate::command::Command;
 use crate::command::reply::{self, Failure};
 use crate::config::{Config, WaitReplicas};
@@ -17,6 +19,9 @@ use crate::connection::links::Links;
 use crate::connection::place::Place;
 use crate::connection::traffic::{Lane, Way};
 use crate::error;
+use crate::recent::Recent;
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Sentinels;
 use crate::url::Arrangement;
 
 /// The servers, with the connections to them.
@@ -25,27 +30,41 @@ pub(crate) enum Servers {
     One {
         place: Place,
         links: Links,
+        recent: Arc<Recent>,
     },
     #[cfg(feature = "cluster")]
-    Cluster(Cluster),
+    Cluster {
+        cluster: Cluster,
+        recent: Arc<Recent>,
+    },
 }
 
-/// What became of commands that replicas were to have.
-pub(crate) struct Replicated {
+/// What became of changes.
+pub(crate) struct Changed {
     pub(crate) answers: Answers,
-    /// How many replicas have them; of several servers the least.
-    pub(crate) replicas: Result<i64, Failure>,
+    /// How many replicas have them, if that was asked for; of several servers the least.
+    pub(crate) replicas: Option<i64>,
 }
 
 impl Servers {
     pub(crate) fn new(config: &Arc<Config>) -> Self {
+        let recent = Arc::<Recent>::default();
         match &config.servers {
             Arrangement::Alone(address) => {
                 let place = Place::At(address.clone());
-                Self::One { links: Links::new(config, &place), place }
+                Self::One { links: Links::new(config, &place, Some(&recent)), place, recent }
+            }
+            #[cfg(feature = "sentinel")]
+            Arrangement::Sentinels { sentinels, primary } => {
+                let sentinels = Sentinels::new(sentinels.clone(), primary.clone());
+                let place = Place::Primary(Arc::new(sentinels));
+                Self::One { links: Links::new(config, &place, Some(&recent)), place, recent }
             }
             #[cfg(feature = "cluster")]
-            Arrangement::Cluster(nodes) => Self::Cluster(Cluster::new(Arc::clone(config), nodes)),
+            Arrangement::Cluster(nodes) => {
+                let cluster = Cluster::new(Arc::clone(config), nodes, Arc::clone(&recent));
+                Self::Cluster { cluster, recent }
+            }
         }
     }
 
@@ -54,7 +73,7 @@ impl Servers {
         match self {
             Self::One { links, .. } => links.of(Way::Small).connect().await,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.connect().await,
+            Self::Cluster { cluster, .. } => cluster.connect().await,
         }
     }
 
@@ -63,7 +82,7 @@ impl Servers {
         match self {
             Self::One { links, .. } => links.of(lane.way).run(commands, lane.limit, doing).await,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => {
+            Self::Cluster { cluster, .. } => {
                 let parts = Box::pin(cluster.run(lane, commands, None, doing)).await;
                 parts.into_iter().map(|part| part.outcome).collect()
             }
@@ -82,7 +101,7 @@ impl Servers {
                 links.of(lane.way).read(commands, lane.limit, doing).await
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) if lane.way == Way::Small => {
+            Self::Cluster { cluster, .. } if lane.way == Way::Small => {
                 Box::pin(cluster.read(lane, commands, doing)).await
             }
             _ => Box::pin(async { self.run(lane, &commands(), doing).await }).await,
@@ -99,7 +118,7 @@ impl Servers {
         match self {
             Self::One { links, .. } => Ok(links.of(lane.way).run(&[command], lane.limit, doing).await?.pop()),
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => Box::pin(cluster.anywhere(lane, command, doing)).await.map(Some),
+            Self::Cluster { cluster, .. } => Box::pin(cluster.anywhere(lane, command, doing)).await.map(Some),
         }
     }
 
@@ -113,36 +132,70 @@ impl Servers {
         match self {
             Self::One { .. } => self.anywhere(lane, command, doing).await,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => {
+            Self::Cluster { cluster, .. } => {
                 Box::pin(cluster.publish_by_turns(lane, command, doing)).await.map(Some)
             }
         }
     }
 
-    /// Sends commands, and waits for replicas to have them.
-    pub(crate) async fn replicate(
+    /// Makes changes that keep old values from being served, and waits for replicas to have them. What is made is
+    /// remembered, for the case that another server takes over.
+    pub(crate) async fn change(
         &self,
         lane: Lane,
-        commands: Vec<Command>,
-        wait: WaitReplicas,
+        mut commands: Vec<Command>,
+        wait: Option<WaitReplicas>,
         doing: &str,
-    ) -> Result<Replicated, Error> {
-        let timeout = u64::try_from(wait.timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1);
-        // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
-        let commands: Vec<_> =
-            commands.into_iter().map(|command| command.with_text().unwrap_or(command)).collect();
-        let waiting = Command::plain("WAIT").arg(wait.count).arg(timeout);
+    ) -> Result<Changed, Error> {
+        let waiting = wait.map(|wait| {
+            let timeout = u64::try_from(wait.timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+            Command::plain("WAIT").arg(wait.count).arg(timeout.max(1))
+        });
+        let sent = match &waiting {
+            // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
+            Some(_) => commands
+                .iter()
+                .map(|command| command.with_text().unwrap_or_else(|| command.clone()))
+                .collect(),
+            None => commands.clone(),
+        };
         match self {
-            Self::One { links, .. } => {
-                let mut all = commands;
-                all.push(waiting);
-                let mut answers = links.of(lane.way).run(&all, lane.limit, doing).await?;
-                let replicas = answers.pop().map_or(Err(Failure::Misfit), reply::count);
-                Ok(Replicated { answers, replicas })
+            Self::One { links, recent, .. } => {
+                let link = links.of(lane.way);
+                let all: Vec<_> = sent.into_iter().chain(waiting.clone()).collect();
+                let mut answers = link.run(&all, lane.limit, doing).await?;
+                let waited = waiting.and_then(|_| answers.pop());
+                let mut made = answers.iter().map(Result::is_ok);
+                commands.retain(|_| made.next().unwrap_or(false));
+                recent.note(commands);
+                // What was not made says so itself: it is to be repeated, and replicas have nothing to wait for.
+                let waited = waited.filter(|_| answers.iter().all(Result::is_ok));
+                let replicas = waited.map(reply::count).transpose().map_err(|e| self.failed(doing, e))?;
+                Ok(Changed { answers, replicas })
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => {
-                Replicated::of(Box::pin(cluster.run(lane, &commands, Some(&waiting), doing)).await)
+            Self::Cluster { cluster, recent } => {
+                let parts = Box::pin(cluster.run(lane, &sent, waiting.as_ref(), doing)).await;
+                let (mut changed, mut failed) = (Changed { answers: Vec::new(), replicas: None }, Vec::new());
+                for (command, part) in commands.iter().zip(parts) {
+                    match part.outcome {
+                        Err(error) => failed.push((command, error)),
+                        Ok(Err(error)) if error::of(doing, error.clone()).kind() == ErrorKind::Refused => {
+                            failed.push((command, self.failed(doing, error.into())));
+                        }
+                        Ok(answer) => {
+                            if answer.is_ok() {
+                                cluster.is_made(command);
+                                recent.note([command.clone()]);
+                            }
+                            let waited = part.behind.map(reply::count).transpose();
+                            let waited = waited.map_err(|e| self.failed(doing, e))?;
+                            changed.replicas = changed.replicas.into_iter().chain(waited).min();
+                            changed.answers.push(answer);
+                        }
+                    }
+                }
+                if failed.is_empty() { Ok(changed) } else { Err(cluster.postpone(doing, &failed)) }
             }
         }
     }
@@ -155,7 +208,7 @@ impl Servers {
                 Ok(place.clone())
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.ear(last).await,
+            Self::Cluster { cluster, .. } => cluster.ear(last).await,
         }
     }
 
@@ -164,7 +217,7 @@ impl Servers {
         match self {
             Self::One { .. } => Duration::ZERO,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.clock_difference(),
+            Self::Cluster { cluster, .. } => cluster.clock_difference(),
         }
     }
 
@@ -174,28 +227,12 @@ impl Servers {
     }
 }
 
-#[cfg(feature = "cluster")]
-impl Replicated {
-    fn of(parts: Vec<Part>) -> Result<Self, Error> {
-        let mut replicated = Self { answers: Vec::with_capacity(parts.len()), replicas: Ok(i64::MAX) };
-        for part in parts {
-            replicated.answers.push(part.outcome?);
-            let waited = part.behind.map_or(Err(Failure::Misfit), reply::count);
-            replicated.replicas = match (replicated.replicas, waited) {
-                (Ok(least), Ok(count)) => Ok(least.min(count)),
-                (Err(failure), _) | (_, Err(failure)) => Err(failure),
-            };
-        }
-        Ok(replicated)
-    }
-}
-
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::One { place, .. } => place.fmt(f),
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.fmt(f),
+            Self::Cluster { cluster, .. } => cluster.fmt(f),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::address::Address;
 /// What a URL says.
 pub(crate) struct Target {
     pub(crate) servers: Arrangement,
+    pub(crate) is_tls: bool,
     pub(crate) login: RedisConnectionInfo,
 }
 
@@ -22,6 +23,9 @@ pub(crate) enum Arrangement {
     /// Some nodes of a cluster; they know the others.
     #[cfg(feature = "cluster")]
     Cluster(Vec<Address>),
+    /// Sentinels, which know the address of a primary.
+    #[cfg(feature = "sentinel")]
+    Sentinels { sentinels: Vec<Address>, primary: String },
 }
 
 /// The name of a scheme in parts.
@@ -61,8 +65,8 @@ impl Scheme {
     fn missing_feature(self) -> Option<&'static str> {
         match self {
             Self { form: Form::Cluster, .. } if !cfg!(feature = "cluster") => Some("redis-cluster"),
-            Self { form: Form::Sentinel, .. } => Some("redis-sentinel"),
-            Self { is_tls: true, .. } => Some("redis-tls"),
+            Self { form: Form::Sentinel, .. } if !cfg!(feature = "sentinel") => Some("redis-sentinel"),
+            Self { is_tls: true, .. } if !cfg!(feature = "tls") => Some("redis-tls"),
             _ => None,
         }
     }
@@ -126,14 +130,29 @@ pub(crate) fn read(url: &str) -> Result<Target, Error> {
 
 fn one(scheme: Scheme, url: &str) -> Result<Target, Error> {
     let info = client_reads(scheme, url)?;
-    Ok(Target { servers: Arrangement::Alone(address(&info)), login: login(&info) })
+    Ok(Target { servers: Arrangement::Alone(address(&info)), is_tls: scheme.is_tls, login: login(&info) })
 }
 
 #[cfg(feature = "cluster")]
 fn cluster(scheme: Scheme, user: &str, hosts: &str, tail: &str) -> Result<Target, Error> {
     let info = client_reads(scheme, &format!("redis://{user}host{tail}"))?;
     let nodes = addresses(scheme, hosts, 6379)?;
-    Ok(Target { servers: Arrangement::Cluster(nodes), login: login(&info) })
+    Ok(Target { servers: Arrangement::Cluster(nodes), is_tls: scheme.is_tls, login: login(&info) })
+}
+
+#[cfg(feature = "sentinel")]
+fn sentinels(scheme: Scheme, user: &str, hosts: &str, tail: &str) -> Result<Target, Error> {
+    let path_end = tail.find('?').unwrap_or(tail.len());
+    let (path, query) = tail.split_at(path_end);
+    let mut parts = path.trim_matches('/').splitn(2, '/');
+    let (primary, database) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if primary.is_empty() {
+        return misread(scheme, "the primary has no name");
+    }
+    let info = client_reads(scheme, &format!("redis://{user}host/{database}{query}"))?;
+    let sentinels = addresses(scheme, hosts, 26379)?;
+    let servers = Arrangement::Sentinels { sentinels, primary: primary.to_owned() };
+    Ok(Target { servers, is_tls: scheme.is_tls, login: login(&info) })
 }
 
 #[cfg(not(feature = "cluster"))]
@@ -141,11 +160,12 @@ fn cluster(scheme: Scheme, _: &str, _: &str, _: &str) -> Result<Target, Error> {
     misread(scheme, "it needs the feature `redis-cluster`")
 }
 
+#[cfg(not(feature = "sentinel"))]
 fn sentinels(scheme: Scheme, _: &str, _: &str, _: &str) -> Result<Target, Error> {
     misread(scheme, "it needs the feature `redis-sentinel`")
 }
 
-#[cfg(feature = "cluster")]
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
 fn addresses(scheme: Scheme, hosts: &str, port: u16) -> Result<Vec<Address>, Error> {
     let read = |host: &str| {
         // A colon inside of brackets is not one before a port.

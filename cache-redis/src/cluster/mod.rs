@@ -6,6 +6,7 @@
 //! for each node, so that a node which is away delays nobody who does not need it.
 
 mod guard;
+mod kept;
 mod map;
 mod node;
 mod redirect;
@@ -24,6 +25,7 @@ use redis::{RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::kept::Kept;
 use self::map::Map;
 use self::node::Node;
 use self::redirect::Then;
@@ -38,6 +40,7 @@ use crate::connection::place::Place;
 use crate::connection::traffic::Lane;
 use crate::error;
 use crate::join;
+use crate::recent::Recent;
 
 /// How often one command is sent on to another node.
 const REDIRECTIONS: u32 = 5;
@@ -60,6 +63,9 @@ struct Inner {
     known: watch::Sender<Known>,
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
     tending: Mutex<Tending>,
+    /// What slots still lack.
+    kept: Kept,
+    recent: Arc<Recent>,
     /// Whose turn it is to carry a heartbeat.
     turn: AtomicUsize,
     /// What the clocks of nodes are compared with.
@@ -89,17 +95,39 @@ pub(crate) struct Part {
 }
 
 impl Cluster {
-    pub(crate) fn new(config: Arc<Config>, seeds: &[Address]) -> Self {
+    pub(crate) fn new(config: Arc<Config>, seeds: &[Address], recent: Arc<Recent>) -> Self {
         let inner = Inner {
             config,
             seeds: seeds.to_vec(),
             known: watch::Sender::default(),
             nodes: Mutex::default(),
             tending: Mutex::default(),
+            kept: Kept::default(),
+            recent,
             turn: AtomicUsize::new(0),
             origin: Moment::now(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Keeps changes that failed, and makes them before anything else is asked of their slots. Answers why, or the
+    /// failure itself if that cannot be done here: all nodes are away, or there are too many.
+    pub(crate) fn postpone(&self, doing: &str, changes: &[(&Command, Error)]) -> Error {
+        let is_one_there = self.current().is_some_and(|map| map.masters().iter().any(|node| !node.is_away()));
+        for (change, error) in changes {
+            let can_wait = error.kind() == ErrorKind::Refused && is_one_there;
+            if !can_wait || !self.inner.kept.push(change) {
+                return error.clone();
+            }
+        }
+        self.attend();
+        let source = changes.first().map(|(_, error)| error.clone()).unwrap_or_else(|| nobody(doing));
+        Error::new(ErrorKind::Postponed, source.to_string()).with_source(source)
+    }
+
+    /// A change was made.
+    pub(crate) fn is_made(&self, change: &Command) {
+        self.inner.kept.is_made(change);
     }
 
     /// Makes sure that the nodes are known.
@@ -241,7 +269,9 @@ impl Cluster {
                 Some(slot) => map.owner(slot),
                 None => map.masters().first(),
             };
+            let lacks = !command.is_change() && slot.is_some_and(|slot| self.inner.kept.concerns(slot));
             let node = match owner {
+                Some(_) if lacks => Err(self.softened(map, lacking(doing))),
                 Some(node) => {
                     node.is_there(doing).map(|()| Arc::clone(node)).map_err(|e| self.softened(map, e))
                 }
@@ -404,8 +434,21 @@ impl Cluster {
         Arc::clone(node.or_insert_with(|| Arc::new(Node::new(&self.inner.config, address.clone()))))
     }
 
+    /// A slot has another node. It may have taken over, and may not have what was invalidated last.
+    fn has_another_node(&self, slots: impl Fn(u16) -> bool) {
+        for change in self.inner.recent.that(|key| slots(slot::of(key))) {
+            self.inner.kept.push(&change);
+        }
+    }
+
     /// A node said that a slot is at another one.
     fn moved(&self, slot: u16, node: &Arc<Node>) {
+        if self
+            .current()
+            .is_some_and(|map| map.owner(slot).is_some_and(|owner| owner.address != node.address))
+        {
+            self.has_another_node(|other| other == slot);
+        }
         self.inner.known.send_if_modified(|known| {
             let Some(map) = &known.map else { return false };
             if map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)) {
@@ -464,6 +507,12 @@ fn in_order(count: usize, groups: Vec<(Vec<usize>, Result<Answers, Error>)>, has
 /// No node can be asked.
 fn nobody(doing: &str) -> Error {
     let what = format!("{doing}: no node of the cluster is known that could do it; see `CLUSTER SLOTS`");
+    Error::new(ErrorKind::Unreachable, what)
+}
+
+/// A slot lacks invalidations.
+fn lacking(doing: &str) -> Error {
+    let what = format!("{doing}: what was invalidated there is to be repeated first");
     Error::new(ErrorKind::Unreachable, what)
 }
 

@@ -131,6 +131,12 @@ impl Cluster {
 
     fn adopt(&self, topology: &Topology) {
         let map = Map::new(topology, |address| self.node(address));
+        if let Some(before) = self.current() {
+            self.has_another_node(|slot| {
+                let (old, new) = (before.owner(slot), map.owner(slot));
+                matches!((old, new), (Some(old), Some(new)) if old.address != new.address)
+            });
+        }
         // Who is not in the map any more is forgotten, with its connections.
         self.inner.nodes().retain(|address, _| map.nodes().any(|node| node.address == *address));
         self.inner.known.send_modify(|known| known.map = Some(Arc::new(map)));
@@ -143,9 +149,25 @@ impl Cluster {
         join::all(map.masters().iter().map(|node| node.probe(limit, self.inner.origin))).await;
     }
 
-    /// Whether all masters answer, and there is a map.
+    /// Makes the changes that slots still lack.
+    async fn make_up(&self) {
+        let Some(map) = self.current() else { return };
+        let lane = Lane { way: Way::Small, limit: self.inner.config.time_limit };
+        for (slot, changes) in self.inner.kept.all() {
+            let Some(node) = map.owner(slot).filter(|node| !node.is_away()) else { continue };
+            for some in changes.chunks(100) {
+                let Ok(answers) = node.run(lane, some, "repeating invalidations").await else { break };
+                let made = some.iter().zip(answers).filter(|(_, answer)| answer.is_ok());
+                let made: Vec<_> = made.map(|(change, _)| change.clone()).collect();
+                self.inner.kept.done(slot, &made);
+            }
+        }
+    }
+
+    /// Whether all masters answer, have what was invalidated, and there is a map.
     fn is_sound(&self) -> bool {
-        self.current().is_some_and(|map| map.masters().iter().all(|node| !node.is_away()))
+        self.inner.kept.is_empty()
+            && self.current().is_some_and(|map| map.masters().iter().all(|node| !node.is_away()))
     }
 }
 
@@ -216,6 +238,7 @@ async fn tend(running: Running) {
     while let Some(cluster) = running.begin_round() {
         let refreshed = cluster.refresh().await;
         cluster.probe().await;
+        cluster.make_up().await;
         let is_known = cluster.current().is_some();
         let has_failed = refreshed.is_err();
         cluster.inner.known.send_modify(|known| {

@@ -6,6 +6,7 @@ use super::Link;
 use super::place::Place;
 use super::traffic::Way;
 use crate::config::Config;
+use crate::recent::Recent;
 
 /// The connections for commands to one server.
 #[derive(Debug)]
@@ -16,8 +17,9 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(config: &Arc<Config>, place: &Place) -> Self {
-        let link = || Link::new(Arc::clone(config), place.clone());
+    /// With the changes to be repeated on a server that takes the place of another.
+    pub(crate) fn new(config: &Arc<Config>, place: &Place, recent: Option<&Arc<Recent>>) -> Self {
+        let link = || Link::new(Arc::clone(config), place.clone(), recent.cloned());
         Self {
             main: link(),
             large: (0..config.large_value_connections).map(|_| link()).collect(),

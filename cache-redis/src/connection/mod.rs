@@ -24,6 +24,7 @@ use crate::clock::Moment;
 use crate::command::Command;
 use crate::config::Config;
 use crate::error::{self, Verdict};
+use crate::recent::Recent;
 
 /// A connection that works, but not as it should, is replaced at most once in this time.
 const REPLACE_EVERY: Duration = Duration::from_millis(300);
@@ -41,6 +42,7 @@ pub(crate) type Answers = Vec<Result<Value, RedisError>>;
 pub(crate) struct Link {
     config: Arc<Config>,
     place: Place,
+    recent: Option<Arc<Recent>>,
     slot: Arc<Mutex<Slot>>,
     gather: Arc<Gather>,
 }
@@ -73,8 +75,8 @@ struct Attempt {
 }
 
 impl Link {
-    pub(crate) fn new(config: Arc<Config>, place: Place) -> Self {
-        Self { config, place, slot: Arc::default(), gather: Arc::default() }
+    pub(crate) fn new(config: Arc<Config>, place: Place, recent: Option<Arc<Recent>>) -> Self {
+        Self { config, place, recent, slot: Arc::default(), gather: Arc::default() }
     }
 
     /// Sends commands and waits for their answers, `limit` at most.
@@ -226,10 +228,10 @@ impl Link {
     /// Begins an attempt, in a task of its own.
     fn begin(&self) -> Attempt {
         let (sender, outcome) = watch::channel(None);
-        let (config, place) = (Arc::clone(&self.config), self.place.clone());
+        let (config, place, recent) = (Arc::clone(&self.config), self.place.clone(), self.recent.clone());
         let (slot, own) = (Arc::downgrade(&self.slot), outcome.clone());
         tokio::spawn(async move {
-            let opened = open::for_commands(&config, &place)
+            let opened = open::for_commands(&config, &place, recent.as_deref())
                 .await
                 .map(|connection| Arc::new(Live { connection, silence: Silence::new(Moment::now()) }));
             if let Some(slot) = slot.upgrade() {

@@ -182,12 +182,11 @@ impl Cluster {
         at.expect("a node of ours")
     }
 
-    /// Moves the slot of a name to the node at `to`, key by key, while others use it. Tells how many there were.
+    /// Moves the slot of a name from one node to another, key by key, while others use it. Tells how many there were.
     ///
     /// # Panics
     /// If a node refuses.
-    pub fn migrate(&self, name: &str, to: usize) -> usize {
-        let from = self.master_of(name);
+    pub fn migrate(&self, name: &str, from: usize, to: usize) -> usize {
         let ok = Reply::Text(b"OK".to_vec());
         let Reply::Int(slot) = self.nodes[from].command(&["CLUSTER", "KEYSLOT", name]) else {
             panic!("a slot of {name}")
@@ -208,6 +207,9 @@ impl Cluster {
         for node in [target, source] {
             assert_eq!(node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]), ok);
         }
+        self.until("all know of it", |cluster| {
+            (0..cluster.nodes.len()).all(|at| cluster.master_as_known_to(at, name) == to)
+        });
         moved
     }
 }

@@ -265,6 +265,11 @@ async fn keep(running: Running, bell: Arc<Notify>) {
     }
 }
 
+/// Whether a change that failed is in other hands now: of the server, which lacks replicas, or of the backend.
+fn is_taken_over(error: &crate::Error) -> bool {
+    matches!(error.kind(), crate::ErrorKind::NotReplicated | crate::ErrorKind::Postponed)
+}
+
 /// Waits for the bell, or for `pause`.
 async fn until(clock: &Clock, pause: Duration, bell: &Notify) {
     let (mut bell, mut sleep) = (pin!(bell.notified()), Box::pin(clock.sleep(pause)));
@@ -331,7 +336,7 @@ impl Shared {
         }
         while let Some(change) = self.undone.next() {
             match self.repeat(&change).await {
-                Err(error) if error.kind() != crate::ErrorKind::NotReplicated => return false,
+                Err(error) if !is_taken_over(&error) => return false,
                 _ => self.counters.repeated(),
             }
             self.undone.done(&change);

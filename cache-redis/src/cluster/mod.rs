@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use cache_core::{Error, ErrorKind};
 use redis::{RedisError, Value};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use self::kept::Kept;
@@ -63,6 +63,8 @@ struct Inner {
     known: watch::Sender<Known>,
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
     tending: Mutex<Tending>,
+    /// Rung when there is something to be made up for at once.
+    bell: Arc<Notify>,
     /// What slots still lack.
     kept: Kept,
     recent: Arc<Recent>,
@@ -102,6 +104,7 @@ impl Cluster {
             known: watch::Sender::default(),
             nodes: Mutex::default(),
             tending: Mutex::default(),
+            bell: Arc::default(),
             kept: Kept::default(),
             recent,
             turn: AtomicUsize::new(0),
@@ -352,6 +355,9 @@ impl Cluster {
             Then::Another { slot, address } => {
                 let node = at(&address).ok_or_else(|| nobody(doing))?;
                 self.moved(slot, &node);
+                if !command.is_change() && self.inner.kept.concerns(slot) {
+                    return Err(self.softened(&map, lacking(doing)));
+                }
                 commands.push(command.clone());
                 node
             }
@@ -436,8 +442,12 @@ impl Cluster {
 
     /// A slot has another node. It may have taken over, and may not have what was invalidated last.
     fn has_another_node(&self, slots: impl Fn(u16) -> bool) {
-        for change in self.inner.recent.that(|key| slots(slot::of(key))) {
-            self.inner.kept.push(&change);
+        let changes = self.inner.recent.that(|key| slots(slot::of(key)));
+        for change in &changes {
+            self.inner.kept.push(change);
+        }
+        if !changes.is_empty() {
+            self.inner.bell.notify_one();
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cache_core::Error;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::map::Map;
 use super::node::Node;
@@ -251,9 +252,10 @@ async fn tend(running: Running) {
         {
             return;
         }
+        let bell = Arc::clone(&cluster.inner.bell);
         drop(cluster);
         // Half of it is chance, so that processes that lost one node do not all ask at once.
-        super::pause(wait.mul_f64(0.5 + chance::unit() / 2.0)).await;
+        let _is_late = timeout(wait.mul_f64(0.5 + chance::unit() / 2.0), bell.notified()).await;
         wait = if running.is_wanted() { PAUSE.0 } else { (wait * 2).min(PAUSE.1) };
     }
 }

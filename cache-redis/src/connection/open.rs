@@ -114,6 +114,11 @@ async fn open(
     };
     match timeout(limit, opening).await {
         Ok(opened) => opened,
+        #[cfg(feature = "tls")]
+        Err(_) if config.secured.is_some() => {
+            let doing = "connecting to Redis with TLS (for a port without it write `redis://host:6379`)";
+            Err(error::timed_out(doing, place, limit))
+        }
         Err(_) => Err(error::timed_out("connecting to Redis", place, limit)),
     }
 }

@@ -49,6 +49,8 @@ impl Verdict {
                 }
                 // Redis 7.0 and before, of a command, key or channel inside a script; they do not say which.
                 None if detail.contains("The user executing the script can't") => Self::Forbidden,
+                // Valkey, likewise.
+                None if detail.starts_with("ACL failure in script") => Self::Forbidden,
                 None => Self::Busy,
             },
             code => Self::of_code(code),
@@ -195,6 +197,7 @@ mod tests {
             ("WRONGPASS invalid username-password pair or user is disabled.", Configuration),
             ("DENIED Redis is running in protected mode", Configuration),
             (&format!("{in_script}OOM command not allowed"), Refused),
+            ("ERR ACL failure in script: No permissions to access a key", Unsupported),
             (&format!("{in_script}NOPERM User has no permissions"), Unsupported),
         ] {
             let error = of("reading an entry from Redis", answered(line));

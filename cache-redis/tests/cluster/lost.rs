@@ -1,5 +1,7 @@
 //! A shard that is lost: for a while, or for good.
 
+use std::sync::Arc;
+
 use cache_core::ErrorKind;
 
 use super::*;
@@ -38,6 +40,15 @@ async fn call_both(
     slowest
 }
 
+/// When a replica is promoted.
+fn promoted(cluster: &Cluster, replica: usize) -> Instant {
+    loop {
+        if cluster.nodes()[replica].command(&["INFO", "replication"]).text().contains("role:master") {
+            return now();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_master_delays_nobody_else_and_its_replica_is_found() {
     let _alone = alone().await;
@@ -46,13 +57,22 @@ async fn a_killed_master_delays_nobody_else_and_its_replica_is_found() {
     let (lost, other) = (key_at(&cluster, 1), key_at(&cluster, 2));
     put(&redis, &lost, b"v").await;
     put(&redis, &other, b"w").await;
+    let replica = cluster.replica_of(1);
 
     cluster.node(1).kill();
+    let cluster = Arc::new(cluster);
+    let promotion = tokio::task::spawn_blocking({
+        let cluster = Arc::clone(&cluster);
+        move || promoted(&cluster, replica)
+    });
     assert!(redis.read(&lost, &[]).await.is_err(), "it is dead");
     let (of_other, of_lost) = call_both(&redis, &lost, &other, None).await;
+    let found = now();
 
     assert!(of_other < LIMIT + SLACK, "{of_other:?}");
     assert!(of_lost < LIMIT + SLACK, "{of_lost:?}");
+    let late = found.saturating_duration_since(promotion.await.expect("it is promoted"));
+    assert!(late < Duration::from_secs(1), "{late:?} after the promotion");
     until_ok(|| redis.invalidate(&lost)).await;
     put(&redis, &lost, b"x").await;
     assert_eq!(get(&redis, &lost).await, Some(b"x".to_vec()));

@@ -143,7 +143,10 @@ impl Said {
             (None, _) if error.kind() == redis::ErrorKind::Parse => "what answers is no Redis".to_owned(),
             (None, _) => error.to_string(),
         };
-        let end = text.find(", with args").or_else(|| text.find(" script: ")).unwrap_or(text.len());
+        // Valkey says `ACL failure in script: ` before what it is about.
+        let from = text.find("failure in script: ").map_or(0, |at| at + "failure in script: ".len());
+        let end = text.find(", with args").or_else(|| Some(from + text[from..].find(" script: ")?));
+        let end = end.unwrap_or(text.len());
         Self(text[..end].chars().filter(|c| !c.is_control()).take(300).collect())
     }
 }

@@ -11,6 +11,7 @@ use crate::address::Address;
 /// What a URL says.
 pub(crate) struct Target {
     pub(crate) servers: Arrangement,
+    #[cfg(feature = "tls")]
     pub(crate) is_tls: bool,
     pub(crate) login: RedisConnectionInfo,
 }
@@ -130,14 +131,24 @@ pub(crate) fn read(url: &str) -> Result<Target, Error> {
 
 fn one(scheme: Scheme, url: &str) -> Result<Target, Error> {
     let info = client_reads(scheme, url)?;
-    Ok(Target { servers: Arrangement::Alone(address(&info)), is_tls: scheme.is_tls, login: login(&info) })
+    Ok(Target {
+        servers: Arrangement::Alone(address(&info)),
+        #[cfg(feature = "tls")]
+        is_tls: scheme.is_tls,
+        login: login(&info),
+    })
 }
 
 #[cfg(feature = "cluster")]
 fn cluster(scheme: Scheme, user: &str, hosts: &str, tail: &str) -> Result<Target, Error> {
     let info = client_reads(scheme, &format!("redis://{user}host{tail}"))?;
     let nodes = addresses(scheme, hosts, 6379)?;
-    Ok(Target { servers: Arrangement::Cluster(nodes), is_tls: scheme.is_tls, login: login(&info) })
+    Ok(Target {
+        servers: Arrangement::Cluster(nodes),
+        #[cfg(feature = "tls")]
+        is_tls: scheme.is_tls,
+        login: login(&info),
+    })
 }
 
 #[cfg(feature = "sentinel")]
@@ -152,7 +163,12 @@ fn sentinels(scheme: Scheme, user: &str, hosts: &str, tail: &str) -> Result<Targ
     let info = client_reads(scheme, &format!("redis://{user}host/{database}{query}"))?;
     let sentinels = addresses(scheme, hosts, 26379)?;
     let servers = Arrangement::Sentinels { sentinels, primary: primary.to_owned() };
-    Ok(Target { servers, is_tls: scheme.is_tls, login: login(&info) })
+    Ok(Target {
+        servers,
+        #[cfg(feature = "tls")]
+        is_tls: scheme.is_tls,
+        login: login(&info),
+    })
 }
 
 #[cfg(not(feature = "cluster"))]

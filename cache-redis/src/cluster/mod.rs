@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use self::kept::Kept;
 use self::map::Map;
-use self::node::Node;
+use self::node::{Ahead, Node};
 use self::redirect::Then;
 use self::tend::Tending;
 use crate::address::Address;
@@ -249,18 +249,8 @@ impl Cluster {
     /// By how much the clock of a node may be ahead of that of another.
     pub(crate) fn clock_difference(&self) -> Duration {
         let Some(map) = self.current() else { return UNKNOWN_DIFFERENCE };
-        let mut range: Option<(i64, i64)> = None;
-        for node in map.masters() {
-            match (node.ahead(), range) {
-                (Some(ahead), None) => range = Some((ahead.least, ahead.most)),
-                (Some(ahead), Some((least, most))) => {
-                    range = Some((least.min(ahead.least), most.max(ahead.most)));
-                }
-                (None, _) => return UNKNOWN_DIFFERENCE,
-            }
-        }
-        let (least, most) = range.unwrap_or_default();
-        Duration::from_micros(most.saturating_sub(least).unsigned_abs()) + DRIFT
+        let aheads: Option<Vec<Ahead>> = map.masters().iter().map(|node| node.ahead()).collect();
+        aheads.map_or(UNKNOWN_DIFFERENCE, |aheads| Ahead::difference(&aheads) + DRIFT)
     }
 
     /// Which commands go to which node.

@@ -107,4 +107,29 @@ impl Ahead {
             most: time.saturating_sub(micros(asked)).saturating_add(1),
         }
     }
+
+    /// By how much two of these clocks may differ.
+    pub(super) fn difference(aheads: &[Self]) -> Duration {
+        let least = aheads.iter().map(|ahead| ahead.least).min().unwrap_or(0);
+        let most = aheads.iter().map(|ahead| ahead.most).max().unwrap_or(0);
+        Duration::from_micros(most.saturating_sub(least).unsigned_abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_differ_by_no_more_than_their_bounds() {
+        let ms = Duration::from_millis;
+        let at = |ms: u64| ServerTime::from_micros(ms * 1000);
+
+        // Asked at 1 and answered at 3: 97 to 99 ms ahead; and 10 to 20 ms ahead.
+        let aheads = [Ahead::between(at(100), ms(1), ms(3)), Ahead::between(at(30), ms(10), ms(20))];
+
+        assert_eq!(Ahead::difference(&aheads), ms(89) + Duration::from_micros(1));
+        assert_eq!(Ahead::difference(&aheads[..1]), ms(2) + Duration::from_micros(1));
+        assert_eq!(Ahead::difference(&[]), ms(0));
+    }
 }

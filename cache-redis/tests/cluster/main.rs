@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod bus;
+mod clocks;
 mod lost;
 mod migration;
 mod refused;

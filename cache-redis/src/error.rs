@@ -12,7 +12,8 @@ use crate::command::reply::Failure;
 
 /// What a user of the server must be allowed, as an ACL rule; `PREFIX` stands for the prefix of the cache.
 pub(crate) const ACL_RULE: &str = "~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl +pexpire \
-    +time +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname +info +wait +cluster|slots";
+    +time +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname +info +wait \
+    +cluster|slots +asking";
 
 /// What an error of the client means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Redis as the shared tier of Larder.
 //!
-//! [`Redis`] keeps the contract of a [`Backend`](cache_core::backend::Backend) on one Redis or Valkey server.
-//! Programs use it through the facade, `larder`, with the feature `redis`. `docs/shared-tier.md` in the repository tells how:
-//! the protocol, the settings of the server, and what happens when something fails.
+//! [`Redis`] keeps the contract of a [`Backend`](cache_core::backend::Backend) on a Redis or Valkey server, on a cluster of
+//! them (feature `cluster`), or on the primary that sentinels name (`sentinel`), encrypted if asked for (`tls`). Programs use it
+//! through the facade, `larder`, with the feature `redis` and `redis-cluster` and so on. `docs/shared-tier.md` in the repository
+//! tells how: the protocol, the settings of the server, and what happens when something fails.
 //!
 //! # What is stored
 //!
@@ -20,10 +21,10 @@
 //!
 //! ```text
 //! ACL SETUSER app on >password resetchannels ~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl
-//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname
+//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname +info
 //! ```
 //!
-//! and `+wait` where invalidations wait for replicas.
+//! and `+wait` where invalidations wait for replicas, `+cluster|slots +asking` in a cluster.
 
 mod address;
 mod backend;

@@ -187,11 +187,33 @@ impl Cluster {
     /// # Panics
     /// If a node refuses.
     pub fn migrate(&self, name: &str, from: usize, to: usize) -> usize {
+        let moved = self.begin_migration(name, from, to);
+        let slot = self.slot(from, name);
+        for node in [to, from] {
+            let given = self.nodes[node].command(&["CLUSTER", "SETSLOT", &slot, "NODE", &self.id(to)]);
+            assert_eq!(given, Reply::Text(b"OK".to_vec()));
+        }
+        self.until("all know of it", |cluster| {
+            (0..cluster.nodes.len()).all(|at| cluster.master_as_known_to(at, name) == to)
+        });
+        moved
+    }
+
+    fn slot(&self, asked: usize, name: &str) -> String {
+        match self.nodes[asked].command(&["CLUSTER", "KEYSLOT", name]) {
+            Reply::Int(slot) => slot.to_string(),
+            other => panic!("a slot of {name}, not {other:?}"),
+        }
+    }
+
+    /// Moves the keys of the slot of a name, and leaves the slot itself where it is: on the move. Tells how many there
+    /// were.
+    ///
+    /// # Panics
+    /// If a node refuses.
+    pub fn begin_migration(&self, name: &str, from: usize, to: usize) -> usize {
         let ok = Reply::Text(b"OK".to_vec());
-        let Reply::Int(slot) = self.nodes[from].command(&["CLUSTER", "KEYSLOT", name]) else {
-            panic!("a slot of {name}")
-        };
-        let (slot, from_id, to_id) = (slot.to_string(), self.id(from), self.id(to));
+        let (slot, from_id, to_id) = (self.slot(from, name), self.id(from), self.id(to));
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         assert_eq!(target.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]), ok);
         assert_eq!(source.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]), ok);
@@ -204,12 +226,6 @@ impl Cluster {
             source.command(&["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"]);
             moved += 1;
         }
-        for node in [target, source] {
-            assert_eq!(node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]), ok);
-        }
-        self.until("all know of it", |cluster| {
-            (0..cluster.nodes.len()).all(|at| cluster.master_as_known_to(at, name) == to)
-        });
         moved
     }
 }

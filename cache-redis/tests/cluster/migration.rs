@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use cache_core::ErrorKind;
+
 use super::*;
 
 /// What a source of truth holds, and what was invalidated of it.
@@ -94,4 +96,27 @@ async fn nothing_stale_is_read_while_slots_move() {
     until_ok(|| one.invalidate(&key)).await;
     put(&one, &key, b"12345678").await;
     assert_eq!(get(&two, &key).await, Some(b"12345678".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_out_that_a_slot_moves_is_served_all_the_same() {
+    let _room = with_another().await;
+    let cluster = Cluster::of(3, 0, &[]);
+    let redis = patiently(&cluster).await;
+    let key = key_at(&cluster, 0);
+    let name = format!("larder:e:{{{key}}}");
+    put(&redis, &key, b"v").await;
+
+    // The key is there already, the slot is not.
+    assert_eq!(cluster.begin_migration(&name, 0, 1), 1);
+    assert_eq!(get(&redis, &key).await, Some(b"v".to_vec()));
+    // What concerns a key that is nowhere has to wait, and is refused.
+    assert_eq!(redis.invalidate(&key).await.expect_err("its lease is nowhere").kind(), ErrorKind::Postponed);
+
+    cluster.migrate(&name, 0, 1);
+    until_ok(|| redis.read(&key, &[])).await;
+    assert_eq!(get(&redis, &key).await, None, "it is made up for");
+    put(&redis, &key, b"w").await;
+    cluster.migrate(&name, 1, 2);
+    redis.lease(request(&key, Tags::NONE)).await.expect("it is sent on");
 }

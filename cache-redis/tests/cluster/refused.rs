@@ -43,3 +43,30 @@ async fn one_node_of_many_is_enough_to_find_the_others() {
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
     assert!(!format!("{error:?} {redis:?} {cluster:?}").contains("hunter"));
 }
+
+/// What the documentation says a user needs.
+const RULES: &str = "resetchannels ~larder:* &larder:* +get +set +del +getrange +setrange +strlen +pttl +pexpire +time \
+    +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname +info \
+    +cluster|slots +asking";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_rules_suffice() {
+    let _room = with_another().await;
+    let cluster = Cluster::of(3, 0, &[]);
+    let words: Vec<&str> =
+        ["ACL", "SETUSER", "app", "reset", "on", ">secret"].into_iter().chain(RULES.split(' ')).collect();
+    for node in cluster.nodes() {
+        node.command(&words);
+    }
+
+    let builder = Redis::builder().url(cluster.url()).username("app").password("secret");
+    let redis = builder.time_limit(Duration::from_secs(10)).connect().await.expect("the user is there");
+
+    let mut ear = redis.subscribe().await.expect("a subscription is answered");
+    until_heard(&redis, &mut ear).await;
+    for master in 0..3 {
+        let key = key_at(&cluster, master);
+        put(&redis, &key, b"v").await;
+        redis.invalidate(&key).await.expect("it is allowed");
+    }
+}

@@ -9,7 +9,7 @@ use crate::support::*;
 
 /// What the documentation says a user needs.
 const RULES: &str = "resetchannels ~app:* &app:* +get +set +del +getrange +setrange +strlen +pttl +pexpire +time \
-    +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname";
+    +publish +subscribe +unsubscribe +ping +eval +evalsha +hello +auth +select +client|setname +info";
 
 async fn user(server: &Server, rules: &str) -> Redis {
     let words: Vec<&str> =

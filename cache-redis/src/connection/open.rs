@@ -386,4 +386,17 @@ mod tests {
             assert!(error.to_string().contains(says), "{error}");
         }
     }
+
+    /// A sentinel that is cut off may tell an address whose server is a replica by now.
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn a_replica_is_no_primary() {
+        let judged = |role: &str| {
+            let [server, version, mode] = ["redis", "7.0.0", "standalone"].map(str::to_owned);
+            judge(&Greeting { server, version, mode, role: role.to_owned() }, Whom::Primary, "connecting")
+        };
+
+        judged("master").expect("it takes writes");
+        assert_eq!(judged("replica").expect_err("it does not").kind(), ErrorKind::Refused);
+    }
 }

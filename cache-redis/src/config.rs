@@ -186,8 +186,8 @@ impl RedisBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for a URL that is none, a wrong password, or a server that is no Redis or too
-    /// old (before 6.2); [`ErrorKind::Unreachable`] if it does not answer within five time limits, 250 ms at least.
+    /// [`ErrorKind::Configuration`](cache_core::ErrorKind::Configuration) for a URL that is none, a wrong password, or a server that is no Redis or too
+    /// old (before 6.2); [`ErrorKind::Unreachable`](cache_core::ErrorKind::Unreachable) if it does not answer within five time limits, 250 ms at least.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
@@ -200,7 +200,7 @@ impl RedisBuilder {
     /// Does no I/O now: the first call connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for a URL or another setting that can never be right.
+    /// [`ErrorKind::Configuration`](cache_core::ErrorKind::Configuration) for a URL or another setting that can never be right.
     pub fn lazy(self) -> Result<Redis, Error> {
         Config::new(self).map(Redis::from_config)
     }

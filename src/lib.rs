@@ -7,8 +7,10 @@ pub use cache_core::{
     TracedCall, backend, codec, current, key, trace,
 };
 pub use cache_macros::cached;
+#[cfg(feature = "redis-tls")]
+pub use cache_redis::Tls;
 #[cfg(feature = "redis")]
-pub use cache_redis::{Redis, RedisBuilder};
+pub use cache_redis::{Credentials, Redis, RedisBuilder};
 
 /// What tests use: a clock to move, a conformance suite for backends, and a backend that fails on demand.
 #[cfg(feature = "testing")]

@@ -65,7 +65,12 @@ fn wrong_values_are_told_with_the_fix() {
         ("LARDER_URL", "memory:-1MiB", "as in `memory:256MiB`"),
         ("LARDER_URL", "memory:1 MiB", "as in `memory:256MiB`"),
         ("LARDER_URL", "postgres://host", "write `memory:`"),
+        #[cfg(not(feature = "redis-tls"))]
         ("LARDER_URL", "rediss://:secret@host/", "needs the feature `redis-tls`"),
+        #[cfg(not(feature = "redis-cluster"))]
+        ("LARDER_URL", "redis+cluster://:secret@host/", "needs the feature `redis-cluster`"),
+        #[cfg(not(feature = "redis-sentinel"))]
+        ("LARDER_URL", "redis+sentinel://:secret@host/main", "needs the feature `redis-sentinel`"),
         #[cfg(not(feature = "redis"))]
         ("LARDER_URL", "redis://:secret@host/", "needs the feature `redis`"),
         ("LARDER_SECRET_KEY", "secret", "write 64 hex digits"),
@@ -92,7 +97,21 @@ fn a_variable_that_is_no_text_is_an_error() {
 #[test]
 #[cfg(feature = "redis")]
 fn a_shared_tier_is_opened_though_nobody_answers_there() {
-    for url in ["redis://127.0.0.1:1", "redis://app:hunter2@127.0.0.1:1/3", "valkey://127.0.0.1:1"] {
+    for url in [
+        "redis://127.0.0.1:1",
+        "redis://app:hunter2@127.0.0.1:1/3",
+        "valkey://127.0.0.1:1",
+        #[cfg(feature = "redis-tls")]
+        "rediss://127.0.0.1:1",
+        #[cfg(feature = "redis-cluster")]
+        "redis+cluster://app:hunter2@127.0.0.1:1,127.0.0.1:2",
+        #[cfg(feature = "redis-sentinel")]
+        "valkey+sentinel://127.0.0.1:1,127.0.0.1:2/main/3",
+        #[cfg(all(feature = "redis-cluster", feature = "redis-tls"))]
+        "rediss+cluster://127.0.0.1:1",
+        #[cfg(all(feature = "redis-sentinel", feature = "redis-tls"))]
+        "valkeys+sentinel://127.0.0.1:1/main",
+    ] {
         let told = told(&[("LARDER_URL", url), ("LARDER_SECRET_KEY", &"5a".repeat(32))]);
 
         assert_eq!(told, format!("larder {} and a shared tier", 64 << 20), "{url}");

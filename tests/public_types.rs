@@ -32,6 +32,10 @@ fn every_public_type_is_send_and_sync_and_debug() {
     check::<larder::Redis>();
     #[cfg(feature = "redis")]
     check::<larder::RedisBuilder>();
+    #[cfg(feature = "redis")]
+    check::<larder::Credentials>();
+    #[cfg(feature = "redis-tls")]
+    check::<larder::Tls>();
     check::<larder::codec::AnyCodec>();
     check::<larder::codec::Bincode>();
 }
@@ -47,6 +51,10 @@ fn every_type_for_tests_is_send_and_sync_and_debug() {
     check::<larder::testing::redis::Server>();
     #[cfg(feature = "redis")]
     check::<larder::testing::redis::Proxy>();
+    #[cfg(feature = "redis-cluster")]
+    check::<larder::testing::redis::Cluster>();
+    #[cfg(feature = "redis-sentinel")]
+    check::<larder::testing::redis::Sentinels>();
 }
 
 /// The handle is not bound to what the function returns: it holds none of it.

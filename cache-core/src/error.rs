@@ -36,6 +36,9 @@ pub enum ErrorKind {
     Refused,
     /// The shared tier did it, but fewer replicas have it than were asked for: a fail-over may lose it.
     NotReplicated,
+    /// The part of the shared tier that it concerns cannot be reached now. The backend keeps the change, makes it when
+    /// that part is back, and answers nothing from there before.
+    Postponed,
     /// The shared tier cannot do what was asked of it.
     Unsupported,
     /// A computation took longer than `timeout(hard = ..)` allows.

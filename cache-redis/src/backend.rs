@@ -17,7 +17,8 @@ use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
 use crate::connection::traffic::{Lane, Traffic};
 use crate::message::{self, OfKey};
-use crate::{chance, error, names};
+use crate::servers::{Changed, Servers};
+use crate::{chance, names};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
 const HEAD: usize = 64;
@@ -54,7 +55,7 @@ pub struct Redis {
 #[derive(Debug)]
 struct Shared {
     config: Arc<Config>,
-    server: String,
+    servers: Arc<Servers>,
     traffic: Traffic,
     bus: Bus,
 }
@@ -75,10 +76,11 @@ impl Redis {
 
     pub(crate) fn from_config(config: Config) -> Self {
         let config = Arc::new(config);
+        let servers = Arc::new(Servers::new(&config));
         let shared = Shared {
-            server: config.server(),
             traffic: Traffic::new(&config),
-            bus: Bus::new(Arc::clone(&config)),
+            bus: Bus::new(Arc::clone(&config), Arc::clone(&servers)),
+            servers,
             config,
         };
         #[expect(clippy::expect_used, reason = "the text is ours, and allowed")]
@@ -87,7 +89,15 @@ impl Redis {
     }
 
     pub(crate) async fn warm_up(&self) -> Result<(), Error> {
-        self.shared.traffic.small().link.connect().await
+        self.shared.servers.connect().await
+    }
+
+    /// Waits until the clocks of all servers have been compared.
+    #[cfg(all(feature = "cluster", feature = "testing"))]
+    pub(crate) async fn until_clocks_are_known(&self) {
+        while self.shared.servers.clock_difference() >= Duration::from_secs(1) {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn script(&self, script: &'static script::Script, keys: &[&str]) -> Command {
@@ -95,14 +105,14 @@ impl Redis {
     }
 
     /// Sends several commands.
-    async fn run(&self, lane: Lane<'_>, doing: &str, commands: &[Command]) -> Result<Answers, Error> {
-        lane.link.run(commands, lane.limit, doing).await
+    async fn run(&self, lane: Lane, doing: &str, commands: &[Command]) -> Result<Answers, Error> {
+        self.shared.servers.run(lane, commands, doing).await
     }
 
     /// Sends one command, and reads its answer.
     async fn one<T>(
         &self,
-        lane: Lane<'_>,
+        lane: Lane,
         doing: &str,
         command: Command,
         read: impl FnOnce(Result<redis::Value, redis::RedisError>) -> Result<T, Failure>,
@@ -112,34 +122,25 @@ impl Redis {
     }
 
     fn failed(&self, doing: &str, failure: Failure) -> Error {
-        error::of_call(doing, &self.shared.server, failure)
+        self.shared.servers.failed(doing, failure)
     }
 
     /// Sends what invalidates, and waits for as many replicas as are asked for. Answers the invalidations alone.
-    async fn invalidating(&self, doing: &str, mut commands: Vec<Command>) -> Result<Answers, Error> {
-        let Some(wait) = self.shared.config.wait_replicas else {
-            return self.run(self.shared.traffic.small(), doing, &commands).await;
-        };
-        // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
-        commands = commands.into_iter().map(|command| command.with_text().unwrap_or(command)).collect();
-        let timeout = millis(wait.timeout).max(1);
-        commands.push(Command::plain("WAIT").arg(wait.count).arg(timeout));
-        let lane = self.shared.traffic.waiting(Duration::from_millis(timeout));
-        let mut answers = self.run(lane, doing, &commands).await?;
-        let waited = answers.pop().map_or(Err(Failure::Misfit), reply::count);
-        // What was not made says so itself: it is to be repeated, and the replicas have nothing to wait for.
-        if answers.iter().any(Result::is_err) {
-            return Ok(answers);
+    async fn invalidating(&self, doing: &str, commands: Vec<Command>) -> Result<Answers, Error> {
+        let wait = self.shared.config.wait_replicas;
+        let traffic = &self.shared.traffic;
+        let lane = wait.map_or_else(|| traffic.small(), |wait| traffic.waiting(wait.timeout));
+        let Changed { answers, replicas } = self.shared.servers.change(lane, commands, wait, doing).await?;
+        match (wait, replicas) {
+            (Some(wait), Some(replicas)) if replicas < i64::from(wait.count) => {
+                let what = format!(
+                    "{doing} at {}: {replicas} of {} replicas have it after {:?}, so a fail-over may lose it; see to the replicas, or ask for fewer",
+                    self.shared.servers, wait.count, wait.timeout
+                );
+                Err(Error::new(ErrorKind::NotReplicated, what))
+            }
+            _ => Ok(answers),
         }
-        let replicas = waited.map_err(|failure| self.failed(doing, failure))?;
-        if replicas < i64::from(wait.count) {
-            let what = format!(
-                "{doing} at {}: {replicas} of {} replicas have it after {:?}, so a fail-over may lose it; see to the replicas, or ask for fewer",
-                self.shared.server, wait.count, wait.timeout
-            );
-            return Err(Error::new(ErrorKind::NotReplicated, what));
-        }
-        Ok(answers)
     }
 
     /// One command for each tag, that answers its epoch.
@@ -156,7 +157,8 @@ impl Redis {
         let command = self
             .script(&script::LEASE, &[entry, lease])
             .arg(&request.token.to_bytes())
-            .arg(millis(request.life).max(1));
+            .arg(millis(request.life).max(1))
+            .arg(u64::try_from(self.shared.servers.clock_difference().as_micros()).unwrap_or(0));
         match request.claim {
             Claim::Absent => command.arg("absent"),
             Claim::Replace(seen) => command.arg("replace").arg(seen.len()).arg(&seen[..seen.len().min(HEAD)]),
@@ -186,7 +188,7 @@ impl Backend for Redis {
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         let doing = "reading an entry from Redis";
         let name = names::entry(&self.prefix, key);
-        let get = |name: &str| Command::plain("GET").arg(name);
+        let get = |name: &str| Command::on_key("GET", name);
         let commands = || {
             let mut commands = Vec::with_capacity(1 + tags.len());
             commands.push(get(&name));
@@ -195,10 +197,7 @@ impl Backend for Redis {
         };
 
         let lane = self.shared.traffic.stored(&name);
-        let answers = match lane.is_small {
-            true => lane.link.read(commands, lane.limit, doing).await?,
-            false => Box::pin(self.run(lane, doing, &commands())).await?,
-        };
+        let answers = self.shared.servers.read(lane, commands, doing).await?;
         let mut stored = answers.into_iter().map(reply::stored);
         let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(|e| self.failed(doing, e));
         let found = next()?.and_then(reply::entry);
@@ -369,8 +368,10 @@ impl Backend for Redis {
         let command = Command::plain("PUBLISH")
             .arg(names::own_channel(&self.prefix, self.origin))
             .arg(message::heartbeat(self.origin, nonce));
-        let lane = self.shared.traffic.small();
-        self.one(lane, "sending a heartbeat through Redis", command, reply::count).await.map(drop)
+        let (lane, doing) = (self.shared.traffic.small(), "sending a heartbeat through Redis");
+        let answer = self.shared.servers.publish(lane, command, doing).await?;
+        let answer = answer.map_or(Err(Failure::Misfit), reply::count);
+        answer.map(drop).map_err(|failure| self.failed(doing, failure))
     }
 
     async fn subscribe(&self) -> Result<Subscription, Error> {
@@ -378,8 +379,9 @@ impl Backend for Redis {
     }
 
     async fn health(&self) -> Result<ServerTime, Error> {
-        let lane = self.shared.traffic.small();
-        self.one(lane, "asking Redis for its time", Command::plain("TIME"), reply::time).await
+        let (lane, doing) = (self.shared.traffic.small(), "asking Redis for its time");
+        let answer = self.shared.servers.anywhere(lane, Command::plain("TIME"), doing).await?;
+        answer.map_or(Err(Failure::Misfit), reply::time).map_err(|failure| self.failed(doing, failure))
     }
 }
 

@@ -1,12 +1,18 @@
 //! How a server is reached, and within which limits.
 
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
-use cache_core::{Error, ErrorKind};
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use cache_core::Error;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::Redis;
+use crate::address::Address;
+use crate::credentials::{Credentials, Supply};
+#[cfg(feature = "tls")]
+use crate::tls::{Secured, Tls};
+use crate::url::{self, Arrangement, refuse};
 
 /// Configures a [`Redis`].
 ///
@@ -33,6 +39,11 @@ pub struct RedisBuilder {
     time_limit: Duration,
     large_value_connections: usize,
     wait_replicas: Option<WaitReplicas>,
+    supply: Option<Supply>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+    #[cfg(feature = "sentinel")]
+    sentinel_login: Option<Credentials>,
 }
 
 /// How many replicas must have an invalidation before it is answered.
@@ -53,14 +64,32 @@ impl RedisBuilder {
             time_limit: Duration::from_millis(100),
             large_value_connections: 2,
             wait_replicas: None,
+            supply: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "sentinel")]
+            sentinel_login: None,
         }
     }
 
     /// Where the server is: `redis://user:password@host:6379/database`, `valkey://..`, or `unix:///path` for a
     /// local socket. The default is `redis://127.0.0.1:6379`.
+    ///
+    /// With the feature `redis-cluster`: `redis+cluster://host:6379,host:6379`, some nodes of a cluster, from which
+    /// the others become known. With `redis-sentinel`: `redis+sentinel://host:26379,host:26379/primary/database`, with
+    /// the name that the sentinels give to the primary. With `redis-tls`: `rediss` and `valkeys` in the place of
+    /// `redis` and `valkey`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
+    }
+
+    /// Some nodes of a cluster, like `["10.0.0.1:6379", "10.0.0.2:6379"]`: the same as the URL
+    /// `redis+cluster://10.0.0.1:6379,10.0.0.2:6379`. The others become known from them.
+    #[cfg(feature = "cluster")]
+    pub fn cluster<S: AsRef<str>>(self, nodes: impl IntoIterator<Item = S>) -> Self {
+        let nodes: Vec<String> = nodes.into_iter().map(|node| node.as_ref().to_owned()).collect();
+        self.url(format!("redis+cluster://{}", nodes.join(",")))
     }
 
     /// The user to log in as, instead of the one in the URL. Without one: `default`.
@@ -72,6 +101,48 @@ impl RedisBuilder {
     /// The password, instead of the one in the URL. It is never shown, neither by `Debug` nor in an error.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Supplies the user and the password for each new connection, instead of those in the URL: for passwords that are
+    /// changed while the program runs, and tokens that end.
+    ///
+    /// It is called whenever a connection is made, and has the time that making one may take. Connections that are
+    /// there stay logged in. If it fails, the server counts as unreachable.
+    ///
+    /// ```
+    /// use cache_redis::{Credentials, Redis};
+    ///
+    /// let redis = Redis::builder()
+    ///     .url("redis://cache.internal:6379")
+    ///     .credentials(|| async {
+    ///         let token = std::fs::read_to_string("/run/secrets/redis")?;
+    ///         Ok::<_, std::io::Error>(Credentials::user("app", token.trim()))
+    ///     })
+    ///     .lazy()?;
+    /// # Ok::<(), cache_core::Error>(())
+    /// ```
+    pub fn credentials<F, Fut, E>(mut self, supply: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Credentials, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.supply = Some(Supply::new(supply));
+        self
+    }
+
+    /// How the connections of a URL for TLS, `rediss://..`, are encrypted. Without it: as the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Who logs in to the sentinels. Without it nobody does: the user of the URL is for the servers.
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel_login(mut self, credentials: Credentials) -> Self {
+        self.sentinel_login = Some(credentials);
         self
     }
 
@@ -115,8 +186,8 @@ impl RedisBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for a URL that is none, a wrong password, or a server that is no Redis or too
-    /// old (before 6.2); [`ErrorKind::Unreachable`] if it does not answer within five time limits, 250 ms at least.
+    /// [`ErrorKind::Configuration`](cache_core::ErrorKind::Configuration) for a URL that is none, a wrong password, or a server that is no Redis or too
+    /// old (before 6.2); [`ErrorKind::Unreachable`](cache_core::ErrorKind::Unreachable) if it does not answer within five time limits, 250 ms at least.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
@@ -129,7 +200,7 @@ impl RedisBuilder {
     /// Does no I/O now: the first call connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for a URL or another setting that can never be right.
+    /// [`ErrorKind::Configuration`](cache_core::ErrorKind::Configuration) for a URL or another setting that can never be right.
     pub fn lazy(self) -> Result<Redis, Error> {
         Config::new(self).map(Redis::from_config)
     }
@@ -149,17 +220,23 @@ impl fmt::Debug for RedisBuilder {
 
 /// A checked configuration.
 pub(crate) struct Config {
-    pub(crate) target: ConnectionInfo,
+    pub(crate) servers: Arrangement,
+    pub(crate) login: RedisConnectionInfo,
     pub(crate) client_name: String,
     pub(crate) time_limit: Duration,
     pub(crate) large_value_connections: usize,
     pub(crate) wait_replicas: Option<WaitReplicas>,
+    pub(crate) supply: Option<Supply>,
+    #[cfg(feature = "tls")]
+    pub(crate) secured: Option<Secured>,
+    #[cfg(feature = "sentinel")]
+    pub(crate) sentinel_login: Option<Credentials>,
 }
 
 impl Config {
     fn new(builder: RedisBuilder) -> Result<Self, Error> {
-        let mut target = target_of(builder.url.as_deref().unwrap_or("redis://127.0.0.1:6379"))?;
-        let mut login = target.redis_settings().clone().set_skip_set_lib_name();
+        let target = url::read(builder.url.as_deref().unwrap_or("redis://127.0.0.1:6379"))?;
+        let mut login = target.login;
         if let Some(username) = builder.username {
             login = login.set_username(username);
         }
@@ -172,7 +249,22 @@ impl Config {
         if login.username().is_some() && login.password().is_none() {
             return refuse("a Redis user needs a password; write `redis://user:password@host:6379`");
         }
-        target = target.set_redis_settings(login);
+        #[cfg(feature = "cluster")]
+        if matches!(target.servers, Arrangement::Cluster(_)) && login.db() != 0 {
+            return refuse(
+                "a cluster has one database alone; write `redis+cluster://host:6379` without a number, and \
+                 another prefix for another cache",
+            );
+        }
+
+        #[cfg(feature = "tls")]
+        let secured = match builder.tls {
+            Some(_) if !target.is_tls => {
+                return refuse("encryption is set for a URL without; write `rediss://host:6379`");
+            }
+            tls if target.is_tls => Some(Secured::new(tls.unwrap_or_default())?),
+            _ => None,
+        };
 
         // The server refuses spaces and line ends in a name.
         if !builder.client_name.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -186,17 +278,43 @@ impl Config {
             );
         }
         Ok(Self {
-            target,
+            servers: target.servers,
+            login,
             client_name: builder.client_name,
             time_limit: builder.time_limit,
             large_value_connections: builder.large_value_connections,
             wait_replicas: builder.wait_replicas.filter(|wait| wait.count > 0),
+            supply: builder.supply,
+            #[cfg(feature = "tls")]
+            secured,
+            #[cfg(feature = "sentinel")]
+            sentinel_login: builder.sentinel_login,
         })
     }
 
-    /// The server, for messages: `127.0.0.1:6379`.
-    pub(crate) fn server(&self) -> String {
-        self.target.addr().to_string()
+    /// How to connect to a server.
+    pub(crate) fn info(&self, address: &Address) -> Result<ConnectionInfo, redis::RedisError> {
+        let addr = match address {
+            Address::Host { host, port } => self.at(host, *port),
+            Address::Socket(path) => ConnectionAddr::Unix(path.clone()),
+        };
+        addr.into_connection_info()
+    }
+
+    fn at(&self, host: &str, port: u16) -> ConnectionAddr {
+        #[cfg(feature = "tls")]
+        if let Some(secured) = &self.secured {
+            return secured.address(host, port);
+        }
+        ConnectionAddr::Tcp(host.to_owned(), port)
+    }
+
+    /// Whether a server must be one of a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        #[cfg(feature = "cluster")]
+        return matches!(self.servers, Arrangement::Cluster(_));
+        #[cfg(not(feature = "cluster"))]
+        return false;
     }
 
     /// How long an attempt to connect may take.
@@ -209,9 +327,9 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("server", &self.server())
-            .field("username", &self.target.redis_settings().username())
-            .field("database", &self.target.redis_settings().db())
+            .field("servers", &self.servers)
+            .field("username", &self.login.username())
+            .field("database", &self.login.db())
             .field("client_name", &self.client_name)
             .field("time_limit", &self.time_limit)
             .field("large_value_connections", &self.large_value_connections)
@@ -220,47 +338,10 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Schemes that other features will bring.
-const TO_COME: [(&str, &str); 6] = [
-    ("rediss", "redis-tls"),
-    ("valkeys", "redis-tls"),
-    ("redis+cluster", "redis-cluster"),
-    ("valkey+cluster", "redis-cluster"),
-    ("redis+sentinel", "redis-sentinel"),
-    ("valkey+sentinel", "redis-sentinel"),
-];
-const SCHEMES: [&str; 5] = ["redis", "valkey", "unix", "redis+unix", "valkey+unix"];
-
-/// Reads a URL. No error repeats it: it may hold a password.
-fn target_of(url: &str) -> Result<ConnectionInfo, Error> {
-    let Some((scheme, _)) = url.split_once(':') else {
-        return refuse("the Redis URL has no scheme; write `redis://host:6379`");
-    };
-    let scheme = scheme.to_ascii_lowercase();
-    if let Some((_, feature)) = TO_COME.iter().find(|(name, _)| *name == scheme) {
-        return refuse(&format!(
-            "`{scheme}://` needs the feature `{feature}`, which is still to come; write `redis://host:6379`"
-        ));
-    }
-    if !SCHEMES.contains(&&*scheme) {
-        return refuse("the scheme of the Redis URL is not known; write `redis://host:6379`");
-    }
-    url.into_connection_info().or_else(|error| {
-        // The client's own words name what is wrong, and hold nothing of the URL.
-        let why = error.to_string();
-        let why = why.split(" - ").next().unwrap_or_default().to_lowercase();
-        let example =
-            if scheme.ends_with("unix") { "unix:///run/redis.sock?db=0" } else { "redis://host:6379/0" };
-        refuse(&format!("the Redis URL is none ({why}); write `{example}`"))
-    })
-}
-
-fn refuse<T>(what: &str) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Configuration, what))
-}
-
 #[cfg(test)]
 mod tests {
+    use cache_core::ErrorKind;
+
     use super::*;
 
     fn config(builder: RedisBuilder) -> Result<Config, Error> {
@@ -284,8 +365,9 @@ mod tests {
         ] {
             let config = url(text).expect(text);
 
-            assert_eq!(config.server(), server);
-            assert_eq!(config.target.redis_settings().db(), database, "{text}");
+            let Arrangement::Alone(address) = &config.servers else { panic!("one server, not {config:?}") };
+            assert_eq!(address.to_string(), server);
+            assert_eq!(config.login.db(), database, "{text}");
         }
     }
 
@@ -299,9 +381,33 @@ mod tests {
             ("redis://user:hunter2@host:port", "write `redis://host:6379/0`"),
             ("redis://:hunter2@host/database", "write `redis://host:6379/0`"),
             ("redis://user@host", "write `redis://user:password@host:6379`"),
+            #[cfg(not(feature = "tls"))]
             ("rediss://:hunter2@host", "`redis-tls`"),
+            #[cfg(feature = "tls")]
+            ("rediss://:hunter2@", "write `rediss://host:6379/0`"),
+            #[cfg(not(feature = "cluster"))]
             ("redis+cluster://:hunter2@host", "`redis-cluster`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@", "write `redis+cluster://host:6379,host:6379`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@a:1,redis://b:2", "one scheme stands for all hosts"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@a:1,b:port", "write `redis+cluster://host:6379,host:6379`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://:hunter2@a:1/3", "a cluster has one database"),
+            ("redis://:hunter2@a:1,b:2", "write `redis+cluster://host:6379,host:6379`"),
+            ("redis+sentinels://:hunter2@a:1", "write `redis://host:6379`"),
+            ("rediss+unix:///hunter2", "write `redis://host:6379`"),
+            ("redis://a:hunter2#@host", "`#` is written `%23`"),
+            #[cfg(not(feature = "sentinel"))]
             ("redis+sentinel://:hunter2@host", "`redis-sentinel`"),
+            #[cfg(feature = "sentinel")]
+            ("redis+sentinel://:hunter2@host", "write `redis+sentinel://host:26379,host:26379/primary/0`"),
+            #[cfg(feature = "sentinel")]
+            (
+                "redis+sentinel://:hunter2@host/main/x",
+                "write `redis+sentinel://host:26379,host:26379/primary/0`",
+            ),
         ] {
             let error = url(text).expect_err(text);
 
@@ -312,13 +418,74 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn a_cluster_has_several_hosts() {
+        let hosts = |hosts: &[(&str, u16)]| {
+            Arrangement::Cluster(hosts.iter().map(|&(host, port)| Address::host(host, port)).collect())
+        };
+        for (text, servers) in [
+            ("redis+cluster://a", hosts(&[("a", 6379)])),
+            (
+                "valkey+cluster://a:1,b,[::1]:3,[::2]",
+                hosts(&[("a", 1), ("b", 6379), ("::1", 3), ("::2", 6379)]),
+            ),
+            ("redis+cluster://u:p%40@a:1,b:2/0", hosts(&[("a", 1), ("b", 2)])),
+            ("redis+cluster://a:1,b:2/", hosts(&[("a", 1), ("b", 2)])),
+        ] {
+            let config = url(text).expect(text);
+
+            assert_eq!(config.servers, servers, "{text}");
+            assert!(config.is_cluster());
+            assert_eq!(config.login.password(), text.contains("u:p").then_some("p@"), "{text}");
+        }
+        let builder = RedisBuilder::new().cluster(["a:1", "b:2"]).password("p");
+        assert_eq!(config(builder).expect("a configuration").servers, hosts(&[("a", 1), ("b", 2)]));
+    }
+
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn sentinels_have_a_port_of_their_own_and_a_primary() {
+        for (text, primary, database) in [
+            ("redis+sentinel://u:p@a,b:1/main/3", "main", 3),
+            ("valkey+sentinel://a,b:1/main", "main", 0),
+            ("redis+sentinel://a,b:1/main/", "main", 0),
+        ] {
+            let config = url(text).expect(text);
+
+            let sentinels = vec![Address::host("a", 26379), Address::host("b", 1)];
+            let expected = Arrangement::Sentinels { sentinels, primary: primary.to_owned() };
+            assert_eq!((&config.servers, config.login.db()), (&expected, database), "{text}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        let builder = || RedisBuilder::new().url("rediss://host");
+        for (builder, says) in [
+            (builder().tls(Tls::new().ca("hunter2")), "write `Tls::new().ca(pem)`"),
+            (
+                builder().tls(Tls::new().client_certificate("hunter2", "hunter2")),
+                "client_certificate(pem, key_pem)`",
+            ),
+            (RedisBuilder::new().tls(Tls::new()), "write `rediss://host:6379`"),
+        ] {
+            let error = config(builder).expect_err(says);
+
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
     #[test]
     fn settings_win_over_the_url() {
         let builder = RedisBuilder::new().url("redis://a:b@host/1").username("c").password("d").database(2);
 
         let config = config(builder).expect("a configuration");
 
-        let login = config.target.redis_settings();
+        let login = config.login;
         assert_eq!((login.username(), login.password(), login.db()), (Some("c"), Some("d"), 2));
     }
 

@@ -12,7 +12,8 @@ use crate::command::reply::Failure;
 
 /// What a user of the server must be allowed, as an ACL rule; `PREFIX` stands for the prefix of the cache.
 pub(crate) const ACL_RULE: &str = "~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl +pexpire \
-    +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +wait";
+    +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info +wait \
+    +cluster|slots +asking";
 
 /// What an error of the client means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Verdict {
                 }
                 // Redis 7.0 and before, of a command, key or channel inside a script; they do not say which.
                 None if detail.contains("The user executing the script can't") => Self::Forbidden,
+                // Valkey, likewise.
+                None if detail.starts_with("ACL failure in script") => Self::Forbidden,
                 None => Self::Busy,
             },
             code => Self::of_code(code),
@@ -92,7 +95,7 @@ pub(crate) fn is_dropped(error: &RedisError) -> bool {
 }
 
 /// An error of a call; `doing` says what was attempted, `server` with which server.
-pub(crate) fn of_call(doing: &str, server: &str, failure: Failure) -> Error {
+pub(crate) fn of_call(doing: &str, server: impl fmt::Display, failure: Failure) -> Error {
     match failure {
         Failure::Refused(error) => of(&format!("{doing} at {server}"), error),
         Failure::Misfit => Error::new(
@@ -103,7 +106,7 @@ pub(crate) fn of_call(doing: &str, server: &str, failure: Failure) -> Error {
 }
 
 /// No answer came in time.
-pub(crate) fn timed_out(doing: &str, server: &str, limit: std::time::Duration) -> Error {
+pub(crate) fn timed_out(doing: &str, server: impl fmt::Display, limit: std::time::Duration) -> Error {
     Error::new(ErrorKind::Unreachable, format!("{doing} at {server}: no answer within {limit:?}"))
 }
 
@@ -141,7 +144,10 @@ impl Said {
             (None, _) if error.kind() == redis::ErrorKind::Parse => "what answers is no Redis".to_owned(),
             (None, _) => error.to_string(),
         };
-        let end = text.find(", with args").or_else(|| text.find(" script: ")).unwrap_or(text.len());
+        // Valkey says `ACL failure in script: ` before what it is about.
+        let from = text.find("failure in script: ").map_or(0, |at| at + "failure in script: ".len());
+        let end = text.find(", with args").or_else(|| Some(from + text[from..].find(" script: ")?));
+        let end = end.unwrap_or(text.len());
         Self(text[..end].chars().filter(|c| !c.is_control()).take(300).collect())
     }
 }
@@ -195,6 +201,7 @@ mod tests {
             ("WRONGPASS invalid username-password pair or user is disabled.", Configuration),
             ("DENIED Redis is running in protected mode", Configuration),
             (&format!("{in_script}OOM command not allowed"), Refused),
+            ("ERR ACL failure in script: No permissions to access a key", Unsupported),
             (&format!("{in_script}NOPERM User has no permissions"), Unsupported),
         ] {
             let error = of("reading an entry from Redis", answered(line));

@@ -1,8 +1,9 @@
 //! Redis as the shared tier of Larder.
 //!
-//! [`Redis`] keeps the contract of a [`Backend`](cache_core::backend::Backend) on one Redis or Valkey server.
-//! Programs use it through the facade, `larder`, with the feature `redis`. `docs/shared-tier.md` in the repository tells how:
-//! the protocol, the settings of the server, and what happens when something fails.
+//! [`Redis`] keeps the contract of a [`Backend`](cache_core::backend::Backend) on a Redis or Valkey server, on a cluster of
+//! them (feature `cluster`), or on the primary that sentinels name (`sentinel`), encrypted if asked for (`tls`). Programs use it
+//! through the facade, `larder`, with the feature `redis` and `redis-cluster` and so on. `docs/shared-tier.md` in the repository
+//! tells how: the protocol, the settings of the server, and what happens when something fails.
 //!
 //! # What is stored
 //!
@@ -20,24 +21,40 @@
 //!
 //! ```text
 //! ACL SETUSER app on >password resetchannels ~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl
-//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname
+//!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info
 //! ```
 //!
-//! and `+wait` where invalidations wait for replicas.
+//! and `+wait` where invalidations wait for replicas, `+cluster|slots +asking` in a cluster.
 
+mod address;
 mod backend;
 mod bus;
 mod chance;
 mod clock;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod command;
 mod config;
 mod connection;
+mod credentials;
 mod error;
+#[cfg(feature = "cluster")]
+mod join;
 mod message;
 mod names;
+mod recent;
 mod scheme;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+mod servers;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tls")]
+mod tls;
+mod url;
 
 pub use backend::Redis;
 pub use config::RedisBuilder;
+pub use credentials::Credentials;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

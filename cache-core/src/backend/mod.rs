@@ -181,7 +181,8 @@ use crate::Error;
 /// read-only).
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it never will (a command forbidden to this
 /// user). [`ErrorKind::NotReplicated`](crate::ErrorKind::NotReplicated) if it was done, but on fewer servers than asked
-/// for. What is stored under a name but is not ours is absent, and overwritten.
+/// for. [`ErrorKind::Postponed`](crate::ErrorKind::Postponed), of an invalidation alone, if a part of the store cannot be
+/// reached, and the backend makes the change there before it answers anything from that part again. What is stored under a name but is not ours is absent, and overwritten.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Another view of the same store, under `prefix`, with an [`Origin`] of its own. Connections are shared.
     fn view(&self, prefix: &Prefix) -> Self

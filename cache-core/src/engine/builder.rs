@@ -265,11 +265,19 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
 }
 
 /// Schemes of tiers that other crates bring, and the features that bring them.
-const SCHEMES: [(&str, &str); 4] = [
+const SCHEMES: [(&str, &str); 12] = [
     ("redis", "redis"),
+    ("valkey", "redis"),
     ("rediss", "redis-tls"),
+    ("valkeys", "redis-tls"),
     ("redis+cluster", "redis-cluster"),
+    ("valkey+cluster", "redis-cluster"),
     ("redis+sentinel", "redis-sentinel"),
+    ("valkey+sentinel", "redis-sentinel"),
+    ("rediss+cluster", "redis-cluster` and `redis-tls"),
+    ("valkeys+cluster", "redis-cluster` and `redis-tls"),
+    ("rediss+sentinel", "redis-sentinel` and `redis-tls"),
+    ("valkeys+sentinel", "redis-sentinel` and `redis-tls"),
 ];
 
 fn local_of(url: &str) -> Result<Local, Error> {

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 use self::listeners::Listeners;
 use crate::config::Config;
 use crate::connection::open;
+use crate::connection::place::Place;
+use crate::servers::Servers;
 use crate::{chance, error, names};
 
 /// How many messages a subscriber may lag behind before it is told of a gap.
@@ -38,14 +40,18 @@ pub(crate) struct Bus {
 
 struct Inner {
     config: Arc<Config>,
+    servers: Arc<Servers>,
+    /// Where it was listened last.
+    last: Mutex<Option<Place>>,
     listeners: Mutex<Listeners>,
     /// Somebody came, or the connection is lost.
     changed: Notify,
 }
 
 impl Bus {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
-        let inner = Inner { config, listeners: Mutex::default(), changed: Notify::new() };
+    pub(crate) fn new(config: Arc<Config>, servers: Arc<Servers>) -> Self {
+        let last = Mutex::default();
+        let inner = Inner { config, servers, last, listeners: Mutex::default(), changed: Notify::new() };
         Self { inner: Arc::new(inner), task: Mutex::default() }
     }
 
@@ -65,7 +71,7 @@ impl Bus {
                 let what = "subscribing to the bus: the runtime that listened is gone; try again";
                 Err(Error::new(ErrorKind::Unreachable, what))
             }
-            Err(_) => Err(error::timed_out("subscribing to the bus", &self.inner.config.server(), limit)),
+            Err(_) => Err(error::timed_out("subscribing to the bus", &*self.inner.servers, limit)),
         }
     }
 
@@ -91,6 +97,14 @@ impl Drop for Bus {
 impl Inner {
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where to listen now. Not where it was done last, if there is a choice: it has not gone well there.
+    async fn listen_at(&self) -> Result<Place, Error> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let place = self.servers.ear(last.as_ref()).await?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(place.clone());
+        Ok(place)
     }
 
     /// What the driver of a connection hears.
@@ -145,8 +159,11 @@ async fn listen(listening: Listening) {
                 inner.hear(number, &push);
             }
         };
-        let ended = match open::for_messages(&inner.config, hear).await {
-            Ok(connection) => follow(inner, number, connection, &mut failures).await,
+        let ended = match inner.listen_at().await {
+            Ok(place) => match open::for_messages(&inner.config, &place, hear).await {
+                Ok(connection) => follow(inner, number, connection, &place, &mut failures).await,
+                Err(error) => Ended::Failed(error),
+            },
             Err(error) => Ended::Failed(error),
         };
         inner.listeners().begin_connection();
@@ -167,9 +184,9 @@ async fn follow(
     inner: &Inner,
     number: u64,
     mut connection: MultiplexedConnection,
+    place: &Place,
     failures: &mut u32,
 ) -> Ended {
-    let server = inner.config.server();
     let limit = inner.config.connect_limit();
     let mut subscribed: HashSet<Arc<str>> = HashSet::new();
     loop {
@@ -198,9 +215,9 @@ async fn follow(
         match asked {
             Ok(Ok(())) => *failures = 0,
             Ok(Err(error)) => {
-                return Ended::Failed(error::of(&format!("listening to the bus at {server}"), error));
+                return Ended::Failed(error::of(&format!("listening to the bus at {place}"), error));
             }
-            Err(_) => return Ended::Failed(error::timed_out("listening to the bus", &server, limit)),
+            Err(_) => return Ended::Failed(error::timed_out("listening to the bus", place, limit)),
         }
         subscribed = wanted;
         // Whichever comes first: both are a reason to look.

@@ -8,22 +8,33 @@ use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 use self::script::Script;
 
 /// One command: a plain one, or a script by its hash. All its keys lie in one slot.
+#[derive(Clone)]
 pub(crate) struct Command {
     cmd: Cmd,
     script: Option<&'static Script>,
+    has_text: bool,
+    /// Where among its words its first key is.
+    keyed: Option<usize>,
 }
 
 impl Command {
-    /// A plain command.
+    /// A plain command without a key.
     pub(crate) fn plain(name: &str) -> Self {
-        Self { cmd: redis::cmd(name), script: None }
+        Self { cmd: redis::cmd(name), script: None, has_text: false, keyed: None }
+    }
+
+    /// A plain command on a key.
+    pub(crate) fn on_key(name: &str, key: &str) -> Self {
+        let mut cmd = redis::cmd(name);
+        cmd.arg(key);
+        Self { cmd, script: None, has_text: false, keyed: Some(1) }
     }
 
     /// A script by its hash, with its keys.
     pub(crate) fn script(script: &'static Script, keys: &[&str]) -> Self {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(script.hash()).arg(keys.len()).arg(keys);
-        Self { cmd, script: Some(script) }
+        Self { cmd, script: Some(script), has_text: false, keyed: Some(3) }
     }
 
     /// Adds an argument.
@@ -41,10 +52,47 @@ impl Command {
         &self.cmd
     }
 
+    /// Its first key; all others lie in the same slot.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        match self.cmd.args_iter().nth(self.keyed?)? {
+            Arg::Simple(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether the other one is the same script on the same key, so that one of them makes the other superfluous.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let is_one_script = match (self.script, other.script) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            _ => false,
+        };
+        is_one_script && self.key() == other.key()
+    }
+
+    /// Whether it keeps old values from being served.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_change(&self) -> bool {
+        let changes = [&script::INVALIDATE, &script::EXPIRE, &script::INVALIDATE_TAG];
+        self.script.is_some_and(|script| changes.iter().any(|change| std::ptr::eq(*change, script)))
+    }
+
+    /// Whether the other one is the same, to the last byte.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.cmd.args_iter().eq(other.cmd.args_iter())
+    }
+
+    /// The script that it runs.
+    pub(crate) fn script_of(&self) -> Option<&'static Script> {
+        self.script
+    }
+
     /// The same with the script's text, for a server that does not have it (yet, or any more); it has it then.
-    /// `None` for a plain command.
+    /// `None` for a plain command, and for one that has it.
     pub(crate) fn with_text(&self) -> Option<Self> {
-        let script = self.script?;
+        let script = self.script.filter(|_| !self.has_text)?;
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(script.text());
         for argument in self.cmd.args_iter().skip(2) {
@@ -52,7 +100,7 @@ impl Command {
                 cmd.arg(bytes);
             }
         }
-        Some(Self { cmd, script: None })
+        Some(Self { cmd, script: Some(script), has_text: true, keyed: self.keyed })
     }
 }
 

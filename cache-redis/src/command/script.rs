@@ -81,10 +81,13 @@ script! {
     /// Atomic: of two who see a free key one is granted, and who is told *held* is noted before the holder can
     /// fill, so that the fill wakes it.
     ///
-    /// Keys: entry, lease. Arguments: token, life in ms, claim, and for a replacement the length and the first
-    /// bytes of the frame that was seen. Answers `{1, granted at}`, `{0, remaining ms}` or `{2, entry}`.
+    /// The grant is dated back by as much as the clocks of two servers may differ: an epoch that a slow clock dates
+    /// must not be older than a grant before it.
+    ///
+    /// Keys: entry, lease. Arguments: token, life in ms, difference of clocks in µs, claim, and for a replacement the
+    /// length and the first bytes of the frame that was seen. Answers `{1, granted at}`, `{0, remaining ms}` or `{2, entry}`.
     LEASE, r"
-local token, life, claim = ARGV[1], ARGV[2], ARGV[3]
+local token, life, claim = ARGV[1], ARGV[2], ARGV[4]
 local lease = held(KEYS[2])
 if string.sub(lease, 1, 16) == token then
   redis.call('PEXPIRE', KEYS[2], life)
@@ -94,8 +97,8 @@ if claim ~= 'take' then
   local head = read('GETRANGE', KEYS[1], 0, 64)
   if string.byte(head) == 0 then
     local seen = claim == 'replace'
-      and redis.call('STRLEN', KEYS[1]) - 1 == tonumber(ARGV[4])
-      and string.sub(head, 2) == ARGV[5]
+      and redis.call('STRLEN', KEYS[1]) - 1 == tonumber(ARGV[5])
+      and string.sub(head, 2) == ARGV[6]
     if not seen then return {2, redis.call('GET', KEYS[1])} end
   end
   if lease ~= '' then
@@ -103,7 +106,7 @@ if claim ~= 'take' then
     return {0, redis.call('PTTL', KEYS[2])}
   end
 end
-local granted = struct.pack('>I8', now())
+local granted = struct.pack('>I8', now() - ARGV[3])
 redis.call('SET', KEYS[2], token .. granted .. (claim == 'take' and '\1' or '\0'), 'PX', life)
 return {1, granted}
 "

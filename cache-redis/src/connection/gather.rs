@@ -65,7 +65,7 @@ impl Link {
             Ok(Ok(answered)) => answered,
             // The runtime that was to send it has ended.
             Ok(Err(_)) => Box::pin(self.run(&commands(), limit, doing)).await,
-            Err(_) => Err(error::timed_out(doing, &self.config.server(), limit)),
+            Err(_) => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The link to the server: one connection that all calls share, made when needed and made again when it broke.
 
 mod gather;
+pub(crate) mod links;
 pub(crate) mod open;
+pub(crate) mod place;
 mod silence;
 pub(crate) mod traffic;
 
@@ -16,11 +18,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::gather::Gather;
+use self::place::Place;
 use self::silence::Silence;
 use crate::clock::Moment;
 use crate::command::Command;
 use crate::config::Config;
 use crate::error::{self, Verdict};
+use crate::recent::Recent;
 
 /// A connection that works, but not as it should, is replaced at most once in this time.
 const REPLACE_EVERY: Duration = Duration::from_millis(300);
@@ -37,6 +41,8 @@ pub(crate) type Answers = Vec<Result<Value, RedisError>>;
 #[derive(Clone)]
 pub(crate) struct Link {
     config: Arc<Config>,
+    place: Place,
+    recent: Option<Arc<Recent>>,
     slot: Arc<Mutex<Slot>>,
     gather: Arc<Gather>,
 }
@@ -69,14 +75,14 @@ struct Attempt {
 }
 
 impl Link {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, slot: Arc::default(), gather: Arc::default() }
+    pub(crate) fn new(config: Arc<Config>, place: Place, recent: Option<Arc<Recent>>) -> Self {
+        Self { config, place, recent, slot: Arc::default(), gather: Arc::default() }
     }
 
     /// Sends commands and waits for their answers, `limit` at most.
     ///
-    /// This is the one place that sends several: here as a pipeline; in a cluster, where each goes to the node of
-    /// its keys, they will go at once. So they run in any order, and each of them runs or not.
+    /// Several go as a pipeline. In a cluster each goes to the node of its keys, so they may run in any order, and
+    /// each of them runs or not.
     ///
     /// What was lost with its connection is sent once more: every call of the contract may be repeated.
     pub(crate) async fn run(
@@ -95,12 +101,11 @@ impl Link {
         doing: &str,
         answers: impl Future<Output = Result<Answers, Lost>>,
     ) -> Result<Answers, Error> {
-        let server = || self.config.server();
         match timeout(limit, answers).await {
             Ok(Ok(answers)) => Ok(answers),
-            Ok(Err(Lost::ByClient(error))) => Err(error::of(&format!("{doing} at {}", server()), error)),
+            Ok(Err(Lost::ByClient(error))) => Err(error::of(&format!("{doing} at {}", self.place), error)),
             Ok(Err(Lost::Connecting(error))) => Err(error),
-            Err(_) => Err(error::timed_out(doing, &server(), limit)),
+            Err(_) => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
 
@@ -168,7 +173,7 @@ impl Link {
                 live.silence.ends();
                 let answers: Answers = values.into_iter().map(split).collect();
                 // After a fail-over the name may lead to another server.
-                if answers.iter().any(|a| a.as_ref().is_err_and(|e| Verdict::of(e) == Verdict::Elsewhere)) {
+                if answers.iter().any(|a| a.as_ref().is_err_and(|e| self.is_elsewhere(e))) {
                     self.replace(&live);
                 }
                 Ok(answers)
@@ -184,6 +189,12 @@ impl Link {
                 Err(Lost::ByClient(error))
             }
         }
+    }
+
+    /// Whether another connection may lead to another server. A node of a cluster names it instead.
+    fn is_elsewhere(&self, error: &RedisError) -> bool {
+        Verdict::of(error) == Verdict::Elsewhere
+            && !(self.config.is_cluster() && error.redirect_node().is_some())
     }
 
     /// The connection; waits for it to be made.
@@ -217,9 +228,10 @@ impl Link {
     /// Begins an attempt, in a task of its own.
     fn begin(&self) -> Attempt {
         let (sender, outcome) = watch::channel(None);
-        let (config, slot, own) = (Arc::clone(&self.config), Arc::downgrade(&self.slot), outcome.clone());
+        let (config, place, recent) = (Arc::clone(&self.config), self.place.clone(), self.recent.clone());
+        let (slot, own) = (Arc::downgrade(&self.slot), outcome.clone());
         tokio::spawn(async move {
-            let opened = open::for_commands(&config)
+            let opened = open::for_commands(&config, &place, recent.as_deref())
                 .await
                 .map(|connection| Arc::new(Live { connection, silence: Silence::new(Moment::now()) }));
             if let Some(slot) = slot.upgrade() {
@@ -304,6 +316,7 @@ impl Drop for Waiting<'_> {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
+            .field("place", &self.place)
             .field("is_connected", &lock(&self.slot).current.is_some())
             .finish_non_exhaustive()
     }

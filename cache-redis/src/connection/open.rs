@@ -1,60 +1,201 @@
 //! Opening a connection, and making sure that a Redis is at the other end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::{Error, ErrorKind};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, RedisError, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value,
+};
 use tokio::time::timeout;
 
+use super::place::Place;
+use crate::address::Address;
+use crate::command::script::Script;
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::error;
+use crate::recent::Recent;
+#[cfg(feature = "tls")]
+use crate::tls::{self, LeadsTo};
 
 /// The oldest server that has what the scripts use.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// Opens a connection for commands.
-pub(crate) async fn for_commands(config: &Config) -> Result<MultiplexedConnection, Error> {
-    open(config, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await
+/// Opens a connection for commands. If another server is there now, it is given the changes that it may lack.
+pub(crate) async fn for_commands(
+    config: &Arc<Config>,
+    place: &Place,
+    recent: Option<&Recent>,
+) -> Result<MultiplexedConnection, Error> {
+    let mut connection = open(config, place, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await?;
+    if let Some(recent) = recent {
+        let limit = config.connect_limit();
+        let repeating = repeat(&mut connection, recent, place);
+        let timed_out = |_| error::timed_out("repeating invalidations at another server", place, limit);
+        timeout(limit, repeating).await.map_err(timed_out)??;
+    }
+    Ok(connection)
+}
+
+/// Repeats the last changes, if this is another server than the one that has them.
+async fn repeat(connection: &mut MultiplexedConnection, recent: &Recent, place: &Place) -> Result<(), Error> {
+    let doing = format!("asking Redis at {place} whether it is another server");
+    let answer = connection.send_packed_command(redis::cmd("INFO").arg("server")).await;
+    let answer = answer.map_err(|error| error::of(&doing, error))?;
+    // Who may not ask cannot be told.
+    let Some(run) = text(&answer).and_then(run_of) else { return Ok(()) };
+    let mut with_text: Vec<&str> = Vec::new();
+    for some in recent.lacked_by(run).chunks(500) {
+        let mut pipeline = redis::pipe();
+        for change in some {
+            // The first of each kind brings the script's text along.
+            let script = change.script_of().map_or("", Script::hash);
+            let is_first = !with_text.contains(&script);
+            with_text.extend(is_first.then_some(script));
+            let text = if is_first { change.with_text() } else { None };
+            pipeline.add_command(text.unwrap_or_else(|| change.clone()).into_cmd());
+        }
+        let doing = format!("repeating invalidations at Redis at {place}");
+        let answers = connection.send_packed_commands(&pipeline, 0, some.len()).await;
+        for answer in answers.map_err(|error| error::of(&doing, error))? {
+            answer.extract_error().map_err(|error| error::of(&doing, error))?;
+        }
+    }
+    recent.is_with(run);
+    Ok(())
+}
+
+/// What a server calls its run: another one after a restart, and on another server.
+fn run_of(info: &str) -> Option<&str> {
+    info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::trim)
 }
 
 /// Opens a connection for messages. `hear` gets them, and runs inside the connection's driver: it must not wait.
 pub(crate) async fn for_messages(
-    config: &Config,
+    config: &Arc<Config>,
+    place: &Place,
     hear: impl Fn(PushInfo) + Send + Sync + 'static,
 ) -> Result<MultiplexedConnection, Error> {
     let hear = move |push| {
         hear(push);
         Ok::<(), std::convert::Infallible>(())
     };
-    open(config, ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(hear)).await
+    open(config, place, ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(hear)).await
 }
 
 async fn open(
-    config: &Config,
+    config: &Arc<Config>,
+    place: &Place,
     protocol: ProtocolVersion,
     client: AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, Error> {
     let limit = config.connect_limit();
-    let server = config.server();
-    // The client's own limits would not cover what is asked afterwards; this one does.
-    let client = client.set_connection_timeout(None).set_response_timeout(None);
     let opening = async {
-        let login = config.target.redis_settings().clone().set_protocol(protocol);
-        let target = config.target.clone().set_tcp_settings(socket_options(limit)).set_redis_settings(login);
-        let attempted = format!("connecting to Redis at {server}");
-        let mut connection = Client::open(target)
-            .map_err(|error| error::of(&attempted, error))?
-            .get_multiplexed_async_connection_with_config(&client)
-            .await
-            .map_err(|error| of_login(&attempted, config, error))?;
-        greet(&mut connection, config, &attempted).await?;
-        Ok(connection)
+        match place {
+            Place::At(address) => {
+                let whom = if config.is_cluster() { Whom::Node } else { Whom::Alone };
+                connect(config, address, whom, protocol, client).await
+            }
+            #[cfg(feature = "sentinel")]
+            Place::Primary(sentinels) => {
+                let mut asking = sentinels.ask(config);
+                loop {
+                    let address = asking.next().await?;
+                    match connect(config, &address, Whom::Primary, protocol, client.clone()).await {
+                        Ok(connection) => break Ok(connection),
+                        Err(error) => asking.is_not(error),
+                    }
+                }
+            }
+        }
     };
     match timeout(limit, opening).await {
         Ok(opened) => opened,
-        Err(_) => Err(error::timed_out("connecting to Redis", &server, limit)),
+        #[cfg(feature = "tls")]
+        Err(_) if config.secured.is_some() => {
+            let doing = "connecting to Redis with TLS (for a port without it write `redis://host:6379`)";
+            Err(error::timed_out(doing, place, limit))
+        }
+        Err(_) => Err(error::timed_out("connecting to Redis", place, limit)),
+    }
+}
+
+/// Opens a connection to a sentinel. The caller limits the time.
+#[cfg(feature = "sentinel")]
+pub(crate) async fn to_sentinel(config: &Config, address: &Address) -> Result<MultiplexedConnection, Error> {
+    connect(config, address, Whom::Sentinel, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await
+}
+
+/// Whom a connection is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// A server on its own, or the replica of one.
+    Alone,
+    /// A node of a cluster.
+    Node,
+    /// A server that takes writes.
+    #[cfg(feature = "sentinel")]
+    Primary,
+    #[cfg(feature = "sentinel")]
+    Sentinel,
+}
+
+/// Connects to a server, and makes sure that it is one that can be used.
+async fn connect(
+    config: &Config,
+    address: &Address,
+    whom: Whom,
+    protocol: ProtocolVersion,
+    client: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Error> {
+    let attempted = format!("connecting to Redis at {address}");
+    // The client's own limits would not cover what is asked afterwards; that of the caller does.
+    let client = client.set_connection_timeout(None).set_response_timeout(None);
+    #[cfg(feature = "tls")]
+    let client = named(client, config, address);
+    let login = login(config, whom, &attempted).await?.set_protocol(protocol);
+    let target = config.info(address).map_err(|error| error::of(&attempted, error))?;
+    let target = target.set_tcp_settings(socket_options(config.connect_limit())).set_redis_settings(login);
+    let mut connection = Client::open(target)
+        .map_err(|error| error::of(&attempted, error))?
+        .get_multiplexed_async_connection_with_config(&client)
+        .await
+        .map_err(|error| of_login(&attempted, config, error))?;
+    greet(&mut connection, config, whom, &attempted).await?;
+    Ok(connection)
+}
+
+/// Where certificates bear another name than the host, the client is told that name, and led to the host.
+#[cfg(feature = "tls")]
+fn named(client: AsyncConnectionConfig, config: &Config, address: &Address) -> AsyncConnectionConfig {
+    match (config.secured.as_ref().and_then(|secured| secured.server_name.as_ref()), address) {
+        (Some(_), Address::Host { host, .. }) => client.set_dns_resolver(LeadsTo(host.clone())),
+        _ => client,
+    }
+}
+
+/// Who logs in there now.
+async fn login(config: &Config, whom: Whom, attempted: &str) -> Result<RedisConnectionInfo, Error> {
+    #[cfg(feature = "sentinel")]
+    if whom == Whom::Sentinel {
+        let nobody = RedisConnectionInfo::default().set_skip_set_lib_name();
+        return Ok(config.sentinel_login.clone().map_or(nobody.clone(), |login| with(nobody, login)));
+    }
+    let _same_for_all = whom;
+    match &config.supply {
+        Some(supply) => Ok(with(config.login.clone(), supply.now(attempted).await?)),
+        None => Ok(config.login.clone()),
+    }
+}
+
+fn with(login: RedisConnectionInfo, credentials: Credentials) -> RedisConnectionInfo {
+    let login = login.set_password(credentials.password);
+    match credentials.username {
+        Some(username) => login.set_username(username),
+        None => login,
     }
 }
 
@@ -77,12 +218,25 @@ fn socket_options(limit: Duration) -> TcpSettings {
 /// An error of logging in. What it says of the database is a setting of ours.
 fn of_login(attempted: &str, config: &Config, error: RedisError) -> Error {
     if error.to_string().starts_with("Redis server refused to switch database") {
-        let database = config.target.redis_settings().db();
+        let database = config.login.db();
         let what = format!("{attempted}: the server has no database {database}; write `redis://host:6379/0`");
         return Error::new(ErrorKind::Configuration, what);
     }
+    #[cfg(feature = "tls")]
+    if config.secured.is_some()
+        && let Some(fix) = tls::fix_of(&error.to_string())
+    {
+        return Error::new(ErrorKind::Configuration, format!("{attempted}: {fix}"));
+    }
     if error.kind() == redis::ErrorKind::Parse {
         return no_redis(attempted);
+    }
+    // A server that wants a certificate says so after the handshake, and the client does not pass that on.
+    #[cfg(feature = "tls")]
+    if config.secured.is_some() && error.is_connection_dropped() {
+        let what = "the server closed the connection; if it wants a certificate of ours that it trusts, write \
+                    `Tls::new().client_certificate(pem, key_pem)`";
+        return Error::new(ErrorKind::Unreachable, format!("{attempted}: {what}")).with_source(error);
     }
     error::of(attempted, error)
 }
@@ -91,6 +245,7 @@ fn of_login(attempted: &str, config: &Config, error: RedisError) -> Error {
 async fn greet(
     connection: &mut MultiplexedConnection,
     config: &Config,
+    whom: Whom,
     attempted: &str,
 ) -> Result<(), Error> {
     let mut pipeline = redis::pipe();
@@ -108,7 +263,7 @@ async fn greet(
                 _ => Err(error::of(attempted, error)),
             }
         }
-        Some(answer) => judge(&Greeting::of(&answer), attempted),
+        Some(answer) => judge(&Greeting::of(&answer), whom, attempted),
         None => Err(no_redis(attempted)),
     }
 }
@@ -119,6 +274,7 @@ struct Greeting {
     server: String,
     version: String,
     mode: String,
+    role: String,
 }
 
 impl Greeting {
@@ -130,6 +286,7 @@ impl Greeting {
                 "server" => greeting.server = value.to_owned(),
                 "version" => greeting.version = value.to_owned(),
                 "mode" => greeting.mode = value.to_owned(),
+                "role" => greeting.role = value.to_owned(),
                 _ => {}
             }
         };
@@ -150,14 +307,32 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn judge(greeting: &Greeting, attempted: &str) -> Result<(), Error> {
+fn judge(greeting: &Greeting, whom: Whom, attempted: &str) -> Result<(), Error> {
     if greeting.version.is_empty() {
         return Err(no_redis(attempted));
     }
-    if greeting.mode == "cluster" {
-        let what = "the server is one of a cluster, which needs the feature `redis-cluster`, still to come; \
-                    write the URL of a server on its own";
+    let other = match (&*greeting.mode, whom) {
+        #[cfg(feature = "sentinel")]
+        ("sentinel", Whom::Sentinel) => None,
+        ("sentinel", _) => Some(
+            "a sentinel answers; write `redis+sentinel://host:26379/primary`, with the feature `redis-sentinel`",
+        ),
+        #[cfg(feature = "sentinel")]
+        (_, Whom::Sentinel) => Some("the server is no sentinel; write `redis://host:6379`"),
+        ("cluster", Whom::Node) => None,
+        ("cluster", _) => Some(
+            "the server is one of a cluster; write `redis+cluster://host:6379`, with the feature `redis-cluster`",
+        ),
+        (_, Whom::Node) => Some("the server is not one of a cluster; write `redis://host:6379`"),
+        _ => None,
+    };
+    if let Some(what) = other {
         return Err(Error::new(ErrorKind::Configuration, format!("{attempted}: {what}")));
+    }
+    #[cfg(feature = "sentinel")]
+    if whom == Whom::Primary && greeting.role != "master" {
+        let what = format!("{attempted}: it is a replica; its sentinels may find a primary soon");
+        return Err(Error::new(ErrorKind::Refused, what));
     }
     let mut numbers = greeting.version.split('.').map(str::parse);
     match (numbers.next(), numbers.next()) {
@@ -184,26 +359,44 @@ fn no_redis(attempted: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn greeted(version: &str, mode: &str) -> Result<(), Error> {
+    fn greeted(version: &str, mode: &str, whom: Whom) -> Result<(), Error> {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let parts = ["server", "redis", "version", version, "mode", mode].map(text);
         let mut flat = parts.to_vec();
         flat.extend([text("proto"), Value::Int(2)]);
-        judge(&Greeting::of(&Value::Array(flat)), "connecting")
+        judge(&Greeting::of(&Value::Array(flat)), whom, "connecting")
     }
 
     #[test]
     fn old_servers_and_clusters_are_refused() {
         for version in ["6.2.14", "7.0.15", "8.10.2", "10.0.0", "unstable"] {
-            greeted(version, "standalone").expect(version);
+            greeted(version, "standalone", Whom::Alone).expect(version);
+            greeted(version, "cluster", Whom::Node).expect(version);
         }
-        for (version, mode, says) in
-            [("6.0.16", "standalone", "6.0.16"), ("7.0.0", "cluster", "redis-cluster"), ("", "", "no Redis")]
-        {
-            let error = greeted(version, mode).expect_err(version);
+        for (version, mode, whom, says) in [
+            ("6.0.16", "standalone", Whom::Alone, "6.0.16"),
+            ("7.0.0", "cluster", Whom::Alone, "write `redis+cluster://host:6379`"),
+            ("7.0.0", "standalone", Whom::Node, "write `redis://host:6379`"),
+            ("7.0.0", "sentinel", Whom::Node, "write `redis+sentinel://host:26379/primary`"),
+            ("", "", Whom::Alone, "no Redis"),
+        ] {
+            let error = greeted(version, mode, whom).expect_err(version);
 
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().contains(says), "{error}");
         }
+    }
+
+    /// A sentinel that is cut off may tell an address whose server is a replica by now.
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn a_replica_is_no_primary() {
+        let judged = |role: &str| {
+            let [server, version, mode] = ["redis", "7.0.0", "standalone"].map(str::to_owned);
+            judge(&Greeting { server, version, mode, role: role.to_owned() }, Whom::Primary, "connecting")
+        };
+
+        judged("master").expect("it takes writes");
+        assert_eq!(judged("replica").expect_err("it does not").kind(), ErrorKind::Refused);
     }
 }

@@ -2,69 +2,64 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Link;
 use crate::config::Config;
 
 /// Values above this do not share a connection with small ones, which they would delay.
 const LARGE: usize = 64 << 10;
 const MIB: usize = 1 << 20;
 
-/// All connections for commands.
+/// Decides which connection a call takes.
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    main: Link,
-    large: Vec<Link>,
     next: AtomicUsize,
-    waiting: Option<Link>,
     sizes: Sizes,
     time_limit: Duration,
 }
 
-/// A connection, and the time that a call on it may take.
+/// A kind of connection, and the time that a call on it may take.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lane<'a> {
-    pub(crate) link: &'a Link,
+pub(crate) struct Lane {
+    pub(crate) way: Way,
     pub(crate) limit: Duration,
-    /// Whether what it carries is small, so that reads may go together.
-    pub(crate) is_small: bool,
+}
+
+/// One of the connections to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// For small values: reads go together.
+    Small,
+    /// For large ones; they take turns.
+    Large(usize),
+    /// For `WAIT`, which counts what its own connection wrote, and holds up all that comes behind it.
+    Waiting,
 }
 
 impl Traffic {
-    pub(crate) fn new(config: &Arc<Config>) -> Self {
-        let link = || Link::new(Arc::clone(config));
-        Self {
-            main: link(),
-            large: (0..config.large_value_connections).map(|_| link()).collect(),
-            next: AtomicUsize::new(0),
-            waiting: config.wait_replicas.map(|_| link()),
-            sizes: Sizes::default(),
-            time_limit: config.time_limit,
-        }
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { next: AtomicUsize::new(0), sizes: Sizes::default(), time_limit: config.time_limit }
     }
 
     /// For what has no size to speak of.
-    pub(crate) fn small(&self) -> Lane<'_> {
-        Lane { link: &self.main, limit: self.time_limit, is_small: true }
+    pub(crate) fn small(&self) -> Lane {
+        Lane { way: Way::Small, limit: self.time_limit }
     }
 
     /// For a value of this size.
-    pub(crate) fn sized(&self, bytes: usize) -> Lane<'_> {
+    pub(crate) fn sized(&self, bytes: usize) -> Lane {
         if bytes <= LARGE {
             return self.small();
         }
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let link = self.large.get(turn % self.large.len().max(1)).unwrap_or(&self.main);
+        let way = Way::Large(self.next.fetch_add(1, Ordering::Relaxed));
         let mib = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX);
-        Lane { link, limit: self.time_limit.saturating_mul(mib.saturating_add(1)), is_small: false }
+        Lane { way, limit: self.time_limit.saturating_mul(mib.saturating_add(1)) }
     }
 
     /// For what is stored under a name. Its size is not known before it comes, so the first large value delays
     /// others once, and is remembered.
-    pub(crate) fn stored(&self, name: &str) -> Lane<'_> {
+    pub(crate) fn stored(&self, name: &str) -> Lane {
         self.sized(self.sizes.of(name))
     }
 
@@ -73,10 +68,9 @@ impl Traffic {
         self.sizes.set(name, if bytes > LARGE { bytes } else { 0 });
     }
 
-    /// For `WAIT`, which counts what its own connection wrote, and holds up all that comes behind it.
-    pub(crate) fn waiting(&self, timeout: Duration) -> Lane<'_> {
-        let link = self.waiting.as_ref().unwrap_or(&self.main);
-        Lane { link, limit: self.time_limit.saturating_add(timeout), is_small: false }
+    /// For `WAIT`.
+    pub(crate) fn waiting(&self, timeout: Duration) -> Lane {
+        Lane { way: Way::Waiting, limit: self.time_limit.saturating_add(timeout) }
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +33,7 @@ pub enum Traffic {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    target: Arc<AtomicU16>,
     traffic: watch::Sender<Traffic>,
     cuts: watch::Sender<u64>,
     accepting: JoinHandle<()>,
@@ -46,14 +49,21 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let (traffic, seen) = watch::channel(Traffic::Pass);
         let (cuts, cut) = watch::channel(0);
+        let target = Arc::new(AtomicU16::new(target));
+        let leads_to = Arc::clone(&target);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *seen.borrow() != Traffic::Refuse {
-                    tokio::spawn(connect(client, target, seen.clone(), cut.clone()));
+                    tokio::spawn(connect(
+                        client,
+                        leads_to.load(Ordering::Relaxed),
+                        seen.clone(),
+                        cut.clone(),
+                    ));
                 }
             }
         });
-        Self { port, traffic, cuts, accepting }
+        Self { port, target, traffic, cuts, accepting }
     }
 
     /// The port to connect to.
@@ -69,6 +79,11 @@ impl Proxy {
     /// Changes what is done from now on, on open connections too.
     pub fn set(&self, traffic: Traffic) {
         self.traffic.send_replace(traffic);
+    }
+
+    /// Leads new connections to another port, as a name does that is given another address.
+    pub fn lead_to(&self, target: u16) {
+        self.target.store(target, Ordering::Relaxed);
     }
 
     /// Closes all connections. New ones are taken.

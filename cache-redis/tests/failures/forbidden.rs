@@ -11,7 +11,7 @@ use crate::support::*;
 
 /// What the documentation says a user needs.
 const RULES: &str = "resetchannels ~app:* &app:* +get +set +del +getrange +setrange +strlen +pttl +pexpire +time \
-    +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname";
+    +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info";
 
 /// What it needs besides with `wait_replicas`.
 const WAIT: &str = "+wait";

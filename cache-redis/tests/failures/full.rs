@@ -19,7 +19,7 @@ async fn reads_and_invalidations_work_and_fills_do_not() {
     let (grant, _) = granted(&redis, request(&other, Tags::NONE)).await;
     let mut ear = redis.subscribe().await.unwrap();
     server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let refused = server.command(&["SET", "x", "y"]);
     assert!(matches!(&refused, Reply::Error(text) if text.contains("OOM")), "{refused:?}");
 

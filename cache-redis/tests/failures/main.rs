@@ -2,6 +2,7 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
+mod credentials;
 mod forbidden;
 mod foreign;
 mod forgotten_scripts;
@@ -19,3 +20,4 @@ mod replicas;
 mod runtimes;
 mod slow;
 mod support;
+mod takes_over;

@@ -70,7 +70,10 @@ pub(crate) async fn until_ok<T, F: Future<Output = Result<T, Error>>>(
                 Err(error) => assert!(
                     matches!(
                         error.kind(),
-                        ErrorKind::Unreachable | ErrorKind::Refused | ErrorKind::NotReplicated
+                        ErrorKind::Unreachable
+                            | ErrorKind::Refused
+                            | ErrorKind::NotReplicated
+                            | ErrorKind::Postponed
                     ),
                     "{error:?}"
                 ),

@@ -46,10 +46,13 @@ impl Shared {
             // It is done; doing it again would not make more replicas.
             return error;
         }
-        for change in changes {
-            self.undone.push(change, TAG_LIFE);
+        // What is postponed the backend makes by itself; the rest of the shared tier can be asked meanwhile.
+        if kind != ErrorKind::Postponed {
+            for change in changes {
+                self.undone.push(change, TAG_LIFE);
+            }
+            self.keeper.wake();
         }
-        self.keeper.wake();
         let what = "invalidate in the shared tier: it failed; it is done in this process, and will be \
                     repeated there until it succeeds, unless this process ends before";
         Error::new(kind, what).with_source(error)

@@ -263,6 +263,11 @@ async fn keep(running: Running, bell: Arc<Notify>) {
     }
 }
 
+/// Whether a change that failed is in other hands now: of the server, which lacks replicas, or of the backend.
+fn is_taken_over(error: &crate::Error) -> bool {
+    matches!(error.kind(), crate::ErrorKind::NotReplicated | crate::ErrorKind::Postponed)
+}
+
 /// Listens to the bus, for ever.
 async fn listen(cache: Weak<Inner>) {
     let mut pause = RETRY.0;
@@ -316,7 +321,7 @@ impl Shared {
         }
         while let Some(change) = self.undone.next() {
             match self.repeat(&change).await {
-                Err(error) if error.kind() != crate::ErrorKind::NotReplicated => return false,
+                Err(error) if !is_taken_over(&error) => return false,
                 _ => self.counters.repeated(),
             }
             self.undone.done(&change);

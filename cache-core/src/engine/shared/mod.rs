@@ -129,7 +129,7 @@ impl Shared {
                 self.breaker.succeeded();
             }
             // It answers, so asking costs next to nothing.
-            Err(error) if error.kind() == ErrorKind::Refused => {
+            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Postponed) => {
                 self.counters.refused(error);
                 self.breaker.succeeded();
             }

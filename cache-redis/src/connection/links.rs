@@ -1,0 +1,38 @@
+//! The connections for commands to one server, all made when needed.
+
+use std::sync::Arc;
+
+use super::Link;
+use super::place::Place;
+use super::traffic::Way;
+use crate::config::Config;
+use crate::recent::Recent;
+
+/// The connections for commands to one server.
+#[derive(Debug)]
+pub(crate) struct Links {
+    main: Link,
+    large: Vec<Link>,
+    waiting: Option<Link>,
+}
+
+impl Links {
+    /// With the changes to be repeated on a server that takes the place of another.
+    pub(crate) fn new(config: &Arc<Config>, place: &Place, recent: Option<&Arc<Recent>>) -> Self {
+        let link = || Link::new(Arc::clone(config), place.clone(), recent.cloned());
+        Self {
+            main: link(),
+            large: (0..config.large_value_connections).map(|_| link()).collect(),
+            waiting: config.wait_replicas.map(|_| link()),
+        }
+    }
+
+    /// The connection of a kind.
+    pub(crate) fn of(&self, way: Way) -> &Link {
+        match way {
+            Way::Small => &self.main,
+            Way::Large(turn) => self.large.get(turn % self.large.len().max(1)).unwrap_or(&self.main),
+            Way::Waiting => self.waiting.as_ref().unwrap_or(&self.main),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The servers behind a [`Redis`](crate::Redis): one, or a cluster.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::Error;
+#[cfg(feature = "cluster")]
+use cache_core::ErrorKind;
+use redis::{RedisError, Value};
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
+use crate::command::Command;
+use crate::command::reply::{self, Failure};
+use crate::config::{Config, WaitReplicas};
+use crate::connection::Answers;
+use crate::connection::links::Links;
+use crate::connection::place::Place;
+use crate::connection::traffic::{Lane, Way};
+use crate::error;
+use crate::recent::Recent;
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Sentinels;
+use crate::url::Arrangement;
+
+/// The servers, with the connections to them.
+#[derive(Debug)]
+pub(crate) enum Servers {
+    One {
+        place: Place,
+        links: Links,
+        recent: Arc<Recent>,
+    },
+    #[cfg(feature = "cluster")]
+    Cluster {
+        cluster: Cluster,
+        recent: Arc<Recent>,
+    },
+}
+
+/// What became of changes.
+pub(crate) struct Changed {
+    pub(crate) answers: Answers,
+    /// How many replicas have them, if that was asked for; of several servers the least.
+    pub(crate) replicas: Option<i64>,
+}
+
+impl Servers {
+    pub(crate) fn new(config: &Arc<Config>) -> Self {
+        let recent = Arc::<Recent>::default();
+        match &config.servers {
+            Arrangement::Alone(address) => {
+                let place = Place::At(address.clone());
+                Self::One { links: Links::new(config, &place, Some(&recent)), place, recent }
+            }
+            #[cfg(feature = "sentinel")]
+            Arrangement::Sentinels { sentinels, primary } => {
+                let sentinels = Sentinels::new(sentinels.clone(), primary.clone());
+                let place = Place::Primary(Arc::new(sentinels));
+                Self::One { links: Links::new(config, &place, Some(&recent)), place, recent }
+            }
+            #[cfg(feature = "cluster")]
+            Arrangement::Cluster(nodes) => {
+                let cluster = Cluster::new(Arc::clone(config), nodes, Arc::clone(&recent));
+                Self::Cluster { cluster, recent }
+            }
+        }
+    }
+
+    /// Makes sure that there is a connection.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        match self {
+            Self::One { links, .. } => links.of(Way::Small).connect().await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => cluster.connect().await,
+        }
+    }
+
+    /// Sends commands, and waits for their answers, the limit of `lane` at most. They may run in any order.
+    pub(crate) async fn run(&self, lane: Lane, commands: &[Command], doing: &str) -> Result<Answers, Error> {
+        match self {
+            Self::One { links, .. } => links.of(lane.way).run(commands, lane.limit, doing).await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => {
+                let parts = Box::pin(cluster.run(lane, commands, None, doing)).await;
+                parts.into_iter().map(|part| part.outcome).collect()
+            }
+        }
+    }
+
+    /// Sends commands that only read; small ones together with those of others.
+    pub(crate) async fn read(
+        &self,
+        lane: Lane,
+        commands: impl Fn() -> Vec<Command>,
+        doing: &'static str,
+    ) -> Result<Answers, Error> {
+        match self {
+            Self::One { links, .. } if lane.way == Way::Small => {
+                links.of(lane.way).read(commands, lane.limit, doing).await
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } if lane.way == Way::Small => {
+                Box::pin(cluster.read(lane, commands, doing)).await
+            }
+            _ => Box::pin(async { self.run(lane, &commands(), doing).await }).await,
+        }
+    }
+
+    /// Sends a command that any of the servers can answer.
+    pub(crate) async fn anywhere(
+        &self,
+        lane: Lane,
+        command: Command,
+        doing: &str,
+    ) -> Result<Option<Result<Value, RedisError>>, Error> {
+        match self {
+            Self::One { links, .. } => Ok(links.of(lane.way).run(&[command], lane.limit, doing).await?.pop()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => Box::pin(cluster.anywhere(lane, command, doing)).await.map(Some),
+        }
+    }
+
+    /// Sends a message, by one server after the other.
+    pub(crate) async fn publish(
+        &self,
+        lane: Lane,
+        command: Command,
+        doing: &str,
+    ) -> Result<Option<Result<Value, RedisError>>, Error> {
+        match self {
+            Self::One { .. } => self.anywhere(lane, command, doing).await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => {
+                Box::pin(cluster.publish_by_turns(lane, command, doing)).await.map(Some)
+            }
+        }
+    }
+
+    /// Makes changes that keep old values from being served, and waits for replicas to have them. What is made is
+    /// remembered, for the case that another server takes over.
+    pub(crate) async fn change(
+        &self,
+        lane: Lane,
+        mut commands: Vec<Command>,
+        wait: Option<WaitReplicas>,
+        doing: &str,
+    ) -> Result<Changed, Error> {
+        let waiting = wait.map(|wait| {
+            let timeout = u64::try_from(wait.timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+            Command::plain("WAIT").arg(wait.count).arg(timeout.max(1))
+        });
+        let sent = match &waiting {
+            // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
+            Some(_) => commands
+                .iter()
+                .map(|command| command.with_text().unwrap_or_else(|| command.clone()))
+                .collect(),
+            None => commands.clone(),
+        };
+        match self {
+            Self::One { links, recent, .. } => {
+                let link = links.of(lane.way);
+                let all: Vec<_> = sent.into_iter().chain(waiting.clone()).collect();
+                let mut answers = link.run(&all, lane.limit, doing).await?;
+                let waited = waiting.and_then(|_| answers.pop());
+                let mut made = answers.iter().map(Result::is_ok);
+                commands.retain(|_| made.next().unwrap_or(false));
+                recent.note(commands);
+                // What was not made says so itself: it is to be repeated, and replicas have nothing to wait for.
+                let waited = waited.filter(|_| answers.iter().all(Result::is_ok));
+                let replicas = waited.map(reply::count).transpose().map_err(|e| self.failed(doing, e))?;
+                Ok(Changed { answers, replicas })
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, recent } => {
+                let parts = Box::pin(cluster.run(lane, &sent, waiting.as_ref(), doing)).await;
+                let (mut changed, mut failed) = (Changed { answers: Vec::new(), replicas: None }, Vec::new());
+                for (command, part) in commands.iter().zip(parts) {
+                    match part.outcome {
+                        Err(error) => failed.push((command, error)),
+                        Ok(Err(error)) if error::of(doing, error.clone()).kind() == ErrorKind::Refused => {
+                            failed.push((command, self.failed(doing, error.into())));
+                        }
+                        Ok(answer) => {
+                            if answer.is_ok() {
+                                cluster.is_made(command);
+                                recent.note([command.clone()]);
+                            }
+                            let waited = part.behind.map(reply::count).transpose();
+                            let waited = waited.map_err(|e| self.failed(doing, e))?;
+                            changed.replicas = changed.replicas.into_iter().chain(waited).min();
+                            changed.answers.push(answer);
+                        }
+                    }
+                }
+                if failed.is_empty() { Ok(changed) } else { Err(cluster.postpone(doing, &failed)) }
+            }
+        }
+    }
+
+    /// Where to listen to the bus; not where it was done last, if there is a choice.
+    pub(crate) async fn ear(&self, last: Option<&Place>) -> Result<Place, Error> {
+        match self {
+            Self::One { place, .. } => {
+                let _no_choice = last;
+                Ok(place.clone())
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => cluster.ear(last).await,
+        }
+    }
+
+    /// By how much the clocks of two of the servers may differ.
+    pub(crate) fn clock_difference(&self) -> Duration {
+        match self {
+            Self::One { .. } => Duration::ZERO,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => cluster.clock_difference(),
+        }
+    }
+
+    /// An error of a call to them.
+    pub(crate) fn failed(&self, doing: &str, failure: Failure) -> Error {
+        error::of_call(doing, self, failure)
+    }
+}
+
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One { place, .. } => place.fmt(f),
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => cluster.fmt(f),
+        }
+    }
+}

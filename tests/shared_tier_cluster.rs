@@ -1,0 +1,64 @@
+//! Caches over a cluster that loses a shard: the others serve on.
+#![cfg(all(feature = "redis-cluster", feature = "testing"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
+mod support;
+
+use std::time::Duration;
+
+use larder::testing::redis::Cluster;
+use larder::{Cache, ErrorKind, Key, Redis};
+use support::processes::{Source, hears, hour, key, until};
+
+async fn cache(cluster: &Cluster) -> Cache {
+    let redis = Redis::builder().url(cluster.url()).time_limit(Duration::from_secs(1));
+    Cache::builder().prefix("app").shared(redis.connect().await.unwrap()).build().unwrap()
+}
+
+/// The place of the master that neither the prefix nor the function has its epoch at.
+fn shard_of_entries_alone(cluster: &Cluster) -> usize {
+    let (everything, function) = (cluster.master_of("app:a-:{-}"), cluster.master_of("app:f:{dishes}"));
+    (0..3).find(|at| *at != everything && *at != function).unwrap()
+}
+
+/// Some keys whose entries are at a master, or are not.
+fn keys(cluster: &Cluster, count: usize, fits: impl Fn(usize) -> bool) -> Vec<Key> {
+    let at = |key: &Key| cluster.master_of(&format!("app:e:{{{key}}}"));
+    (0..).map(key).filter(|key| fits(at(key))).take(count).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_shard_does_not_take_the_others_away() {
+    let mut cluster = Cluster::start();
+    let (one, two, source) = (cache(&cluster).await, cache(&cluster).await, Source::default());
+    hears(&one).await;
+    hears(&two).await;
+    let shard = shard_of_entries_alone(&cluster);
+    let (lost, kept) = (keys(&cluster, 10, |at| at == shard), keys(&cluster, 4, |at| at != shard));
+
+    let replica = cluster.replica_of(shard);
+    cluster.node(replica).kill();
+    cluster.node(shard).kill();
+
+    // The lost ones are computed, by each for itself.
+    for key in &lost {
+        let before = source.next().await;
+        assert_eq!(one.get_or_compute(key, &hour(), || source.next()).await, before + 1);
+        assert_eq!(two.get_or_compute(key, &hour(), || source.next()).await, before + 2);
+    }
+    let error = one.invalidate(&lost[0]).await.expect_err("it cannot be reached");
+    assert_eq!(error.kind(), ErrorKind::Postponed, "{error:?}");
+
+    // The others are shared as ever: what one computes the other finds.
+    for key in &kept {
+        let computed = one.get_or_compute(key, &hour(), || source.next()).await;
+        let found = two.get_or_compute(key, &hour(), || async { 0 }).await;
+        assert_eq!(found, computed);
+    }
+    let before = two.stats().local_entries;
+    one.invalidate(&kept[0]).await.expect("the others take it");
+    until(|| two.stats().local_entries < before).await;
+    let shared = one.stats().shared.unwrap();
+    assert!(!shared.is_away, "{shared:?}");
+    assert_eq!(shared.queued_invalidations, 0);
+}

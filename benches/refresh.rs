@@ -50,9 +50,9 @@ fn bytes(runtime: &tokio::runtime::Runtime, call: impl AsyncFn(u64)) -> f64 {
 fn main() {
     // All of it on this thread: the allocator counts by thread.
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let plain = bytes(&runtime, async |id| drop(plain(id).await));
-    let with_refresh = bytes(&runtime, async |id| drop(refreshed(id).await));
-    let with_idle = bytes(&runtime, async |id| drop(warm(id).await));
+    let plain = bytes(&runtime, async |id| _ = plain(id).await);
+    let with_refresh = bytes(&runtime, async |id| _ = refreshed(id).await);
+    let with_idle = bytes(&runtime, async |id| _ = warm(id).await);
     println!("{ENTRIES} entries of a u64, index included");
     println!("  plain                 {plain:6.0} bytes an entry");
     println!("  refresh               {with_refresh:6.0} bytes an entry, {:.0} more", with_refresh - plain);

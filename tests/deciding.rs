@@ -1,5 +1,7 @@
 //! Values that decide: their ttl, their tags, whether they are stored at all, and that they still hold.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Random calls, failures, invalidations and times against a small model of what freshness promises.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::collections::HashMap;

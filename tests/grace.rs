@@ -1,5 +1,7 @@
 //! `grace`: a stale value stands in when a new one cannot be had, and an invalidated one never does.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

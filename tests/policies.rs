@@ -1,5 +1,7 @@
 //! `policy = ..`: what many functions have in common, by name.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! `refresh`: a value is recomputed in the background before it is stale.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Freshness over a shared tier: several processes recompute what one does, and stale values of one stand in for all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

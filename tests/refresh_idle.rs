@@ -1,5 +1,7 @@
 //! `refresh(idle = ..)` keeps entries warm on a schedule; the queue that all refreshes go through.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

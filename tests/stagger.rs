@@ -1,5 +1,7 @@
 //! `stagger`: what was filled together does not expire together.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

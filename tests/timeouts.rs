@@ -1,5 +1,7 @@
 //! `timeout(soft = .., hard = ..)`: what answers when a computation takes too long.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! `trace`: what each cached call inside of a future did.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::limit::within;
 use super::look_up::Closer;
-use super::means::{Means, Recomputed};
+use super::means::{GiveUp, Means, Recomputed};
 use super::queue::Rank;
 use super::stale::answer_stale;
 use super::tally::Tally;
@@ -303,11 +303,7 @@ impl<A: Answer> Call<A> {
     }
 
     /// What the call is about, and what `store_if` and `timeout(hard = ..)` say.
-    fn plan<S, P>(
-        self,
-        key: Key,
-        means: Means<A, S, P>,
-    ) -> (CacheRef, Plan<A, S>, P, Option<fn(Error) -> A::Output>) {
+    fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> (CacheRef, Plan<A, S>, P, GiveUp<A::Output>) {
         let Self { site, cache, ttl, tags, .. } = self;
         let Means { answer, storage, sharing, store_if, decides, give_up } = means;
         let remember = cache.remember(site, ttl);
@@ -361,7 +357,7 @@ pub(super) async fn run<A, S, G, B, F>(
     cache: &Cache,
     reason: MissReason,
     plan: Plan<A, S>,
-    give_up: Option<fn(Error) -> A::Output>,
+    give_up: GiveUp<A::Output>,
     background: G,
     body: B,
 ) -> A::Output

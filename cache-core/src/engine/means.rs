@@ -7,6 +7,9 @@ use crate::error::Error;
 use crate::key::Tag;
 use crate::storage::Sharing;
 
+/// The answer of a call that gives up, where there is one.
+pub(super) type GiveUp<O> = Option<fn(Error) -> O>;
+
 /// How the answer of a call is kept and decided on. `P` is what `store_if` says.
 pub struct Means<A: Answer, S, P = fn(&<A as Answer>::Value) -> bool> {
     pub(super) answer: A,
@@ -14,7 +17,7 @@ pub struct Means<A: Answer, S, P = fn(&<A as Answer>::Value) -> bool> {
     pub(super) sharing: Sharing<A::Error>,
     pub(super) store_if: P,
     pub(super) decides: Decides<A::Value>,
-    pub(super) give_up: Option<fn(Error) -> A::Output>,
+    pub(super) give_up: GiveUp<A::Output>,
 }
 
 /// What the value decides about itself. Functions without a state: a handle that puts a value asks them, too.

@@ -136,7 +136,7 @@ async fn waiting_for_replicas_needs_a_rule_of_its_own() {
         redis.view(&Prefix::new("app").unwrap()).invalidate(&"k".into()).await.expect_err("no `wait`");
 
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
-    assert!(error.to_string().contains(&format!("{WAIT}`")), "{error}");
+    assert!(error.to_string().contains(&format!("{WAIT} ")), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

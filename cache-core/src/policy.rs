@@ -98,17 +98,10 @@ impl Policy {
         self
     }
 
-    /// How long a dead holder can delay other processes: `lease = ..`.
-    ///
-    /// # Panics
-    ///
-    /// When it is shorter than 100 ms; in a constant that is a compile error.
+    /// How long a dead holder can delay other processes: `lease = ..`. At least 100 ms, which is checked where a function takes
+    /// the policy.
     #[must_use]
     pub const fn lease(mut self, life: Duration) -> Self {
-        assert!(
-            life.as_nanos() >= SHORTEST_LEASE.as_nanos(),
-            "a lease this short is lost by a holder that lives: write at least 100 ms"
-        );
         self.lease = life;
         self
     }
@@ -207,6 +200,10 @@ impl Policy {
         assert!(
             self.soft_timeout.is_none() || !self.grace.is_zero(),
             "after `timeout(soft = ..)` a stale value stands in, and there is none: write `grace = \"10m\"`, or give the policy a grace"
+        );
+        assert!(
+            self.lease.as_nanos() >= SHORTEST_LEASE.as_nanos(),
+            "a lease this short is lost by a holder that lives: give the policy at least 100 ms"
         );
         if let (Some(ttl), Some(local)) = (self.ttl, self.local_ttl) {
             assert!(

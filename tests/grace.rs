@@ -283,3 +283,24 @@ async fn a_stale_value_is_kept_by_the_sweep_and_goes_with_its_grace() {
     };
     scene.cache.scope(test).await;
 }
+
+#[tokio::test]
+async fn who_joins_a_failing_f_refresh_gets_the_value_that_stands_in() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.source.set_down(true);
+        scene.source.hold();
+        scene.pass(MINUTE).await;
+        let mut forced = Box::pin(row_refresh(&scene.source, 1));
+        assert!(waits(&mut forced).await);
+        let mut call = Box::pin(row(&scene.source, 1));
+        assert!(waits(&mut call).await);
+        scene.source.release();
+
+        assert!(forced.await.is_err());
+        assert_eq!(call.await, Ok(0));
+    };
+    scene.cache.scope(test).await;
+    assert_eq!(scene.source.asked(), 2);
+}

@@ -283,3 +283,72 @@ async fn a_refresh_that_panics_counts_as_failed_and_rests() {
     scene.cache.scope(test).await;
     assert_eq!(scene.cache.computations_in_flight(), 0);
 }
+
+#[cached(ttl = 60, skip(source), grace = "10m")]
+async fn inner(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[cached(ttl = 60, skip(source), refresh)]
+async fn outer(source: &Source) -> Result<u64, Down> {
+    inner(source).await
+}
+
+#[tokio::test]
+async fn what_is_refreshed_runs_in_the_scope_of_who_asked() {
+    let (one, two) = (Scene::new(), Scene::new());
+    for scene in [&one, &two] {
+        let test = async {
+            assert_eq!(outer(&scene.source).await, Ok(0));
+            scene.source.write();
+            scene.cache.invalidate_function("inner").await.unwrap();
+            scene.pass(DUE).await;
+            outer(&scene.source).await.unwrap();
+            scene.settle().await;
+            assert_eq!(outer(&scene.source).await, Ok(1));
+        };
+        scene.cache.scope(test).await;
+        assert_eq!(scene.stats("inner").computations, 2, "in this cache, and no other");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_found_another_computation_is_asked_for_again_when_that_fails() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.pass(DUE).await;
+        scene.source.hold();
+        scene.source.set_down(true);
+        let mut forced = Box::pin(row_refresh(&scene.source, 1));
+        assert!(waits(&mut forced).await);
+        row(&scene.source, 1).await.unwrap();
+        scene.settle().await;
+        scene.source.release();
+        assert!(forced.await.is_err());
+        assert_eq!(scene.source.asked(), 2);
+
+        scene.source.set_down(false);
+        scene.pass(Duration::from_secs(1)).await;
+        row(&scene.source, 1).await.unwrap();
+        scene.settle().await;
+        assert_eq!(scene.source.asked(), 3);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn looking_without_the_function_takes_no_refresh_away() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.pass(DUE).await;
+        let key = row_entry(1).key().unwrap().clone();
+        let options = larder::Options::ttl(MINUTE).tags(["row"]);
+        assert_eq!(scene.cache.get::<u64>(&key, &options).await.unwrap(), Some(0));
+        row(&scene.source, 1).await.unwrap();
+        scene.settle().await;
+        assert_eq!(scene.source.asked(), 2);
+    };
+    scene.cache.scope(test).await;
+}

@@ -311,3 +311,76 @@ async fn conditional(source: &Source) -> Result<(u64, u64), Down> {
         _ => Ok((row, source.asked())),
     }
 }
+
+#[tokio::test]
+async fn a_failing_refresh_of_what_reads_through_rests() {
+    let fleet = Fleet::new(1).await;
+    let cache = &fleet.processes[0];
+    cache.scope(through(&fleet.source)).await.unwrap();
+    fleet.source.set_down(true);
+    fleet.pass(DUE).await;
+
+    for _ in 0..5 {
+        assert_eq!(cache.scope(through(&fleet.source)).await, Ok(0));
+        fleet.settle().await;
+    }
+
+    assert_eq!(fleet.source.asked(), 2);
+}
+
+#[tokio::test]
+async fn who_reads_through_does_not_get_what_others_held_from_before_an_invalidation() {
+    let fleet = Fleet::new(2).await;
+    let [one, two] = &fleet.processes[..] else { unreachable!() };
+    one.scope(through(&fleet.source)).await.unwrap();
+    fleet.source.set_down(true);
+    fleet.source.hold();
+    fleet.pass(MINUTE).await;
+    let mut before = Box::pin(one.scope(through(&fleet.source)));
+    assert!(waits(&mut before).await);
+    // The message does not arrive.
+    fleet.faults.set_deaf(true);
+    two.scope(async { through_entry().invalidate().await }).await.unwrap();
+
+    let mut after = Box::pin(one.scope(through(&fleet.source)));
+    assert!(waits(&mut after).await);
+    fleet.source.release();
+
+    let _ = before.await;
+    assert!(after.await.is_err(), "it began after the invalidation");
+}
+
+#[cached(ttl = 60, skip(source), refresh(idle = "10m"))]
+async fn warm(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn what_nobody_uses_is_kept_warm_no_longer_by_any_process() {
+    let fleet = Fleet::new(2).await;
+    for cache in &fleet.processes {
+        cache.scope(warm(&fleet.source)).await.unwrap();
+    }
+    fleet.pass(Duration::from_secs(700)).await;
+    let asked = fleet.source.asked();
+    assert!(asked > 10, "{asked}");
+
+    fleet.pass(Duration::from_secs(300)).await;
+
+    assert_eq!(fleet.source.asked(), asked);
+    assert!(fleet.processes.iter().all(|cache| cache.stats().refreshes.scheduled == 0));
+}
+
+#[tokio::test]
+async fn the_grace_of_what_another_process_expired_is_no_longer_than_it_says() {
+    let fleet = Fleet::new(2).await;
+    let [one, two] = &fleet.processes[..] else { unreachable!() };
+    one.scope(graced(&fleet.source, 1)).await.unwrap();
+    two.scope(async { graced_entry(1).expire().await }).await.unwrap();
+    fleet.source.set_down(true);
+    assert_eq!(two.scope(graced(&fleet.source, 1)).await, Ok(0));
+
+    fleet.pass(Duration::from_secs(601)).await;
+
+    assert!(two.scope(graced(&fleet.source, 1)).await.is_err());
+}

@@ -230,3 +230,47 @@ async fn after_the_hard_timeout_a_stale_value_stands_in_where_there_is_one() {
     let stats = scene.stats("graced");
     assert_eq!((stats.stale, stats.hard_timeouts, stats.calls()), (2, 1, 3));
 }
+
+#[tokio::test]
+async fn many_who_waited_for_one_computation_are_one_failure() {
+    let scene = Scene::new();
+    let test = async {
+        graced(&scene.source).await.unwrap();
+        scene.source.hold();
+        scene.pass(MINUTE).await;
+        let mut calls: Vec<_> = (0..10).map(|_| Box::pin(graced(&scene.source))).collect();
+        for call in &mut calls {
+            assert!(waits(call).await);
+        }
+        scene.pass(HARD).await;
+        for call in calls {
+            assert_eq!(call.await, Ok(0));
+        }
+        // The first rest is half a second at most.
+        scene.source.release();
+        scene.source.write();
+        scene.pass(Duration::from_millis(500)).await;
+        assert_eq!(graced(&scene.source).await, Ok(1));
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn shutting_down_ends_what_a_stale_value_has_answered_for() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.source.hold();
+        scene.pass(MINUTE).await;
+        let mut call = Box::pin(row(&scene.source, 1));
+        assert!(waits(&mut call).await);
+        scene.pass(SOFT).await;
+        assert_eq!(call.await, Ok(0));
+        assert_eq!(scene.cache.computations_in_flight(), 1);
+
+        scene.cache.shutdown().await;
+
+        assert_eq!(scene.cache.computations_in_flight(), 0);
+    };
+    scene.cache.scope(test).await;
+}

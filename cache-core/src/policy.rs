@@ -205,6 +205,14 @@ impl Policy {
             self.lease.as_nanos() >= SHORTEST_LEASE.as_nanos(),
             "a lease this short is lost by a holder that lives: give the policy at least 100 ms"
         );
+        assert!(
+            !(self.reads_through && self.local_ttl.is_some()),
+            "with `tier = shared` nothing is kept in the local tier: take `local_ttl` out of the policy, or remove `tier = shared`"
+        );
+        assert!(
+            !(self.reads_through && self.refresh_or_default().idle.is_some()),
+            "`idle` keeps an entry of the local tier warm: take it out of the policy, or remove `tier = shared`"
+        );
         if let (Some(ttl), Some(local)) = (self.ttl, self.local_ttl) {
             assert!(
                 local.as_nanos() <= ttl.as_nanos(),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::Cache;
+use super::current::Scope;
 use super::fetch::Plan;
 use super::means::Recomputed;
 use super::recompute::{self, Finished};
@@ -21,7 +21,7 @@ use crate::storage::Storage;
 /// each time.
 pub trait Background<A: Answer, S>: Sized {
     /// What recomputes the entry of `plan`, again and again. `None` where there is no background.
-    fn refresher(self, plan: Plan<A, S>) -> Option<Refresher>;
+    fn refresher(self, cache: &Cache, plan: Plan<A, S>) -> Option<Refresher>;
 
     /// Begins to compute the entry of `plan` now, as a task. `None` where there is no background or no runtime.
     fn begin(self, cache: &Cache, plan: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>>;
@@ -32,7 +32,7 @@ pub trait Background<A: Answer, S>: Sized {
 pub struct NoBackground;
 
 impl<A: Answer, S> Background<A, S> for NoBackground {
-    fn refresher(self, _: Plan<A, S>) -> Option<Refresher> {
+    fn refresher(self, _: &Cache, _: Plan<A, S>) -> Option<Refresher> {
         None
     }
 
@@ -51,27 +51,29 @@ where
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Recomputed<A::Output>> + Send + 'static,
 {
-    fn refresher(mut self, plan: Plan<A, S>) -> Option<Refresher> {
-        let key = plan.key.clone();
+    fn refresher(mut self, cache: &Cache, plan: Plan<A, S>) -> Option<Refresher> {
+        let (key, scope) = (plan.key.clone(), Scope::here(cache));
         let plan = Arc::new(plan);
         let begin = move |cache: Cache, version| -> Attempt {
-            let (plan, body) = (plan.clone(), self());
+            let (plan, scope, body) = (plan.clone(), scope.clone(), self());
             Box::pin(async move {
-                let finished = within(&cache, recompute::refresh(&cache, &plan, version, body)).await;
-                finished.is_some_and(|finished| !finished.has_failed)
+                let refreshing = scope.run(&cache, recompute::refresh(&cache, &plan, version, body));
+                within(&cache, 1 + scope.holders(), refreshing).await;
             })
         };
         Some(Refresher { key, begin: Box::new(begin) })
     }
 
     fn begin(mut self, cache: &Cache, plan: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
-        let runtime = Handle::try_current().ok()?;
-        let (cache, plan, body) = (cache.clone(), plan.clone(), self());
-        Some(runtime.spawn(async move { within(&cache, recompute::compute(&cache, &plan, body)).await }))
+        let (scope, plan, body) = (Scope::here(cache), plan.clone(), self());
+        cache.run_apart(|cache| async move {
+            let computing = scope.run(&cache, recompute::compute(&cache, &plan, body));
+            within(&cache, 1 + scope.holders(), computing).await
+        })
     }
 }
 
-type Attempt = Pin<Box<dyn Future<Output = bool> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Recomputes one entry in the background, again and again.
 pub struct Refresher {
@@ -83,10 +85,10 @@ impl Refresher {
     /// One that does nothing.
     #[cfg(test)]
     pub(super) fn idle(key: Key) -> Self {
-        Self { key, begin: Box::new(|_, _| Box::pin(async { true })) }
+        Self { key, begin: Box::new(|_, _| Box::pin(async {})) }
     }
 
-    /// Recomputes the value of `version` once, unless there is a newer one; tells whether there is a newer one now.
+    /// Recomputes the value of `version` once, unless there is a newer one.
     pub(super) fn begin(&mut self, cache: Cache, version: Option<u64>) -> Attempt {
         (self.begin)(cache, version)
     }
@@ -102,17 +104,17 @@ impl std::fmt::Debug for Refresher {
 #[derive(Debug, Default)]
 pub(super) struct Holders(AtomicUsize);
 
-/// Runs `task` as long as anybody but tasks like it holds the cache; `None` when it ended for that. A computation wakes
-/// about once a second, to show that it lives, and sees then.
-async fn within<T>(cache: &Cache, task: impl Future<Output = T>) -> Option<T> {
-    struct Held<'c>(&'c Cache);
+/// Runs `task`, which has so many `handles` to the cache, as long as anybody but tasks like it holds the cache; `None` when it
+/// ended for that. A computation wakes about once a second, to show that it lives, and sees then.
+async fn within<T>(cache: &Cache, handles: usize, task: impl Future<Output = T>) -> Option<T> {
+    struct Held<'c>(&'c Cache, usize);
     impl Drop for Held<'_> {
         fn drop(&mut self) {
-            self.0.0.holders.0.fetch_sub(1, Ordering::AcqRel);
+            self.0.0.holders.0.fetch_sub(self.1, Ordering::AcqRel);
         }
     }
-    cache.0.holders.0.fetch_add(1, Ordering::AcqRel);
-    let held = Held(cache);
+    cache.0.holders.0.fetch_add(handles, Ordering::AcqRel);
+    let held = Held(cache, handles);
     let mut task = Box::pin(task);
     poll_fn(|context| {
         if let Poll::Ready(output) = task.as_mut().poll(context) {

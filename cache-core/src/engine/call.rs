@@ -165,7 +165,7 @@ impl<A: Answer> Call<A> {
         A::Value: Clone + Send + Sync + 'static,
     {
         let key = self.key.clone().finish().ok()?;
-        match self.cache.look_closer(&key.view()) {
+        match self.cache.look_closer(&key.view(), true) {
             Closer::Fresh(value, attention) => {
                 self.attention = attention;
                 if trace::is_used() {
@@ -256,7 +256,9 @@ impl<A: Answer> Call<A> {
         let attention = self.attention;
         let (cache, plan, ..) = self.plan(key, means);
         let Some(entry) = cache.0.entry_of::<A::Value>(&plan.key) else { return };
-        let (Some(upkeep), Some(refresher)) = (entry.upkeep(), background.refresher(plan)) else { return };
+        let (Some(upkeep), Some(refresher)) = (entry.upkeep(), background.refresher(&cache, plan)) else {
+            return;
+        };
         match attention {
             Attention::Nothing => {}
             Attention::Schedule => cache.schedule(&entry, refresher),
@@ -382,7 +384,11 @@ where
                 let stale = cache.0.stand_in::<A::Value>(&plan.key);
                 stale.iter().for_each(|_| cache.0.set_back(&plan.key));
                 let answered = stale.and_then(|entry| answer_stale(&mut tally, &plan, &entry));
-                answered.unwrap_or_else(|| give_up(error))
+                answered.unwrap_or_else(|| {
+                    // Where it was on the way to a tier yet, nobody has said so.
+                    tally.count(Happening::Miss(reason));
+                    give_up(error)
+                })
             }
         },
     };
@@ -406,10 +412,12 @@ where
     G: Background<A, S>,
 {
     let Some(refresh) = plan.remember.refresh else { return };
+    // A read finds the value due again and again; a failed attempt rests all the same.
+    let due = due.filter(|_| !cache.is_resting(&plan.key));
     if due.is_none() && refresh.idle.is_none() {
         return;
     }
-    let Some(refresher) = background.refresher(plan) else { return };
+    let Some(refresher) = background.refresher(cache, plan) else { return };
     match due {
         Some(version) => {
             cache.refresh_soon(Rank { priority: refresh.priority, gain: 0 }, Some(version), refresher)

@@ -1,6 +1,7 @@
 //! Which cache a call uses when it names none: the scope's, the installed one, or the default.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
@@ -47,6 +48,40 @@ pub fn current() -> CacheRef {
         return CacheRef::Owned(cache);
     }
     CacheRef::Static(INSTALLED.get().unwrap_or_else(|| DEFAULT.get_or_init(Cache::default)))
+}
+
+/// Whose scope a call runs in, to be kept for what it leaves to the background.
+#[derive(Debug, Clone)]
+pub(super) enum Scope {
+    None,
+    /// That of the call's own cache: not held, as the cache itself may keep this.
+    Own,
+    Other(Cache),
+}
+
+impl Scope {
+    /// The scope here, as a call of `cache` sees it.
+    pub(super) fn here(cache: &Cache) -> Self {
+        match SCOPED.try_with(Cache::clone) {
+            Ok(scoped) if Arc::ptr_eq(&scoped.0, &cache.0) => Self::Own,
+            Ok(scoped) => Self::Other(scoped),
+            Err(_) => Self::None,
+        }
+    }
+
+    /// Runs `future` in it, for `cache`.
+    pub(super) async fn run<F: Future>(&self, cache: &Cache, future: F) -> F::Output {
+        match self {
+            Self::None => future.await,
+            Self::Own => SCOPED.scope(cache.clone(), future).await,
+            Self::Other(scoped) => SCOPED.scope(scoped.clone(), future).await,
+        }
+    }
+
+    /// How many handles to the call's own cache it holds while it runs.
+    pub(super) fn holders(&self) -> usize {
+        usize::from(matches!(self, Self::Own))
+    }
 }
 
 /// The cache that `cache = EXPR` names.

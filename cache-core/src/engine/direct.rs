@@ -147,7 +147,7 @@ impl Cache {
             note(Answered::LocalHit);
             return found;
         }
-        let reason = match self.look_closer(&key.view()) {
+        let reason = match self.look_closer(&key.view(), false) {
             Closer::Fresh(value, _) => {
                 note(Answered::LocalHit);
                 return answer.restore(value);
@@ -191,7 +191,7 @@ impl Cache {
         if let Some(found) = self.look_up(&key.view(), |value| value) {
             return Ok(Some(found));
         }
-        let reason = match self.look_closer(&key.view()) {
+        let reason = match self.look_closer(&key.view(), false) {
             Closer::Fresh(value, _) => return Ok(Some(value)),
             // It only stands in for a computation.
             Closer::Resting(..) => MissReason::Expired,

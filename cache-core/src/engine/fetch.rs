@@ -79,8 +79,10 @@ where
         }
         let mut asks = question.as_ref();
         let mut reason = reason;
-        let seen = match through {
-            Some(question) => match question.look(&mut question.borne()).await {
+        // Before the look: what is invalidated from here on shows.
+        let mut borne = through.map(Question::borne);
+        let seen = match through.zip(borne.as_mut()) {
+            Some((question, borne)) => match question.look(borne).await {
                 Looked::Usable(stored) => {
                     tally.count(Happening::SharedHit);
                     tally.notice_due(plan, &stored, cache.0.chance.unit());
@@ -88,7 +90,7 @@ where
                 }
                 Looked::Stale(stored) => {
                     let seen = (MissReason::Expired, Some(stored.frame.clone()));
-                    let stale = Held::new(cache, &function, plan, &question.borne(), stored);
+                    let stale = Held::new(cache, &function, plan, borne, stored);
                     if cache.is_resting(&plan.key)
                         && let Some(output) = stale.answer(tally, plan)
                     {
@@ -135,11 +137,21 @@ where
         };
         tally.count(Happening::Joined);
         match liveness::wait(cache, &plan.key, follow).await {
-            Waited::Abandoned => {}
+            // Whoever led it took too long, perhaps: then the next attempt waits, for this call, too.
+            Waited::Abandoned => {
+                if cache.is_resting(&plan.key)
+                    && let Some(entry) = cache.newest::<A::Value>(&plan.key, held.as_ref())
+                    && let Some(output) = answer_stale(tally, plan, &entry)
+                {
+                    return output;
+                }
+            }
             // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that
             // came before it asked, unless its computation began after that: then it looks for itself, and
             // where the value was not stored it joins the next computation.
             Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => continue,
+            // Nor does it take what others held from before: it finds one of its own, or none.
+            Waited::Landed(Landing::StandIn(_)) if looks_itself => continue,
             Waited::Landed(Landing::StandIn(entry)) => {
                 if let Some(output) = answer_stale(tally, plan, &entry) {
                     return output;

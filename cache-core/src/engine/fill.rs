@@ -33,6 +33,8 @@ pub(super) struct Fill<'c> {
     pub(super) version: Option<u64>,
     /// Whether somebody asked for it, and uses it.
     pub(super) is_asked_for: bool,
+    /// The entry that it replaces, where that is known.
+    pub(super) replaces: Option<Arc<StoredEntry>>,
 }
 
 /// What became of a value in the shared tier.
@@ -102,7 +104,8 @@ where
     let unstored = Unstored { value, lifetime, cost: fill.cost, named: &named };
     let now = hold.server_time(cache.0.clock.now());
     let kept = Kept { life: lifetime.whole(), tags: question.outliving(lifetime.whole()) };
-    if let Some(held) = unchanged {
+    // What the body saw may be another one than is stored there, and it may return what it likes.
+    if let Some(held) = unchanged.filter(|held| held.is_of(question, value)) {
         let head = shared::head_of(shared, question.fingerprint, &unstored, hold.epochs(), now, held.size);
         match hold.refill(&held.frame, held.size, head, &kept).await {
             Refilled::Stored => return Share::Stored(version_of(now)),
@@ -292,6 +295,7 @@ impl<'c> Fill<'c> {
             age: stored.age,
             version: Some(stored.version),
             is_asked_for: true,
+            replaces: None,
         }
     }
 
@@ -338,7 +342,8 @@ impl<'c> Fill<'c> {
             let fresh = self.age + self.lifetime.map_or(here.fresh, |lifetime| lifetime.fresh);
             let created = now.earlier(self.age);
             let upkeep = Upkeep::new(refresh, created, fresh, self.cost, self.version, now);
-            if let Some(before) = cache.0.tier.find(&self.key.view(), Arc::clone)
+            let before = self.replaces.clone().or_else(|| cache.0.tier.find(&self.key.view(), Arc::clone));
+            if let Some(before) = before
                 && let Some(before) = before.upkeep()
             {
                 upkeep.succeed(before, self.is_asked_for);

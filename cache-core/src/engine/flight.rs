@@ -215,6 +215,15 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
         self.flight.beats.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether later callers may join this flight: nobody has invalidated its key.
+    pub(crate) fn is_attached(&self) -> bool
+    where
+        B: Bearing,
+        L: Clone,
+    {
+        self.is_in(&lock(self.flights.shard(&self.key)))
+    }
+
     /// Stores something on the way, before anybody can join or detach: if nothing newer is known.
     pub(crate) fn store_early<T>(&self, store: impl FnOnce() -> T) -> Option<T>
     where

@@ -254,6 +254,7 @@ where
         age: Duration::ZERO,
         version: None,
         is_asked_for: false,
+        replaces: None,
     };
     let share = match hold {
         Some((question, hold)) => {

@@ -30,6 +30,8 @@ pub(super) struct Leading<'c, A: Answer, S> {
     pub(super) question: Option<&'c Question<'c, S>>,
     /// What the shared tier had that may stand in.
     pub(super) held: Option<Held>,
+    /// In the background: the entry that is to be replaced.
+    replaces: Option<Arc<StoredEntry>>,
 }
 
 /// What a computation is for.
@@ -82,7 +84,7 @@ where
         plan: &'c Plan<A, S>,
         question: Option<&'c Question<'c, S>>,
     ) -> Self {
-        Self { cache, function, lead, plan, question, held: None }
+        Self { cache, function, lead, plan, question, held: None, replaces: None }
     }
 
     /// The epochs now.
@@ -200,6 +202,8 @@ where
     {
         let (mut hold, mut borne) = (None, self.borne());
         self.lead.bear(borne.clone());
+        // Now: a message may take it away before the new one is there.
+        self.replaces = self.cache.0.entry_of::<A::Value>(&self.plan.key);
         if let Some(question) = self.question {
             let seen = match question.look(&mut borne).await {
                 Looked::Usable(stored) if version != Some(stored.version) => {
@@ -237,11 +241,12 @@ where
     /// Holds a stale value of the shared tier, and keeps it in the local one, unless there is a newer one.
     fn keep_stale(&self, borne: &Borne, stored: Stored<A::Value>) -> Held {
         self.lead.learn(borne.clone());
+        let is_stale = stored.fresh.is_zero();
         let held = Held::new(self.cache, self.function, self.plan, borne, stored);
         let tier = &self.cache.0.tier;
         let here = self.cache.0.stand_in::<A::Value>(&self.plan.key);
         let is_newer = here.is_none_or(|here| here.created() < held.entry.created());
-        if is_newer && !self.plan.remember.reads_through && tier.admits_any() {
+        if is_stale && is_newer && !self.plan.remember.reads_through && tier.admits_any() {
             let displaced = self.lead.store_early(|| tier.install(&self.plan.key, held.entry.clone()));
             drop(displaced);
         }
@@ -250,9 +255,11 @@ where
 
     /// Lands with a value that the shared tier had.
     fn land_found(self, borne: Borne, stored: Stored<A::Value>) -> A::Output {
-        let Self { cache, function, lead, plan, .. } = self;
+        let Self { cache, function, lead, plan, replaces, .. } = self;
         lead.learn(borne.clone());
-        let fill = Fill::found(&plan.key, &plan.remember, function, &stored);
+        let mut fill = Fill::found(&plan.key, &plan.remember, function, &stored);
+        fill.is_asked_for = replaces.is_none();
+        fill.replaces = replaces;
         fill::land_found(cache, lead, &fill, &borne, plan.storage, &stored.value, stored.size);
         plan.answer.restore(stored.value)
     }
@@ -269,7 +276,7 @@ where
         B: FnOnce() -> F,
         F: Future<Output = Recomputed<A::Output>>,
     {
-        let Self { cache, function, lead, plan, question, held } = self;
+        let Self { cache, function, lead, plan, question, held, replaces } = self;
         match &hold {
             // A value that was stored elsewhere since took the lease away.
             Some(_) => lead.learn(borne.clone()),
@@ -290,10 +297,12 @@ where
         let outcome = plan.answer.outcome(&recomputed.output);
         let cost = attempt.end(outcome);
 
-        if outcome == Outcome::Error && keeps_old && purpose != Purpose::Forced {
-            let stands_in = cache.newest::<A::Value>(&plan.key, held.as_ref());
+        if outcome == Outcome::Error && keeps_old {
+            // The epochs do not show that a key was invalidated; the flight does.
+            let held = held.as_ref().filter(|_| lead.is_attached());
+            let stands_in = cache.newest::<A::Value>(&plan.key, held);
             if let Some(entry) = stands_in {
-                // In the background that is noted where all failures are.
+                // In the background that is noted where all failures are; and who asked for it is told.
                 if purpose == Purpose::Call {
                     cache.0.set_back(&plan.key);
                 }
@@ -327,6 +336,7 @@ where
             age: Duration::ZERO,
             version: None,
             is_asked_for: purpose != Purpose::Background,
+            replaces,
         };
         let share = match (hold, named, question) {
             (_, None, _) => Share::Refused,

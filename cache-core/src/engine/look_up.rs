@@ -48,10 +48,10 @@ impl Cache {
         Some(restore(found.clone()))
     }
 
-    /// Looks once more at what is not quiet: why it is no hit, or what is to be done about one. Counts a hit.
+    /// Looks once more at what is not quiet: why it is no hit, or, for who `attends` to that, what is to be done about one. Counts a hit.
     #[cold]
     #[inline(never)]
-    pub(super) fn look_closer<V>(&self, key: &KeyView<'_>) -> Closer<V>
+    pub(super) fn look_closer<V>(&self, key: &KeyView<'_>, attends: bool) -> Closer<V>
     where
         V: Clone + Send + Sync + 'static,
     {
@@ -65,7 +65,11 @@ impl Cache {
             Freshness::Fresh => match entry.value::<V>().cloned() {
                 Some(value) => {
                     entry.function.counters.hits.increment();
-                    return Closer::Fresh(value, entry.consider(now, cache.chance.unit()));
+                    let attention = match attends {
+                        true => entry.consider(now, cache.chance.unit()),
+                        false => Attention::Nothing,
+                    };
+                    return Closer::Fresh(value, attention);
                 }
                 None => MissReason::Undecodable,
             },

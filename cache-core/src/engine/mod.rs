@@ -148,6 +148,7 @@ impl Sweep for Inner {
         self.tier.sweep(self.clock.now());
         self.epochs.sweep();
         self.setbacks.sweep(self.clock.now());
+        self.sweep_schedule();
     }
 }
 

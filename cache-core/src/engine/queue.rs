@@ -60,8 +60,8 @@ impl Queue {
         Some(least)
     }
 
-    /// The next one. Its key stays here until [`ended`](Self::ended).
-    pub(super) fn pop(&mut self) -> Option<Due> {
+    /// The next one, and since when it has waited. Its key stays here until [`ended`](Self::ended).
+    pub(super) fn pop(&mut self) -> Option<(Tick, Due)> {
         self.turns += 1;
         let place = if self.turns.is_multiple_of(FAIR) {
             let (number, rank) = self.by_age.first_key_value()?;
@@ -70,7 +70,7 @@ impl Queue {
             *self.by_rank.last_key_value()?.0
         };
         self.by_age.remove(&place.1.0);
-        self.by_rank.remove(&place).map(|(_, due)| due)
+        self.by_rank.remove(&place)
     }
 
     /// The refresh of `key` runs no more.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn popped(queue: &mut Queue, count: usize) -> Vec<Key> {
-        std::iter::from_fn(|| queue.pop()).take(count).map(|due| due.refresher.key).collect()
+        std::iter::from_fn(|| queue.pop()).take(count).map(|(_, due)| due.refresher.key).collect()
     }
 
     fn keys(keys: impl IntoIterator<Item = u64>) -> Vec<Key> {
@@ -139,7 +139,7 @@ mod tests {
         loop {
             turns += 1;
             queue.push(due(turns, 100, 1), now);
-            if queue.pop().unwrap().refresher.key == Key::of("f", 0).unwrap() {
+            if queue.pop().unwrap().1.refresher.key == Key::of("f", 0).unwrap() {
                 break;
             }
         }
@@ -153,7 +153,7 @@ mod tests {
         queue.push(due(1, 0, 0), now);
 
         assert!(queue.push(due(1, 5, 5), now).is_some());
-        let running = queue.pop().unwrap();
+        let (_, running) = queue.pop().unwrap();
         assert!(queue.push(due(1, 5, 5), now).is_some());
         queue.ended(&running.refresher.key);
         assert!(queue.push(due(1, 5, 5), now).is_none());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::background::Refresher;
 use super::limit::within;
@@ -37,6 +37,8 @@ struct State {
     queue: Queue,
     /// What cancels those that run; nothing yet for one that just begins.
     running: HashMap<u64, Option<AbortHandle>>,
+    /// What cancels computations that a caller waits for, beside the queue.
+    apart: HashMap<u64, Option<AbortHandle>>,
     /// Turns given out; the number of the last.
     turns: u64,
     is_handing_out: bool,
@@ -80,7 +82,7 @@ impl Refreshing {
         let (waiting, schedule, keeper) = {
             let mut state = self.state();
             state.is_closed = true;
-            state.running.values().flatten().for_each(AbortHandle::abort);
+            state.running.values().chain(state.apart.values()).flatten().for_each(AbortHandle::abort);
             (state.queue.clear(), std::mem::take(&mut state.schedule), state.keeper.take())
         };
         keeper.iter().for_each(AbortHandle::abort);
@@ -92,7 +94,11 @@ impl Refreshing {
     pub(super) async fn idle(&self) {
         loop {
             let ended = self.ended.notified();
-            if self.state().running.is_empty() {
+            let is_idle = {
+                let state = self.state();
+                state.running.is_empty() && state.apart.is_empty()
+            };
+            if is_idle {
                 return;
             }
             ended.await;
@@ -143,7 +149,7 @@ impl Cache {
                 true => state.queue.pop(),
                 false => None,
             };
-            let Some(due) = due else {
+            let Some((since, due)) = due else {
                 state.is_handing_out = false;
                 return;
             };
@@ -153,7 +159,7 @@ impl Cache {
             drop(state);
             let turn = Turn { cache: Arc::downgrade(&self.0), number, key: due.refresher.key.clone() };
             // Outside the lock: where the runtime is about to end, the task is dropped at once, and its turn ends.
-            let task = runtime.spawn(take_turn(turn, self.clone(), due)).abort_handle();
+            let task = runtime.spawn(take_turn(turn, self.clone(), since, due)).abort_handle();
             let mut state = refreshing.state();
             let is_closed = state.is_closed;
             match state.running.get_mut(&number) {
@@ -162,6 +168,41 @@ impl Cache {
                 None => {}
             }
         }
+    }
+
+    /// Runs a computation that a caller waits for: beside the queue, and ended with all others. `None` without a runtime, and
+    /// after a shutdown.
+    pub(super) fn run_apart<F>(&self, task: impl FnOnce(Cache) -> F) -> Option<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let runtime = Handle::try_current().ok()?;
+        let refreshing = &self.0.refreshing;
+        let number = {
+            let mut state = refreshing.state();
+            if state.is_closed {
+                return None;
+            }
+            state.turns += 1;
+            let number = state.turns;
+            state.apart.insert(number, None);
+            number
+        };
+        let (apart, task) = (Apart { cache: Arc::downgrade(&self.0), number }, task(self.clone()));
+        let task = runtime.spawn(async move {
+            let output = task.await;
+            drop(apart);
+            output
+        });
+        let mut state = refreshing.state();
+        let is_closed = state.is_closed;
+        match state.apart.get_mut(&number) {
+            Some(_) if is_closed => task.abort(),
+            Some(running) => *running = Some(task.abort_handle()),
+            None => {}
+        }
+        drop(state);
+        Some(task)
     }
 
     /// Keeps the entry that is stored under the refresher's key warm, as long as it is used.
@@ -265,6 +306,26 @@ impl Inner {
         }
     }
 
+    /// Whether the value of `key` is fresh and was computed after `since`.
+    fn is_new(&self, key: &Key, since: Tick) -> bool {
+        let entry = self.tier.find(&key.view(), Arc::clone);
+        let is_fresh = |entry: &Arc<StoredEntry>| entry.freshness(self.clock.now()) == Freshness::Fresh;
+        entry.filter(is_fresh).is_some_and(|entry| entry.created() > since)
+    }
+
+    /// Drops what the schedule keeps for entries that are gone.
+    pub(super) fn sweep_schedule(&self) {
+        let gone: Vec<Warm> = {
+            let schedule = &mut self.refreshing.state().schedule;
+            let is_gone =
+                |(place, warm): (&(Tick, u64), &Warm)| (warm.entry.strong_count() == 0).then_some(*place);
+            let places: Vec<_> = schedule.iter().filter_map(is_gone).collect();
+            places.iter().filter_map(|place| schedule.remove(place)).collect()
+        };
+        // Outside the lock: they hold arguments of the user's.
+        drop(gone);
+    }
+
     /// Nothing has failed, but nobody refreshes `key` either.
     fn rest_for_a_while(&self, key: &Key) {
         let now = self.clock.now();
@@ -285,6 +346,12 @@ struct Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let Some(cache) = self.cache.upgrade().map(Cache) else { return };
+        // The value that was to be refreshed is still the one that is there: somebody else was at it in vain, or this turn
+        // was dropped before it began.
+        let entry = cache.0.tier.find(&self.key.view(), Arc::clone);
+        if entry.is_some_and(|entry| entry.upkeep().is_some_and(|upkeep| upkeep.is_asked())) {
+            cache.0.rest_for_a_while(&self.key);
+        }
         {
             let mut state = cache.0.refreshing.state();
             state.running.remove(&self.number);
@@ -295,12 +362,30 @@ impl Drop for Turn {
     }
 }
 
+/// Takes a computation beside the queue off when it ends, however that is.
+struct Apart {
+    cache: Weak<Inner>,
+    number: u64,
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.upgrade() {
+            cache.refreshing.state().apart.remove(&self.number);
+            cache.refreshing.ended.notify_waiters();
+        }
+    }
+}
+
 /// Runs one refresh, and keeps the entry warm if it is one of those.
-async fn take_turn(turn: Turn, cache: Cache, due: Due) {
+async fn take_turn(turn: Turn, cache: Cache, since: Tick, due: Due) {
     let Due { version, mut refresher, .. } = due;
-    // From here on the attempt alone holds the cache.
-    let attempt = refresher.begin(cache, version);
-    attempt.await;
+    if !cache.0.is_new(&refresher.key, since) {
+        // From here on the attempt alone holds the cache.
+        refresher.begin(cache, version).await;
+    } else {
+        drop(cache);
+    }
     let Some(cache) = turn.cache.upgrade().map(Cache) else { return };
     drop(turn);
     cache.keep_warm(refresher);

@@ -46,9 +46,12 @@ impl Setbacks {
     /// Notes a failure; tells until when the next attempt waits. `left` is how long the value at hand is fresh yet.
     pub(super) fn failed(&self, key: &Key, now: Tick, left: Duration, chance: f64) -> Tick {
         let (mut shard, hash) = self.shard(&key.view());
-        let known =
-            shard.get(&hash).filter(|setback| now < setback.remembered).map_or(0, |known| known.failures);
-        let failures = known.saturating_add(1);
+        let known = shard.get(&hash).copied().filter(|setback| now < setback.remembered);
+        // Of many who waited for one attempt each notes its failure.
+        if let Some(known) = known.filter(|known| now < known.until) {
+            return known.until;
+        }
+        let failures = known.map_or(0, |known| known.failures).saturating_add(1);
         let rest = rest(failures, left, chance);
         let setback =
             Setback { failures, until: now.later(rest), remembered: now.later(rest.saturating_mul(MEMORY)) };

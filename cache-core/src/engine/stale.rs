@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fetch::Plan;
 use super::fill::Fill;
-use super::shared::{Borne, Stored};
+use super::shared::{Borne, Question, Stored};
 use super::tally::Tally;
 use super::{Cache, Function};
 use crate::answer::Answer;
@@ -41,6 +41,13 @@ impl Held {
         let Stored { value, size, frame, .. } = stored;
         let entry = fill.entry(cache, borne, plan.storage, value, fill.lifetime, Some(size));
         Self { entry, frame, size }
+    }
+
+    /// Whether its stored form is that of `value`.
+    pub(super) fn is_of<V, S: Storage<V>>(&self, question: &Question<'_, S>, value: &V) -> bool {
+        let mut encoded = Vec::new();
+        let is_encoded = question.storage.encode(question.shared.codec, value, &mut encoded).is_ok();
+        is_encoded && self.frame.ends_with(&encoded) && encoded.len() == self.size
     }
 
     /// Answers with it, if it still may stand in.

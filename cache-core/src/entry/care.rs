@@ -135,6 +135,10 @@ impl Upkeep {
         self.is_scheduled.store(false, Ordering::Release);
     }
 
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Acquire)
+    }
+
     /// Whether a refresh is asked for with this call, and was not before.
     pub(crate) fn begins_refresh(&self) -> bool {
         !self.is_asked.swap(true, Ordering::AcqRel)
@@ -149,8 +153,8 @@ impl Upkeep {
     /// The first read at which something is to be considered.
     pub(super) fn first_consideration(&self, fresh_until: Tick) -> Tick {
         match self.refresh.idle {
-            // The first use starts the clock of `idle`.
-            Some(_) => Tick::from_raw(0),
+            // The first use starts the clock of `idle`. Not zero: that is for who expires the entry.
+            Some(_) => Tick::from_raw(1),
             None => self.considered_from(fresh_until),
         }
     }

@@ -54,6 +54,8 @@ pub(super) fn read<V, S: Storage<V>>(
     let age = Duration::from_millis((now.micros() / 1000).saturating_sub(view.created_millis()));
     let fresh = if found.is_expired { Duration::ZERO } else { view.fresh_for().saturating_sub(age) };
     let grace = view.usable_for().saturating_sub(age).saturating_sub(fresh);
+    // Its grace began when it was made stale, which the frame does not tell.
+    let grace = if found.is_expired { grace.min(question.remember.grace) } else { grace };
     let stands_in = !question.remember.grace.is_zero() && !grace.is_zero();
     if fresh.is_zero() && !stands_in {
         return Err(MissReason::Expired);

@@ -31,7 +31,10 @@ pub(crate) struct Flights<K, B, L> {
     hash: foldhash::fast::RandomState,
 }
 
-type Shard<K, B, L> = Mutex<HashMap<K, Arc<Flight<B, L>>>>;
+type Shard<K, B, L> = Mutex<Table<K, B, L>>;
+
+/// A fast hash with a seed of its own: keys are chosen by others, and compared whole.
+type Table<K, B, L> = HashMap<K, Arc<Flight<B, L>>, foldhash::fast::RandomState>;
 
 struct Flight<B, L> {
     state: Mutex<State<B, L>>,
@@ -68,7 +71,7 @@ pub(crate) enum Joined<'f, K: Hash + Eq + Clone, B, L, T> {
 impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
     /// Makes an empty table in `shards` parts.
     pub(crate) fn new(shards: usize) -> Self {
-        let shards = (0..shards.max(1)).map(|_| Mutex::new(HashMap::new())).collect();
+        let shards = (0..shards.max(1)).map(|_| Mutex::new(HashMap::default())).collect();
         Self { shards, hash: Default::default() }
     }
 
@@ -107,7 +110,7 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         self.lead_in(&mut lock(self.shard(key)), key)
     }
 
-    fn lead_in(&self, table: &mut HashMap<K, Arc<Flight<B, L>>>, key: &K) -> Lead<'_, K, B, L> {
+    fn lead_in(&self, table: &mut Table<K, B, L>, key: &K) -> Lead<'_, K, B, L> {
         let flight = Arc::new(Flight {
             state: Mutex::new(State {
                 phase: Phase::Running,
@@ -272,7 +275,7 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
         None
     }
 
-    fn is_in(&self, table: &HashMap<K, Arc<Flight<B, L>>>) -> bool {
+    fn is_in(&self, table: &Table<K, B, L>) -> bool {
         table.get(&self.key).is_some_and(|found| Arc::ptr_eq(found, &self.flight))
     }
 }

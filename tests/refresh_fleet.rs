@@ -384,3 +384,24 @@ async fn the_grace_of_what_another_process_expired_is_no_longer_than_it_says() {
 
     assert!(two.scope(graced(&fleet.source, 1)).await.is_err());
 }
+
+/// Says that nothing has changed, whatever it returns.
+#[cached(ttl = 60, grace = "10m", skip(source))]
+async fn mistaken(source: &Source) -> Result<u64, Down> {
+    larder::current().not_modified();
+    source.read().await
+}
+
+#[tokio::test]
+async fn what_is_said_to_be_unchanged_and_is_not_is_sent() {
+    let fleet = Fleet::new(2).await;
+    let [one, two] = &fleet.processes[..] else { unreachable!() };
+    one.scope(mistaken(&fleet.source)).await.unwrap();
+    fleet.source.write();
+    fleet.pass(MINUTE).await;
+
+    assert_eq!(one.scope(mistaken(&fleet.source)).await, Ok(1));
+
+    assert_eq!(two.scope(mistaken(&fleet.source)).await, Ok(1), "not the old value under a new head");
+    assert_eq!(fleet.source.asked(), 2);
+}

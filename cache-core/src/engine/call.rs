@@ -11,14 +11,12 @@ use super::limit::within;
 use super::look_up::Closer;
 use super::means::{GiveUp, Means, Recomputed};
 use super::queue::Rank;
-use super::stale::answer_stale;
-use super::tally::Tally;
+use super::run::{run, timed_out};
 use super::trace::{self, Answered};
-use super::{Cache, CacheRef, Function};
+use super::{Cache, CacheRef};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::{Attention, MissReason, Remember};
-use crate::error::{Error, ErrorKind};
 use crate::event::stats::Happening;
 use crate::key::{Key, KeyWriter, SecretKey, Tag};
 use crate::storage::Storage;
@@ -352,89 +350,4 @@ impl<A: Answer> Call<A> {
             means,
         )
     }
-}
-
-/// Answers a call that the local tier did not, within its time limit, and sees to what is to be done in the background.
-pub(super) async fn run<A, S, G, B, F>(
-    cache: &Cache,
-    reason: MissReason,
-    plan: Plan<A, S>,
-    give_up: GiveUp<A::Output>,
-    background: G,
-    body: B,
-) -> A::Output
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-    G: Background<A, S>,
-    B: FnOnce() -> F,
-    F: Future<Output = Recomputed<A::Output>>,
-{
-    let function = cache.0.functions.of(plan.key.identity());
-    let mut tally = Tally::new(&function, !plan.remember.grace.is_zero());
-    let mut background = Some(background);
-    let fetching = fetch::fetch(cache, &mut tally, reason, &plan, &mut background, body);
-    let output = match plan.remember.hard_timeout.zip(give_up) {
-        None => fetching.await,
-        Some((limit, give_up)) => match Box::pin(within(&cache.0.clock, limit, fetching)).await {
-            Some(output) => output,
-            None => {
-                let error = timed_out(&function, limit);
-                let stale = cache.0.stand_in::<A::Value>(&plan.key);
-                stale.iter().for_each(|_| cache.0.set_back(&plan.key));
-                let answered = stale.and_then(|entry| answer_stale(&mut tally, &plan, &entry));
-                answered.unwrap_or_else(|| {
-                    // Where it was on the way to a tier yet, nobody has said so.
-                    tally.count(Happening::Miss(reason));
-                    give_up(error)
-                })
-            }
-        },
-    };
-    if trace::is_used() {
-        trace::note(cache, Some(&plan.key), &function.title(), Answered::of(tally.told));
-    }
-    if plan.remember.refresh.is_some()
-        && let Some(background) = background
-    {
-        see_to(cache, tally.due, plan, background);
-    }
-    output
-}
-
-/// Has recomputed what the shared tier had and is due, or keeps warm what was just stored.
-#[cold]
-fn see_to<A, S, G>(cache: &Cache, due: Option<u64>, plan: Plan<A, S>, background: G)
-where
-    A: Answer,
-    S: Storage<A::Value>,
-    G: Background<A, S>,
-{
-    let Some(refresh) = plan.remember.refresh else { return };
-    // A read finds the value due again and again; a failed attempt rests all the same.
-    let due = due.filter(|_| !cache.is_resting(&plan.key));
-    if due.is_none() && refresh.idle.is_none() {
-        return;
-    }
-    let Some(refresher) = background.refresher(cache, plan) else { return };
-    match due {
-        Some(version) => {
-            cache.refresh_soon(Rank { priority: refresh.priority, gain: 0 }, Some(version), refresher)
-        }
-        None => cache.keep_warm(refresher),
-    }
-}
-
-/// The computation took longer than it may. Counted.
-#[cold]
-fn timed_out(function: &Function, limit: Duration) -> Error {
-    function.counters.count(Happening::HardTimeout);
-    Error::new(
-        ErrorKind::TimedOut,
-        format!(
-            "compute {}: it took longer than {limit:?}; raise `timeout(hard = ..)`, or see to what it waits for",
-            function.title()
-        ),
-    )
 }

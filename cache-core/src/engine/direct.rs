@@ -7,11 +7,11 @@ use serde::de::DeserializeOwned;
 
 use super::Cache;
 use super::background::NoBackground;
-use super::call;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::look_up::Closer;
 use super::means::{Decides, Means, Recomputed};
+use super::run;
 use super::trace::{self, Answered};
 use crate::answer::{Answer, Fallible, Plain};
 use crate::entry::{MissReason, Remember};
@@ -169,7 +169,7 @@ impl Cache {
             decides: Decides::nothing(),
         };
         let body = || async { Recomputed::new(compute().await) };
-        Box::pin(call::run(self, reason, plan, None, NoBackground, body)).await
+        Box::pin(run::run(self, reason, plan, None, NoBackground, body)).await
     }
 
     /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was

@@ -21,6 +21,8 @@ mod means;
 mod queue;
 mod recompute;
 mod refreshing;
+mod run;
+mod schedule;
 mod setbacks;
 mod shared;
 mod soft;

@@ -1,0 +1,135 @@
+//! What is kept warm without being asked for: one ordered map, one task.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::background::Refresher;
+use super::limit::within;
+use super::queue::Rank;
+use super::{Cache, Inner};
+use crate::clock::Tick;
+use crate::entry::{Freshness, StoredEntry};
+
+/// Entries of the schedule that are seen to before others have their turn on the thread.
+const AT_A_TIME: usize = 256;
+
+/// An entry that is kept warm.
+#[derive(Debug)]
+pub(super) struct Warm {
+    /// The entry that this was put on the schedule for.
+    entry: Weak<StoredEntry>,
+    refresher: Refresher,
+}
+
+impl Cache {
+    /// Keeps the entry that is stored under the refresher's key warm, as long as it is used.
+    pub(super) fn keep_warm(&self, refresher: Refresher) {
+        let Some(entry) = self.0.tier.find(&refresher.key.view(), Arc::clone) else { return };
+        if entry.upkeep().is_some_and(|upkeep| upkeep.begins_schedule()) {
+            self.schedule(&entry, refresher);
+        }
+    }
+
+    /// Puts an entry on the schedule.
+    pub(super) fn schedule(&self, entry: &Arc<StoredEntry>, refresher: Refresher) {
+        let Some(upkeep) = entry.upkeep() else { return };
+        let due = upkeep.due();
+        let refreshing = &self.0.refreshing;
+        let mut state = refreshing.state();
+        if state.is_closed {
+            return;
+        }
+        state.lines += 1;
+        let place = (due, state.lines);
+        state.schedule.insert(place, Warm { entry: Arc::downgrade(entry), refresher });
+        let is_first = state.schedule.first_key_value().is_some_and(|(first, _)| *first == place);
+        if state.keeper.as_ref().is_none_or(AbortHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
+            state.keeper = Some(runtime.spawn(task).abort_handle());
+        }
+        drop(state);
+        if is_first {
+            refreshing.bell.notify_one();
+        }
+    }
+
+    /// Does what the schedule says for now, some of it at a time; tells when the next is due.
+    fn keep_to_schedule(&self) -> Option<Duration> {
+        let refreshing = &self.0.refreshing;
+        for _ in 0..AT_A_TIME {
+            let now = self.0.clock.now();
+            let warm = {
+                let mut state = refreshing.state();
+                let (&(due, _), _) = state.schedule.first_key_value()?;
+                if due > now {
+                    return Some(due.since(now));
+                }
+                state.schedule.pop_first()
+            };
+            if let Some((_, warm)) = warm {
+                self.attend(warm, now);
+            }
+        }
+        Some(Duration::ZERO)
+    }
+
+    /// Refreshes what is due and used, puts back what is not due yet, and lets go of the rest.
+    fn attend(&self, warm: Warm, now: Tick) {
+        let Some(entry) = self.0.tier.find(&warm.refresher.key.view(), Arc::clone) else { return };
+        let Some(upkeep) = entry.upkeep() else { return };
+        let is_its_own = std::ptr::addr_eq(Arc::as_ptr(&entry), warm.entry.as_ptr());
+        if is_its_own {
+            upkeep.leaves_schedule();
+        }
+        if !self.0.may_stand_in(&entry) || !upkeep.is_in_use(now) {
+            return;
+        }
+        if entry.freshness(now) == Freshness::Fresh && now < upkeep.due() {
+            return self.keep_warm(warm.refresher);
+        }
+        // A read may have asked for it; then that goes on with the schedule.
+        if upkeep.begins_refresh() {
+            let rank = Rank { priority: upkeep.refresh().priority, gain: upkeep.gain() };
+            self.refresh_soon(rank, upkeep.version(), warm.refresher);
+        }
+    }
+}
+
+impl Inner {
+    /// Drops what the schedule keeps for entries that are gone.
+    pub(super) fn sweep_schedule(&self) {
+        let gone: Vec<Warm> = {
+            let schedule = &mut self.refreshing.state().schedule;
+            let is_gone =
+                |(place, warm): (&(Tick, u64), &Warm)| (warm.entry.strong_count() == 0).then_some(*place);
+            let places: Vec<_> = schedule.iter().filter_map(is_gone).collect();
+            places.iter().filter_map(|place| schedule.remove(place)).collect()
+        };
+        // Outside the lock: they hold arguments of the user's.
+        drop(gone);
+    }
+}
+
+/// Sees to it that entries are refreshed on schedule, as long as the cache lives.
+async fn keep_schedule(cache: Weak<Inner>, bell: Arc<Notify>) {
+    loop {
+        let Some(cache) = cache.upgrade().map(Cache) else { return };
+        let next = cache.keep_to_schedule();
+        let clock = cache.0.clock.clone();
+        drop(cache);
+        match next {
+            // Others have their turn on this thread, too.
+            Some(Duration::ZERO) => tokio::task::yield_now().await,
+            Some(pause) => {
+                within(&clock, pause, bell.notified()).await;
+            }
+            None => bell.notified().await,
+        }
+    }
+}

@@ -222,9 +222,9 @@ use crate::model::Model;
 ///
 /// ## `grace = ..`
 ///
-/// How long past its ttl a stale value may stand in, a constant: when computing fails, when it takes longer than the
-/// soft timeout, or when the shared tier is gone. Default: none; an expired value is gone. What was invalidated never
-/// stands in; what was expired by hand does.
+/// How long past its ttl a stale value may stand in, a constant: when computing fails, or takes longer than a timeout.
+/// Default: none; an expired value is gone. What was invalidated never stands in; what was expired by hand does. While the shared
+/// tier is gone nobody can tell the two apart, so it stands in for `max_local_staleness` at most.
 ///
 /// ```
 /// # use larder::cached;
@@ -241,8 +241,8 @@ use crate::model::Model;
 /// - `soft`: then the stale value is the answer, and the computation finishes in the background and is stored. It
 ///   needs `grace` for a value that stands in; without one at hand the call waits on. The background owns the
 ///   arguments as with `refresh`, and takes the same `with(..)`.
-/// - `hard`: then the call gives up with an error, so the function returns a `Result` whose error is
-///   `From<larder::Error>`.
+/// - `hard`: then the call gives up: with the stale value if this process has one, else with an error, so the function
+///   returns a `Result` whose error is `From<larder::Error>`.
 ///
 /// ```
 /// # use larder::cached;

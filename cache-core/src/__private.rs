@@ -4,9 +4,12 @@ pub use crate::answer::{
     Answer, AnswersFallible, AnswersFallibleOptional, AnswersOptional, AnswersPlain, Probe, keep_errors,
     keep_none,
 };
+pub use crate::batched::{EntryOf, EntryOfList, Natural, by, each, or_none};
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
-pub use crate::engine::{Background, CacheRef, Call, Means, NoBackground, Recomputed, current, given};
+pub use crate::engine::{
+    Asked, Background, CacheRef, Call, Means, Next, NoBackground, Recomputed, current, given,
+};
 pub use crate::give_up::{GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,

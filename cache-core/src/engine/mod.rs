@@ -1,6 +1,7 @@
 //! The engine: the cache and the path of a call through it, one step a file.
 
 mod background;
+mod batch;
 mod builder;
 mod call;
 mod compute;
@@ -28,6 +29,7 @@ mod shared;
 mod soft;
 mod stale;
 mod tally;
+mod together;
 mod trace;
 mod trust;
 
@@ -35,6 +37,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use background::{Background, NoBackground};
+pub use batch::{Asked, Next};
 pub use builder::CacheBuilder;
 pub use call::Call;
 pub use computing::{Computation, current as computation};
@@ -106,6 +109,8 @@ enum Landing {
     Value(Arc<StoredEntry>),
     /// A stale one, since there is no new one.
     StandIn(Arc<StoredEntry>),
+    /// There is nothing, and that is not stored.
+    Absent,
     /// An error that followers can have, too.
     Error(Packed),
     /// An error that cannot be cloned: each follower computes for itself.

@@ -52,12 +52,19 @@ async fn one(gate: &Gate, id: u64) -> Result<u64, String> {
 }
 
 /// Runs a call in a task of its own.
-fn start<T: Send + 'static>(cache: &Cache, call: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+fn start<T: Send + 'static>(
+    cache: &Cache,
+    call: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
     let cache = cache.clone();
     tokio::spawn(async move { cache.scope(call).await })
 }
 
-fn batch(cache: &Cache, gate: &Gate, ids: &'static [u64]) -> tokio::task::JoinHandle<Result<HashMap<u64, u64>, String>> {
+fn batch(
+    cache: &Cache,
+    gate: &Gate,
+    ids: &'static [u64],
+) -> tokio::task::JoinHandle<Result<HashMap<u64, u64>, String>> {
     let gate = gate.clone();
     start(cache, async move { many(&gate, ids).await })
 }

@@ -29,7 +29,11 @@ impl Rows {
     }
 
     fn held() -> Self {
-        Self { computed: Arc::default(), began: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
+        Self {
+            computed: Arc::default(),
+            began: Arc::new(Semaphore::new(0)),
+            open: Arc::new(Semaphore::new(0)),
+        }
     }
 
     async fn read(&self, ids: &[u64]) -> HashMap<u64, u64> {

@@ -314,6 +314,12 @@ where
 }
 
 /// What `f_entry` of a batch answers for one item, told by what the function returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not divide into an item for each id",
+    label = "what this function returns is not a collection by id",
+    note = "return a `HashMap<Id, Item>` or a `BTreeMap<Id, Item>`, or a `Vec<Option<Item>>` in the order of the ids",
+    note = "for a `Vec<Item>`, say whose it is: `each(id in ids, by = |item| item.id)`"
+)]
 pub trait EntryOf<K> {
     /// The answer for one item.
     type Answer;
@@ -334,6 +340,11 @@ entry_of!([] BTreeMap<K, V>);
 entry_of!([] Vec<Option<V>>);
 
 /// The same with `by = ..`.
+#[diagnostic::on_unimplemented(
+    message = "`by` tells the id of an item in a list, and `{Self}` is none",
+    label = "this function does not return a `Vec<Item>`",
+    note = "remove `by`: the keys of a map, and the order of a `Vec<Option<Item>>`, say it already"
+)]
 pub trait EntryOfList {
     /// The answer for one item.
     type Answer;

@@ -473,6 +473,51 @@ use crate::model::{Batch, Model};
 /// }
 /// ```
 ///
+/// ## `each = ids`
+///
+/// A batch: many ids in one call, each cached as an entry of its own. The tiers are asked for all of them at once (the shared
+/// one in one round trip), what another call or process computes is awaited, and the body gets those that are missing:
+/// each once, in their order. In the other options `id` is one of them; `each(item_id in ids)` gives it another name.
+///
+/// ```
+/// # use larder::cached;
+/// # use std::collections::HashMap;
+/// # struct Db;
+/// # impl Db { async fn names(&self, ids: &[u64]) -> Vec<(u64, String)> { ids.iter().map(|id| (*id, id.to_string())).collect() } }
+/// #[cached(ttl = 60, each = ids, name = "user", tags = ["user:{id}"], skip(db))]
+/// async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, String>, std::io::Error> {
+///     Ok(db.names(ids).await.into_iter().collect())
+/// }
+///
+/// // The same entries, since the name and the other arguments are the same.
+/// #[cached(ttl = 60, name = "user", tags = ["user:{id}"], skip(db))]
+/// async fn user(db: &Db, id: u64) -> Result<String, std::io::Error> {
+///     Ok(id.to_string())
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), std::io::Error> {
+/// let names = users(&Db, &[1, 2, 3]).await?;
+/// assert_eq!(names[&2], user(&Db, 2).await?);
+/// users_entry(2).invalidate().await.expect("no shared tier that could fail");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - The ids are a `&[Id]`, `Vec<Id>`, `HashSet<Id>` or the like; `Id` is `Clone`, and what the collection asks of it.
+/// - The answer is a `HashMap<Id, Item>`, a `BTreeMap<Id, Item>`, or a `Vec<Option<Item>>` in the order of the ids; or a `Vec<Item>`
+///   with `each(id in ids, by = |item| item.id)`; or a `Result` of one of them. Who asks twice for an id computes it once; a `Vec<Item>`
+///   has it once then, a `Vec<Option<Item>>` as often as it was asked for. What was not asked for is left out.
+/// - That there is no item follows `none_ttl`. Entries then hold an `Option<Item>`, as those of a function of one item with an
+///   `Option` do; without it they hold the `Item`. (Those of a `Vec<Option<Item>>` always hold an `Option`.) Functions share entries
+///   of one type alone; of another type they are a miss.
+/// - An `Err` fails the whole call, and nothing of it is stored; with `grace` stale items stand in, if there are some for all that
+///   were missing. Who waits for an item of a batch that failed computes it.
+/// - `each(id in ids, at_most = 500)`: more are computed in several runs of the body. The body may also run once more for what another
+///   call was to compute and did not; so arguments that are neither references nor the ids are cloned for it.
+/// - `f_entry(id)` is the handle to one item: a `put` takes `Some(item)`, or `Ok(Some(item))` where the function returns a `Result`.
+///   `f_refresh(ids)` computes all.
+/// - Not with `refresh`, `timeout`, `err_ttl` or in a trait's `impl`.
+///
 /// ## `in_trait`
 ///
 /// For an `async fn` in a trait's `impl`, where no function can be added: the siblings are left out. The

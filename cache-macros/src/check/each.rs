@@ -1,5 +1,7 @@
 //! Rules about batches.
 
+use syn::{GenericArgument, PathArguments, Type};
+
 use crate::args::{Each, Options};
 use crate::diag::Diagnostics;
 use crate::item::{Function, Ids, Place};
@@ -16,6 +18,7 @@ pub(crate) fn ids(
 ) -> Option<Ids> {
     options_beside(each, options, diagnostics);
     place(function, each, diagnostics);
+    output(function, each, diagnostics);
     let word = plain(&each.ids);
     let argument = function
         .arguments
@@ -90,4 +93,48 @@ fn place(function: &Function, each: &Each, diagnostics: &mut Diagnostics) {
              inherent `impl`, and call that",
         );
     }
+}
+
+/// What is returned has to tell whose each item is. An alias is left to the compiler.
+fn output(function: &Function, each: &Each, diagnostics: &mut Diagnostics) {
+    let all = match named(&function.output) {
+        Some((name, Some(inner))) if name == "Result" => inner,
+        _ => &function.output,
+    };
+    let Some((name, inner)) = named(all) else { return };
+    let is_optional = inner.and_then(named).is_some_and(|(name, _)| name == "Option");
+    match (name.as_str(), &each.by) {
+        ("Vec", None) if !is_optional => diagnostics.report(
+            all,
+            "a list does not tell whose an item is: write `each(id in ids, by = |item| item.id)`, or return a \
+             `HashMap<Id, Item>`, or a `Vec<Option<Item>>` in the order of the ids",
+        ),
+        ("HashMap" | "BTreeMap", Some(by)) => {
+            diagnostics.report(&by.option, "the keys of a map tell whose an item is: remove `by`");
+        }
+        ("Option" | "String" | "bool" | "u8" | "u32" | "u64" | "i32" | "i64" | "usize" | "HashSet" | "BTreeSet", _) => {
+            diagnostics.report(
+                all,
+                "it does not divide into an item for each id: return a `HashMap<Id, Item>`, or a `Vec<Option<Item>>` in the \
+                 order of the ids; or remove `each` to cache it as one value",
+            );
+        }
+        _ => {}
+    }
+}
+
+/// The last name of a type, and its first type argument.
+fn named(ty: &Type) -> Option<(String, Option<&Type>)> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let inner = match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            arguments.args.iter().find_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    Some((plain(&last.ident), inner))
 }

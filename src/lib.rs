@@ -3,8 +3,8 @@
 
 pub use cache_core::{
     Answered, Cache, CacheBuilder, Clock, Computation, Entry, Error, ErrorKind, FunctionStats, Key, Local,
-    MissReason, Misses, Options, Peek, Policy, RefreshStats, SharedStats, Stats, Tag, Timing, Trace,
-    TracedCall, backend, codec, current, key, trace,
+    MissReason, Misses, Options, Peek, Policy, Progress, RefreshStats, SharedStats, Stats, Tag, Timing,
+    Trace, TracedCall, WarmUp, Warmed, backend, codec, current, key, trace, warm_up,
 };
 pub use cache_macros::cached;
 #[cfg(feature = "redis-tls")]

@@ -4,9 +4,10 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use larder::{Key, Options};
+use larder::{Cache, Key, Options};
 use support::{Db, Stage};
 
 fn key(id: u64) -> Key {
@@ -140,4 +141,33 @@ fn functions_are_invalidated_by_the_name_of_their_keys() {
             None
         );
     }
+}
+
+#[tokio::test]
+async fn many_keys_are_looked_for_at_once() {
+    let cache = Cache::default();
+    let options = Options::ttl(Duration::from_secs(60)).tags(["numbers"]);
+    let ids = |ids: &[u64]| ids.iter().map(|id| (*id, Key::of("number", *id).unwrap())).collect::<Vec<_>>();
+    let mut asked = Vec::new();
+    let mut square = async |missing: Vec<u64>| {
+        asked.push(missing.clone());
+        missing.into_iter().filter(|id| *id < 100).map(|id| (id, id * id)).collect::<HashMap<_, _>>()
+    };
+
+    let first = cache.get_or_compute_many(ids(&[1, 2, 100]), &options, &mut square).await;
+    let second = cache.get_or_compute_many(ids(&[3, 2, 3]), &options, &mut square).await;
+    cache.invalidate_tags(["numbers"]).await.unwrap();
+    let third = cache.get_or_compute_many(ids(&[3]), &options, &mut square).await;
+    let failed = cache
+        .try_get_or_compute_many(ids(&[3, 4]), &options, async |missing: Vec<u64>| {
+            Err::<HashMap<u64, u64>, _>(missing)
+        })
+        .await;
+
+    assert_eq!(first, HashMap::from([(1, 1), (2, 4)]));
+    assert_eq!(second, HashMap::from([(2, 4), (3, 9)]));
+    assert_eq!(third, HashMap::from([(3, 9)]));
+    assert_eq!(asked, [vec![1, 2, 100], vec![3], vec![3]]);
+    assert_eq!(failed, Err(vec![4]));
+    assert_eq!(cache.get::<u64>(&Key::of("number", 3_u64).unwrap(), &options).await.unwrap(), Some(9));
 }

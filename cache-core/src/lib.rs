@@ -28,8 +28,8 @@ pub mod testing;
 
 pub use clock::Clock;
 pub use engine::{
-    Answered, Cache, CacheBuilder, Computation, Entry, Options, Peek, Trace, TracedCall,
-    computation as current, trace,
+    Answered, Cache, CacheBuilder, Computation, Entry, Options, Peek, Progress, Trace, TracedCall, WarmUp,
+    Warmed, computation as current, trace, warm_up,
 };
 pub use entry::MissReason;
 pub use error::{Error, ErrorKind};

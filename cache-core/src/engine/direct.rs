@@ -62,6 +62,14 @@ impl Options {
         self
     }
 
+    pub(super) fn remember(&self) -> &Remember {
+        &self.remember
+    }
+
+    pub(super) fn tag_list(&self) -> &[Tag] {
+        &self.tags
+    }
+
     /// Adds tags.
     #[must_use]
     pub fn tags<T: Into<Tag>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {

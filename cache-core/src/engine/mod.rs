@@ -32,6 +32,7 @@ mod tally;
 mod together;
 mod trace;
 mod trust;
+mod warm_up;
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) use function::Function;
 pub use handle::{Entry, Peek};
 pub use means::{Means, Recomputed};
 pub use trace::{Answered, Trace, TracedCall, trace};
+pub use warm_up::{Progress, WarmUp, Warmed, warm_up};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};

@@ -7,6 +7,7 @@
 
 mod asked;
 mod compute;
+mod direct;
 mod join;
 mod settle;
 

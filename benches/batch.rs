@@ -1,0 +1,162 @@
+//! A batch of 100 ids beside what a program without a framework would write.
+//!
+//! `cargo bench --features redis,testing --bench batch` prints the medians of rounds measured in turns, and their
+//! ratios: absolute numbers say little on a shared machine.
+//!
+//! - 70 of the ids are in the local tier, 30 are read from SQLite and stored: beside 70 single hits and one call of the
+//!   same body for 30 ids.
+//! - All are in Redis, the local tier is off: beside one bare `MGET` with the same client, and decoding.
+
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use larder::testing::redis::Server;
+use larder::{Cache, Local, Redis, cached};
+use redis::IntoConnectionInfo;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use rusqlite::{Connection, params_from_iter};
+use tokio::runtime::Builder;
+
+const IDS: u64 = 100;
+const WARM: u64 = 70;
+const ROUNDS: usize = 400;
+const REPEATS: u32 = 10;
+
+fn value(id: u64) -> String {
+    format!("{id:0100}")
+}
+
+fn database() -> Connection {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute("CREATE TABLE dish (id INTEGER PRIMARY KEY, name TEXT NOT NULL)", ()).unwrap();
+    for id in 0..10_000 {
+        db.execute("INSERT INTO dish VALUES (?1, ?2)", (id, value(id))).unwrap();
+    }
+    db
+}
+
+#[cached(ttl = 3600, name = "dish", each = ids, tags = ["dish:{id}"], skip(db))]
+async fn dishes(db: &Connection, ids: &[u64]) -> HashMap<u64, String> {
+    let marks = vec!["?"; ids.len()].join(", ");
+    let mut query = db.prepare_cached(&format!("SELECT id, name FROM dish WHERE id IN ({marks})")).unwrap();
+    let rows = query.query_map(params_from_iter(ids), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[cached(ttl = 3600, name = "dish", tags = ["dish:{id}"], skip(db))]
+async fn dish(db: &Connection, id: u64) -> String {
+    db.query_row("SELECT name FROM dish WHERE id = ?1", [id], |row| row.get(0)).unwrap()
+}
+
+fn median(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
+}
+
+fn told(name: &str, batch: Vec<f64>, beside: Vec<f64>) {
+    let ratios = batch.iter().zip(&beside).map(|(batch, beside)| batch / beside).collect();
+    println!(
+        "{name}: batch {:.1} us, beside {:.1} us, ratio {:.2}",
+        median(batch) / 1e3,
+        median(beside) / 1e3,
+        median(ratios)
+    );
+}
+
+/// 70 ids in the local tier, 30 in the database.
+async fn mostly_local() {
+    let (cache, db) = (Cache::default(), database());
+    let ids: Vec<u64> = (0..IDS).collect();
+    let (warm, cold) = ids.split_at(WARM as usize);
+    let (mut batch, mut beside) = (Vec::new(), Vec::new());
+    cache
+        .scope(async {
+            dishes(&db, warm).await;
+            for _ in 0..ROUNDS {
+                let mut took = [0.0, 0.0];
+                for _ in 0..REPEATS {
+                    for id in cold {
+                        dishes_entry(*id).invalidate().await.unwrap();
+                    }
+                    let start = Instant::now();
+                    black_box(dishes(&db, &ids).await);
+                    took[0] += start.elapsed().as_nanos() as f64;
+                    let start = Instant::now();
+                    for id in warm {
+                        black_box(dish(&db, *id).await);
+                    }
+                    black_box(dishes_uncached(&db, cold).await);
+                    took[1] += start.elapsed().as_nanos() as f64;
+                }
+                batch.push(took[0] / f64::from(REPEATS));
+                beside.push(took[1] / f64::from(REPEATS));
+            }
+        })
+        .await;
+    told("70 of 100 local, 30 from SQLite", batch, beside);
+}
+
+/// All in Redis.
+async fn all_shared() {
+    let (server, db) = (Server::start(), database());
+    let shared = Redis::connect(&server.url()).await.unwrap();
+    let cache = Cache::builder().local(Local::bytes(0)).shared(shared).build().unwrap();
+    let target = server.url().into_connection_info().unwrap();
+    let target = target.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    let client = redis::Client::open(target).unwrap();
+    let mut bare = client.get_multiplexed_async_connection().await.unwrap();
+    let ids: Vec<u64> = (0..IDS).collect();
+    for id in &ids {
+        let bytes = bincode::serde::encode_to_vec(value(*id), bincode::config::standard()).unwrap();
+        () = redis::cmd("SET").arg(format!("dish:{id}")).arg(bytes).query_async(&mut bare).await.unwrap();
+    }
+    let (mut batch, mut beside) = (Vec::new(), Vec::new());
+    cache
+        .scope(async {
+            dishes(&db, &ids).await;
+            while !cache.stats().shared.unwrap().is_confirmed {
+                tokio::task::yield_now().await;
+            }
+            dishes(&db, &ids).await;
+            for _ in 0..ROUNDS {
+                let start = Instant::now();
+                for _ in 0..REPEATS {
+                    black_box(dishes(&db, &ids).await);
+                }
+                batch.push(start.elapsed().as_nanos() as f64 / f64::from(REPEATS));
+                let start = Instant::now();
+                for _ in 0..REPEATS {
+                    black_box(mget(&mut bare, &ids).await);
+                }
+                beside.push(start.elapsed().as_nanos() as f64 / f64::from(REPEATS));
+            }
+        })
+        .await;
+    let hits = cache.stats().function("dish").unwrap().shared_hits;
+    assert!(hits >= IDS * (ROUNDS as u64) * u64::from(REPEATS), "{hits} hits in the shared tier");
+    told("100 of 100 in Redis", batch, beside);
+}
+
+/// What a program without a framework would write.
+async fn mget(bare: &mut MultiplexedConnection, ids: &[u64]) -> HashMap<u64, String> {
+    let mut mget = redis::cmd("MGET");
+    for id in ids {
+        mget.arg(format!("dish:{id}"));
+    }
+    let all: Vec<Vec<u8>> = mget.query_async(bare).await.unwrap();
+    let decode =
+        |bytes: &[u8]| bincode::serde::decode_from_slice(bytes, bincode::config::standard()).unwrap().0;
+    ids.iter().copied().zip(all.iter().map(|bytes| decode(bytes))).collect()
+}
+
+fn main() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        mostly_local().await;
+        all_shared().await;
+    });
+}

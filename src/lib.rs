@@ -2,9 +2,9 @@
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
 pub use cache_core::{
-    Answered, Cache, CacheBuilder, Clock, Computation, Entry, Error, ErrorKind, FunctionStats, Key, Local,
-    MissReason, Misses, Options, Peek, Policy, RefreshStats, SharedStats, Stats, Tag, Timing, Trace,
-    TracedCall, backend, codec, current, key, trace,
+    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Entry, Error, ErrorKind, FunctionStats,
+    Invalidate, Key, Local, MissReason, Misses, Options, Peek, Policy, RefreshStats, SharedStats, Stats, Tag,
+    Timing, Trace, TracedCall, backend, codec, current, key, trace,
 };
 pub use cache_macros::cached;
 #[cfg(feature = "redis-tls")]

@@ -27,7 +27,7 @@ pub mod testing;
 
 pub use clock::Clock;
 pub use engine::{
-    Answered, Cache, CacheBuilder, Computation, Entry, Options, Peek, Trace, TracedCall,
+    Answered, Cache, CacheBuilder, Clear, Computation, Entry, Invalidate, Options, Peek, Trace, TracedCall,
     computation as current, trace,
 };
 pub use entry::MissReason;

@@ -1,8 +1,10 @@
 //! The engine: the cache and the path of a call through it, one step a file.
 
+mod apply;
 mod background;
 mod builder;
 mod call;
+mod clear;
 mod compute;
 mod computing;
 mod current;
@@ -13,6 +15,7 @@ mod flight;
 mod function;
 mod handle;
 mod invalidate;
+mod invalidation;
 mod lead;
 mod limit;
 mod liveness;
@@ -37,11 +40,13 @@ use std::sync::Arc;
 pub use background::{Background, NoBackground};
 pub use builder::CacheBuilder;
 pub use call::Call;
+pub use clear::Clear;
 pub use computing::{Computation, current as computation};
 pub use current::{CacheRef, current, given};
 pub use direct::Options;
 pub(crate) use function::Function;
 pub use handle::{Entry, Peek};
+pub use invalidation::Invalidate;
 pub use means::{Means, Recomputed};
 pub use trace::{Answered, Trace, TracedCall, trace};
 

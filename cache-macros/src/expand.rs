@@ -28,6 +28,8 @@ enum Emitted {
     Refresh,
     /// `f_entry`.
     Entry,
+    /// `f_clear`.
+    Clear,
 }
 
 /// The cached function and its siblings.
@@ -186,8 +188,9 @@ mod tests {
 
         let time =
             |seconds: u64, nanos: u32| format!("(::core::time::Duration::new({seconds}u64,{nanos}u32))");
+        // `f_clear` needs the name that a policy may bring.
+        assert_eq!(all.matches("letpolicy:::larder::__private::Policy=MENU;policy}").count(), 4, "{all}");
         for setting in [
-            "letpolicy:::larder::__private::Policy=MENU;policy}".to_owned(),
             format!(".ttl{}", time(60, 0)),
             format!(".grace{}", time(5, 0)),
             format!(".refresh_idle{}", time(4, 0)),

@@ -50,7 +50,9 @@ use crate::model::Model;
 /// - `f_refresh(..)`, which computes now and stores;
 /// - `f_entry(key arguments ..)`, a typed handle to one entry: `.invalidate()`, `.expire()`, `.peek()`,
 ///   `.put(value)`, `.key()`. It takes the arguments that are part of the key, and those that the options
-///   `tags`, `ttl` and `cache` refer to, since a value that is put needs its tags and its ttl.
+///   `tags`, `ttl` and `cache` refer to, since a value that is put needs its tags and its ttl;
+/// - `f_clear()`, every entry of the function, whatever its arguments, version and type instance: to be awaited,
+///   or made part of an `Invalidate`. It takes what the option `cache` refers to.
 ///
 /// ```
 /// # use larder::cached;

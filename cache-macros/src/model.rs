@@ -5,7 +5,7 @@ mod entry;
 mod generics;
 
 pub(crate) use background::{Background, Origin};
-pub(crate) use entry::EntryShape;
+pub(crate) use entry::{ClearShape, EntryShape};
 
 use proc_macro2::Ident;
 use syn::Expr;
@@ -24,6 +24,7 @@ pub(crate) struct Model {
     pub(crate) parts: Vec<Part>,
     pub(crate) types: Vec<CountedType>,
     pub(crate) entry: EntryShape,
+    pub(crate) clear: ClearShape,
     pub(crate) background: Option<Background>,
     /// The names of the type and const parameters that tell calls apart; others only carry a skipped argument.
     pub(crate) counted: Names,
@@ -57,8 +58,9 @@ impl Model {
         let types = types(&function, &options, &counted);
         let parts = parts(&function, &options, &counted);
         let entry = EntryShape::of(&function, &options, &counted);
+        let clear = ClearShape::of(&function, &options);
         let background = Background::of(&function, &options);
-        Self { function, options, parts, types, entry, background, counted }
+        Self { function, options, parts, types, entry, clear, background, counted }
     }
 }
 

@@ -31,6 +31,7 @@ pub struct Clear {
 }
 
 impl Clear {
+    #[doc(hidden)]
     /// The function of `site`; `path` is the type name of a closure inside the emitted function.
     pub fn of(site: &'static CallSite, cache: CacheRef, path: &'static str) -> Self {
         let function = site.identity(path, &[]).function();

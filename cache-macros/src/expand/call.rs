@@ -31,18 +31,24 @@ pub(super) fn private(model: &Model) -> TokenStream {
     quote_spanned!(site()=> #facade::__private)
 }
 
-/// `answer`, `storage`, and `call` with its key complete.
-pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
+/// The cache of the call.
+pub(super) fn cache(model: &Model) -> TokenStream {
     let p = private(model);
-    let answer = answer(model);
-    let record = record::record(model, emitted);
-    let cache = match &model.options.cache {
+    match &model.options.cache {
         Some(cache) => {
             let expr = &cache.value;
             quote_spanned!(at(expr)=> #p::given(&(#expr)))
         }
         None => quote_spanned!(site()=> #p::current()),
-    };
+    }
+}
+
+/// `answer`, `storage`, and `call` with its key complete.
+pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
+    let p = private(model);
+    let answer = answer(model);
+    let record = record::record(model, emitted);
+    let cache = cache(model);
     let types = model.types.iter().map(|counted| match counted {
         CountedType::Parameter(ident) => quote_spanned!(site()=> #p::type_of::<#ident>()),
         CountedType::Opaque(index) => {

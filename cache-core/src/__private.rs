@@ -6,8 +6,15 @@ pub use crate::answer::{
 };
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
-pub use crate::engine::{Background, CacheRef, Call, Means, NoBackground, Recomputed, current, given};
-pub use crate::give_up::{GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError};
+pub use crate::engine::{
+    Background, CacheRef, Call, Invalidate, Means, NoBackground, Recomputed, Updating, Writing, current,
+    given, holds,
+};
+pub use crate::give_up::{
+    GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError, IsStrict, IsStrictWithNoError,
+    IsStrictWithoutError, StrictProbe,
+};
+pub use crate::kept::{KeepProbe, Keeps, RefusesToKeep};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };

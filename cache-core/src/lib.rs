@@ -16,6 +16,7 @@ pub mod entry;
 mod error;
 mod event;
 mod give_up;
+mod kept;
 pub mod key;
 mod local;
 mod owned;
@@ -27,8 +28,8 @@ pub mod testing;
 
 pub use clock::Clock;
 pub use engine::{
-    Answered, Cache, CacheBuilder, Clear, Computation, Entry, Invalidate, Options, Peek, Trace, TracedCall,
-    computation as current, trace,
+    Answered, Cache, CacheBuilder, Clear, Computation, Deferred, Entry, Invalidate, Options, Peek,
+    Registration, Trace, TracedCall, computation as current, trace,
 };
 pub use entry::MissReason;
 pub use error::{Error, ErrorKind};

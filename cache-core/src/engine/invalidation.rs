@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::function::{Functions, tag_of};
@@ -180,6 +180,12 @@ impl Invalidate {
         self
     }
 
+    /// The same set for later, without keeping the caches of its handles alive. What is not of a handle is of `cache`.
+    pub(super) fn weakly(self, cache: &Cache) -> Weakly {
+        let parts = self.within(cache).of_handles.into_iter();
+        Weakly(parts.map(|(cache, targets)| (Arc::downgrade(&cache.0), targets)).collect())
+    }
+
     fn all_targets(&mut self) -> impl Iterator<Item = &mut Targets> {
         std::iter::once(&mut self.own).chain(self.of_handles.iter_mut().map(|(_, targets)| targets))
     }
@@ -209,6 +215,18 @@ fn add_to(all: &mut Vec<(Cache, Targets)>, cache: Cache, targets: Targets) {
     match all.iter_mut().find(|(other, _)| is_same(&other.0)) {
         Some((_, known)) => known.add(targets),
         None => all.push((cache, targets)),
+    }
+}
+
+/// A set that does not keep its caches alive.
+pub(super) struct Weakly(Vec<(Weak<Inner>, Targets)>);
+
+impl Weakly {
+    /// The set, as far as its caches are still there.
+    pub(super) fn again(self) -> Invalidate {
+        let parts = self.0.into_iter();
+        let of_handles = parts.filter_map(|(cache, targets)| Some((Cache(cache.upgrade()?), targets)));
+        Invalidate { of_handles: of_handles.collect(), ..Invalidate::default() }
     }
 }
 

@@ -2,11 +2,11 @@
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
 pub use cache_core::{
-    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Entry, Error, ErrorKind, FunctionStats,
-    Invalidate, Key, Local, MissReason, Misses, Options, Peek, Policy, RefreshStats, SharedStats, Stats, Tag,
-    Timing, Trace, TracedCall, backend, codec, current, key, trace,
+    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Deferred, Entry, Error, ErrorKind,
+    FunctionStats, Invalidate, Key, Local, MissReason, Misses, Options, Peek, Policy, RefreshStats,
+    Registration, SharedStats, Stats, Tag, Timing, Trace, TracedCall, backend, codec, current, key, trace,
 };
-pub use cache_macros::cached;
+pub use cache_macros::{cached, invalidates, updates};
 #[cfg(feature = "redis-tls")]
 pub use cache_redis::Tls;
 #[cfg(feature = "redis")]

@@ -2,8 +2,8 @@
 
 mod freshness;
 mod name;
-mod reading;
-mod value;
+pub(crate) mod reading;
+pub(crate) mod value;
 
 pub(crate) use freshness::{Refresh, Timeout, With};
 pub(crate) use name::ArgumentName;

@@ -1,8 +1,8 @@
 //! Every rule of the attribute. All of them are asked, whatever the others say.
 
-mod argument;
+pub(crate) mod argument;
 mod background;
-mod expression;
+pub(crate) mod expression;
 mod signature;
 
 use std::time::Duration;

@@ -4,14 +4,14 @@
 
 mod attribute;
 mod background;
-mod body;
-mod call;
+pub(crate) mod body;
+pub(crate) mod call;
 mod give;
 mod means;
 mod record;
 mod relocate;
 mod siblings;
-mod signature;
+pub(crate) mod signature;
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -49,7 +49,7 @@ fn cached(model: &Model) -> TokenStream {
     let function = &model.function;
     let attrs = attribute::own(&function.attrs);
     let vis = &function.vis;
-    let sig = signature::wrapper(model);
+    let sig = signature::wrapper(&model.function);
     let call = call::prepared(model, Emitted::Cached);
     let tags = call::tags(model);
     let means = means::means(model, Emitted::Cached);
@@ -107,7 +107,7 @@ fn cached(model: &Model) -> TokenStream {
     quote_spanned!(site()=> #(#attrs)* #vis #sig { #block })
 }
 
-fn site() -> Span {
+pub(crate) fn site() -> Span {
     Span::mixed_site()
 }
 
@@ -124,7 +124,8 @@ mod tests {
     fn expanded(options: TokenStream, item: TokenStream) -> String {
         let mut diagnostics = Diagnostics::default();
         let options = Options::parse(options, &mut diagnostics);
-        let function = Function::parse(item, options.in_trait.is_some()).expect("a function");
+        let function =
+            Function::parse(item, options.in_trait.is_some(), &crate::item::CACHED).expect("a function");
         crate::check::check(&function, &options, &mut diagnostics);
         assert_eq!(diagnostics.messages(), [""; 0]);
         let text = expand(&Model::new(function, options)).to_string();

@@ -8,7 +8,7 @@ use syn::{Ident, Token};
 use crate::diag::Diagnostics;
 
 /// Reads options with `one` up to the end; each mistake is reported and the reading goes on behind it.
-pub(super) fn each(
+pub(crate) fn each(
     input: ParseStream<'_>,
     diagnostics: &mut Diagnostics,
     mut one: impl FnMut(ParseStream<'_>, &mut Diagnostics) -> syn::Result<()>,
@@ -24,7 +24,7 @@ pub(super) fn each(
 }
 
 /// Passes over the value of an option that was refused.
-pub(super) fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
+pub(crate) fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !at_next_option(input) {
         input.parse::<TokenTree>()?;
     }

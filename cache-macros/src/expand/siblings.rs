@@ -31,7 +31,7 @@ fn refresh(model: &Model) -> TokenStream {
     let function = &model.function;
     let docs = format!("Computes `{}` now, whatever the cache holds, and stores the value.", function.name());
     let attrs = attribute::shared(&function.attrs);
-    let mut sig = signature::wrapper(model);
+    let mut sig = signature::wrapper(&model.function);
     sig.ident = signature::sibling_name(function, "refresh");
     let vis = signature::generated(&function.vis, &mut sig);
     let call = call::prepared(model, Emitted::Refresh);
@@ -97,7 +97,7 @@ fn clear(model: &Model) -> TokenStream {
     let (generics, _, where_clause) = model.clear.generics.split_for_impl();
     let (facade, p) = (call::facade(model), call::private(model));
     let (cache, record) = (call::cache(model), record::record(model, Emitted::Clear));
-    let bindings = call::bindings(model, cache.clone());
+    let bindings = call::bindings(function, cache.clone());
     quote_spanned! {site()=>
         #[doc = #docs]
         #(#attrs)*

@@ -10,8 +10,7 @@ use crate::model::Model;
 use crate::scan::plain;
 
 /// The signature of `f`: as written, but for patterns, which get a name.
-pub(super) fn wrapper(model: &Model) -> Signature {
-    let function = &model.function;
+pub(crate) fn wrapper(function: &Function) -> Signature {
     let mut sig = function.sig.clone();
     // Only a body that lives in the wrapper itself changes its arguments.
     let keeps_mut = function.place != Place::Member;

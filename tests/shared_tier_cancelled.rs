@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use larder::backend::{
     Backend, EntryKey, Epoch, Fill, FillRequest, Grant, InvalidateRequest, Lease, LeaseRequest, LeaseToken,
-    Memory, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
+    Memory, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey,
+    Tags,
 };
 use larder::{Cache, Error, cached};
 use support::Task;
@@ -37,6 +38,9 @@ impl Backend for Unhurried {
     }
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         self.call(self.0.read(key, tags)).await
+    }
+    async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
+        self.call(self.0.read_many(keys, tags)).await
     }
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {
         self.call(self.0.lease(request)).await

@@ -4,11 +4,12 @@ pub use crate::answer::{
     Answer, AnswersFallible, AnswersFallibleOptional, AnswersOptional, AnswersPlain, Probe, keep_errors,
     keep_none,
 };
+pub use crate::batched::{EntryOf, EntryOfList, Natural, by, each, or_none};
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
 pub use crate::engine::{
-    Background, CacheRef, Call, Invalidate, Means, NoBackground, Recomputed, Updating, Writing, current,
-    given, holds,
+    Asked, Background, CacheRef, Call, Invalidate, Means, Next, NoBackground, Recomputed, Updating, Writing,
+    current, given, holds,
 };
 pub use crate::give_up::{
     GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError, IsStrict, IsStrictWithNoError,

@@ -41,6 +41,10 @@ pub trait Answer: Copy + Send + Sync {
     fn error(self, output: &Self::Output) -> Option<&Self::Error>;
     /// The answer that an error of another caller stands for.
     fn fail(self, error: Self::Error) -> Option<Self::Output>;
+    /// The answer that there is nothing, where that is one.
+    fn absent(self) -> Option<Self::Output> {
+        None
+    }
 
     /// Entry point for the storage probe: names the value type in a place the macro can reach.
     fn value_probe(self) -> StorageProbe<Self::Value> {
@@ -77,7 +81,7 @@ pub struct StorageProbe<V>(pub(crate) PhantomData<fn() -> V>);
 #[derive(Debug)]
 pub struct SharingProbe<E>(pub(crate) PhantomData<fn() -> E>);
 
-macro_rules! marker {
+macro_rules! marker_type {
     ($(#[$doc:meta])* $name:ident<$($p:ident),+>) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -96,27 +100,29 @@ macro_rules! marker {
     };
 }
 
-marker!(
+pub(crate) use marker_type;
+
+marker_type!(
     /// Neither `Result` nor `Option`.
     Plain<T>
 );
-marker!(
+marker_type!(
     /// `Option<T>`.
     Optional<T>
 );
-marker!(
+marker_type!(
     /// `Result<T, E>`: the `Ok` value is stored, errors pass through.
     Fallible<T, E>
 );
-marker!(
+marker_type!(
     /// `Result<Option<T>, E>`.
     FallibleOptional<T, E>
 );
-marker!(
+marker_type!(
     /// `Result<T, E>` with `err_ttl`: the whole result is stored.
     Remembering<T, E>
 );
-marker!(
+marker_type!(
     /// `Result<Option<T>, E>` with `err_ttl`.
     RememberingOptional<T, E>
 );
@@ -152,6 +158,9 @@ impl<T> Answer for Optional<T> {
 
     fn outcome(self, output: &Option<T>) -> Outcome {
         if output.is_some() { Outcome::Value } else { Outcome::Absent }
+    }
+    fn absent(self) -> Option<Option<T>> {
+        Some(None)
     }
     fn stored(self, output: &Option<T>) -> Option<&Option<T>> {
         Some(output)
@@ -202,6 +211,9 @@ impl<T, E> Answer for FallibleOptional<T, E> {
             Ok(None) => Outcome::Absent,
             Err(_) => Outcome::Error,
         }
+    }
+    fn absent(self) -> Option<Self::Output> {
+        Some(Ok(None))
     }
     fn stored(self, output: &Self::Output) -> Option<&Option<T>> {
         output.as_ref().ok()

@@ -6,6 +6,7 @@
 pub mod __private;
 mod answer;
 pub mod backend;
+mod batched;
 mod call_site;
 mod chance;
 mod clock;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use cache_core::backend::{
     Backend, Change, Claim, EntryKey, Epoch, Fill, FillRequest, Grant, Heard, InvalidateRequest, Lease,
-    LeaseRequest, LeaseToken, Memory, Message, Origin, Prefix, Read, Refill, RefillRequest, Renewal,
-    ServerTime, Subscription, TagKey, Tags,
+    LeaseRequest, LeaseToken, Memory, Message, Origin, Prefix, Read, ReadMany, Refill, RefillRequest,
+    Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use cache_core::testing::MemoryStage;
 use cache_core::testing::conformance::{
@@ -66,6 +66,8 @@ enum Mistake {
     ReadCreatesEpochs,
     /// Epochs of a read come sorted.
     ReadSortsEpochs,
+    /// Of many, one that is asked for twice is found once.
+    ReadManyAnswersOnce,
     /// Frames are cut at 1 MiB.
     FramesAreCut,
     /// Letters of keys lose their case.
@@ -167,6 +169,16 @@ impl Backend for Mistaken {
         }
         for (tag, epoch) in tags.iter().zip(&mut read.epochs) {
             *epoch = self.count(tag, *epoch);
+        }
+        Ok(read)
+    }
+
+    async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
+        let mut read = self.inner.read_many(keys, tags).await?;
+        for (at, key) in keys.iter().enumerate().filter(|_| self.makes(Mistake::ReadManyAnswersOnce)) {
+            if keys[..at].contains(key) {
+                read.found[at] = Ok(None);
+            }
         }
         Ok(read)
     }
@@ -439,6 +451,7 @@ finds! {
     EpochsAreCounters => epochs::a_lost_epoch_comes_back_as_another;
     ReadCreatesEpochs => entries::a_read_answers_the_epochs_in_the_order_of_its_tags;
     ReadSortsEpochs => entries::a_read_answers_the_epochs_in_the_order_of_its_tags;
+    ReadManyAnswersOnce => entries::many_entries_are_read_as_each_of_them_would_be;
     FramesAreCut => entries::a_frame_of_eight_mebibytes_is_stored_whole;
     KeysLoseTheirCase => entries::any_text_is_a_key;
     PrefixesAreIgnored => entries::two_prefixes_share_nothing;

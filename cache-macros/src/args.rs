@@ -1,10 +1,12 @@
 //! The options between the parentheses of `#[cached(..)]`, each with its place.
 
+mod each;
 mod freshness;
 mod name;
 pub(crate) mod reading;
 pub(crate) mod value;
 
+pub(crate) use each::Each;
 pub(crate) use freshness::{Refresh, Timeout, With};
 pub(crate) use name::ArgumentName;
 
@@ -22,7 +24,7 @@ use reading::skip_value;
 use value::Ttl;
 
 /// The options, in the order of the documentation.
-pub(crate) const OPTIONS: [&str; 23] = [
+pub(crate) const OPTIONS: [&str; 24] = [
     "ttl",
     "tags",
     "tags_from",
@@ -43,13 +45,11 @@ pub(crate) const OPTIONS: [&str; 23] = [
     "local_ttl",
     "lease",
     "policy",
+    "each",
     "cache",
     "in_trait",
     "crate",
 ];
-
-/// Options that an issue to come will fill, and what to write until then.
-const NOT_YET: [(&str, &str); 1] = [("each", "remove it; the answer is cached as one value")];
 
 /// An option's value and the word that introduced it.
 pub(crate) struct Given<T> {
@@ -88,6 +88,7 @@ pub(crate) struct Options {
     /// What `with(..)` gives the background, in `refresh(..)` and `timeout(..)` together.
     pub(crate) with: Vec<With>,
     pub(crate) policy: Option<Given<Expr>>,
+    pub(crate) each: Option<Given<Each>>,
     pub(crate) skip: Option<Given<Vec<ArgumentName>>>,
     pub(crate) secret: Option<Given<Vec<ArgumentName>>>,
     pub(crate) key: Option<Given<Vec<Expr>>>,
@@ -176,10 +177,6 @@ impl Options {
             return skip_value(input);
         }
         self.seen.push(word.clone());
-        if let Some((_, instead)) = NOT_YET.iter().find(|(name, _)| *name == word) {
-            diagnostics.report(&option, format!("`{word}` is not supported yet: {instead}"));
-            return skip_value(input);
-        }
         match word.as_str() {
             "ttl" => match value::ttl(&option, input)? {
                 Ttl::Time(time) => self.ttl = keep(option, time),
@@ -200,6 +197,7 @@ impl Options {
                 self.tags_from = keep(option, closure);
             }
             "policy" => self.policy = keep(option.clone(), value::expr(&option, input, "policy = MENU")?),
+            "each" => self.each = keep(option.clone(), each::each(&option, input, diagnostics)?),
             "local_ttl" => self.local_ttl = keep(option.clone(), value::time(&option, input)?),
             "lease" => self.lease = keep(option.clone(), value::time(&option, input)?),
             "none_ttl" => self.none_ttl = keep(option.clone(), value::time(&option, input)?),
@@ -221,8 +219,7 @@ impl Options {
             "in_trait" => self.in_trait = keep(option, ()),
             "crate" => self.krate = keep(option.clone(), value::path(&option, input)?),
             _ => {
-                let known = OPTIONS.into_iter().chain(NOT_YET.map(|(name, _)| name));
-                let fix = match nearest(&word, known) {
+                let fix = match nearest(&word, OPTIONS) {
                     Some(near) => {
                         self.means_ttl |= near == "ttl";
                         format!("write `{near}`")
@@ -293,6 +290,7 @@ mod tests {
             local_ttl = LOCAL,
             lease = "10s",
             policy = MENU,
+            each(id in ids, by = |item| item.id, at_most = 500),
             cache = self.cache,
             in_trait,
             crate = my::larder,
@@ -362,7 +360,7 @@ mod tests {
             ttl,
             tll = 3,
             stagger = 2.0,
-            each(after = 0.8, idle = "1h"),
+            refreh(after = 0.8, idle = "1h"),
             skip(),
             version = "x",
             name = "a b",

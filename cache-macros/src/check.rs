@@ -2,6 +2,7 @@
 
 pub(crate) mod argument;
 mod background;
+mod each;
 pub(crate) mod expression;
 mod signature;
 
@@ -12,6 +13,8 @@ use proc_macro2::Span;
 use crate::args::{Options, Tier};
 use crate::diag::Diagnostics;
 use crate::item::Function;
+
+pub(crate) use each::ids;
 
 /// A lease is renewed three times within its life; each renewal has to get through.
 pub(crate) const SHORTEST_LEASE: Duration = Duration::from_millis(100);

@@ -4,6 +4,7 @@
 
 mod attribute;
 mod background;
+mod batch;
 pub(crate) mod body;
 pub(crate) mod call;
 mod give;
@@ -34,6 +35,9 @@ enum Emitted {
 
 /// The cached function and its siblings.
 pub(crate) fn expand(model: &Model) -> TokenStream {
+    if let Some(batch) = &model.batch {
+        return batch::expand(model, batch);
+    }
     let cached = cached(model);
     match model.function.place.has_siblings() {
         true => {
@@ -128,7 +132,7 @@ mod tests {
             Function::parse(item, options.in_trait.is_some(), &crate::item::CACHED).expect("a function");
         crate::check::check(&function, &options, &mut diagnostics);
         assert_eq!(diagnostics.messages(), [""; 0]);
-        let text = expand(&Model::new(function, options)).to_string();
+        let text = expand(&Model::new(function, options, None)).to_string();
         text.replace(char::is_whitespace, "")
     }
 

@@ -5,11 +5,13 @@ mod future;
 mod owning;
 mod pattern;
 mod place;
+mod single;
 
 pub(crate) use borrow::borrows;
 pub(crate) use owning::Owning;
 pub(crate) use pattern::by_reference;
 pub(crate) use place::Place;
+pub(crate) use single::{Held, Ids};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::format_ident;
@@ -22,6 +24,7 @@ use syn::{
 use crate::scan::plain;
 
 /// The annotated function.
+#[derive(Clone)]
 pub(crate) struct Function {
     /// Foreign attributes, all in outer style.
     pub(crate) attrs: Vec<Attribute>,
@@ -49,6 +52,7 @@ pub(crate) const CACHED: Wording = Wording {
 };
 
 /// An argument other than `self`.
+#[derive(Clone)]
 pub(crate) struct Argument {
     pub(crate) pattern: Pat,
     pub(crate) ty: Type,

@@ -17,7 +17,7 @@ use quote::quote;
 use crate::args::Options;
 use crate::diag::Diagnostics;
 use crate::item::Function;
-use crate::model::Model;
+use crate::model::{Batch, Model};
 
 /// Caches what an async function returns.
 ///
@@ -556,9 +556,16 @@ fn expanded(options: TokenStream, item: TokenStream) -> TokenStream {
             return with_mistakes(item, diagnostics);
         }
     };
+    let (function, batch) = match &options.each {
+        Some(each) => match check::ids(&function, &each.value, &options, &mut diagnostics) {
+            Some(ids) => (function.single(&ids, &each.value.id), Some(Batch { function, ids })),
+            None => return with_mistakes(item, diagnostics),
+        },
+        None => (function, None),
+    };
     check::check(&function, &options, &mut diagnostics);
     if diagnostics.is_empty() {
-        return expand::expand(&Model::new(function, options));
+        return expand::expand(&Model::new(function, options, batch));
     }
     with_mistakes(item, diagnostics)
 }

@@ -14,7 +14,7 @@ use syn::{GenericParam, Type, TypeImplTrait};
 
 use crate::args::{Options, TagOption};
 use crate::duration::Time;
-use crate::item::Function;
+use crate::item::{Function, Ids};
 use crate::scan::{Names, plain};
 
 /// A cached function.
@@ -26,8 +26,16 @@ pub(crate) struct Model {
     pub(crate) entry: EntryShape,
     pub(crate) clear: ClearShape,
     pub(crate) background: Option<Background>,
+    /// For a function of many ids: the rest is about the one of a single id.
+    pub(crate) batch: Option<Batch>,
     /// The names of the type and const parameters that tell calls apart; others only carry a skipped argument.
     pub(crate) counted: Names,
+}
+
+/// The function of many ids, as written.
+pub(crate) struct Batch {
+    pub(crate) function: Function,
+    pub(crate) ids: Ids,
 }
 
 /// One part of the key, in order.
@@ -53,14 +61,14 @@ pub(crate) enum CountedType {
 }
 
 impl Model {
-    pub(crate) fn new(function: Function, options: Options) -> Self {
+    pub(crate) fn new(function: Function, options: Options, batch: Option<Batch>) -> Self {
         let counted = generics::counted(&function, &options);
         let types = types(&function, &options, &counted);
         let parts = parts(&function, &options, &counted);
         let entry = EntryShape::of(&function, &options, &counted);
         let clear = ClearShape::of(&function, &options);
         let background = Background::of(&function, &options);
-        Self { function, options, parts, types, entry, clear, background, counted }
+        Self { function, options, parts, types, entry, clear, background, batch, counted }
     }
 }
 

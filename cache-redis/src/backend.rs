@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::backend::{
-    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, InvalidateRequest, Lease,
-    LeaseRequest, LeaseToken, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription,
-    TagKey, Tags,
+    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, Found, FrameBytes, Grant, InvalidateRequest, Lease,
+    LeaseRequest, LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
+    Subscription, TagKey, Tags,
 };
 use cache_core::{Error, ErrorKind};
 
@@ -16,10 +16,10 @@ use crate::command::reply::{self, Failure, LeaseReply};
 use crate::command::{Command, Marked, script};
 use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
-use crate::connection::traffic::{Lane, Traffic};
+use crate::connection::traffic::{Lane, Traffic, Way};
 use crate::message::{self, OfKey};
 use crate::servers::{Changed, Servers};
-use crate::{chance, names};
+use crate::{chance, join, names};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
 const HEAD: usize = 64;
@@ -263,6 +263,39 @@ impl Backend for Redis {
             self.has_found(&name, &found.frame);
         }
         Ok(Read { found, epochs })
+    }
+
+    async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
+        let names: Vec<_> = keys.iter().map(|key| names::entry(&self.prefix, key)).collect();
+        let doing = "reading many entries from Redis";
+        let traffic = &self.shared.traffic;
+        // What is known to be large goes on a connection of its own, so that it holds up nobody else.
+        let (large, small): (Vec<_>, Vec<_>) =
+            (0..names.len()).partition(|&at| traffic.stored(&names[at]).way != Way::Small);
+        let small_names: Vec<&str> = small.iter().map(|&at| names[at].as_str()).collect();
+        let tag_names: Vec<_> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
+        let asked: Vec<&str> =
+            small_names.iter().copied().chain(tag_names.iter().map(String::as_str)).collect();
+        let reading = large.iter().map(|&at| self.read(&keys[at], &[]));
+        let (answers, read) =
+            join::both(self.shared.servers.get_many(traffic.small(), &asked, doing), join::all(reading))
+                .await;
+
+        let mut answers = answers?.into_iter().map(|answer| {
+            answer.and_then(|answer| reply::stored(answer).map_err(|failure| self.failed(doing, failure)))
+        });
+        let mut found: Vec<_> = names.iter().map(|_| Ok(None)).collect();
+        for (at, answer) in small.into_iter().zip(answers.by_ref()) {
+            found[at] = answer.map(|stored| stored.and_then(reply::entry));
+            if let Ok(Some(Found { frame, .. })) = &found[at] {
+                self.has_found(&names[at], frame);
+            }
+        }
+        for (at, read) in large.into_iter().zip(read) {
+            found[at] = read.map(|read| read.found);
+        }
+        let epochs = answers.map(|answer| answer.ok().flatten().and_then(|bytes| reply::epoch(&bytes)));
+        Ok(ReadMany { found, epochs: epochs.collect() })
     }
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {

@@ -1,7 +1,7 @@
 //! Waiting for several futures at once.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 /// Runs all of them at the same time, in the task of the caller, and answers in their order.
@@ -29,4 +29,30 @@ pub(crate) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<
         Part::Running(_) => None,
     };
     parts.into_iter().filter_map(output).collect()
+}
+
+/// Runs two of them at the same time.
+pub(crate) async fn both<A: Future, B: Future>(one: A, other: B) -> (A::Output, B::Output) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let (mut first, mut second) = (None, None);
+    poll_fn(|context| {
+        if first.is_none()
+            && let Poll::Ready(output) = one.as_mut().poll(context)
+        {
+            first = Some(output);
+        }
+        if second.is_none()
+            && let Poll::Ready(output) = other.as_mut().poll(context)
+        {
+            second = Some(output);
+        }
+        match (first.take(), second.take()) {
+            (Some(first), Some(second)) => Poll::Ready((first, second)),
+            done => {
+                (first, second) = done;
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }

@@ -38,7 +38,6 @@ mod config;
 mod connection;
 mod credentials;
 mod error;
-#[cfg(feature = "cluster")]
 mod join;
 mod message;
 mod names;

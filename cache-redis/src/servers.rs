@@ -14,15 +14,18 @@ use crate::cluster::Cluster;
 use crate::command::Command;
 use crate::command::reply::{self, Failure};
 use crate::config::{Config, WaitReplicas};
-use crate::connection::Answers;
 use crate::connection::links::Links;
 use crate::connection::place::Place;
 use crate::connection::traffic::{Lane, Way};
+use crate::connection::{Answer, Answers};
 use crate::error;
 use crate::recent::Recent;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
 use crate::url::Arrangement;
+
+/// So many values are asked for in one command: a server does nothing else meanwhile.
+const AT_ONCE: usize = 512;
 
 /// The servers, with the connections to them.
 #[derive(Debug)]
@@ -105,6 +108,42 @@ impl Servers {
                 Box::pin(cluster.read(lane, commands, doing)).await
             }
             _ => Box::pin(async { self.run(lane, &commands(), doing).await }).await,
+        }
+    }
+
+    /// Reads what is stored under many names, and answers for each of them.
+    pub(crate) async fn get_many(
+        &self,
+        lane: Lane,
+        names: &[&str],
+        doing: &str,
+    ) -> Result<Vec<Result<Answer, Error>>, Error> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::One { links, .. } => {
+                let commands: Vec<_> =
+                    names.chunks(AT_ONCE).map(|names| Command::on_keys("MGET", names)).collect();
+                let answers = links.of(lane.way).run(&commands, lane.limit, doing).await?;
+                let mut all = Vec::with_capacity(names.len());
+                for (answer, names) in answers.into_iter().zip(names.chunks(AT_ONCE)) {
+                    match answer.map_err(Failure::from) {
+                        Ok(Value::Array(values)) if values.len() == names.len() => {
+                            all.extend(values.into_iter().map(|value| Ok(Ok(value))));
+                        }
+                        Ok(_) => return Err(self.failed(doing, Failure::Misfit)),
+                        Err(failure) => return Err(self.failed(doing, failure)),
+                    }
+                }
+                if all.len() == names.len() { Ok(all) } else { Err(self.failed(doing, Failure::Misfit)) }
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster { cluster, .. } => {
+                let commands: Vec<_> = names.iter().map(|name| Command::on_key("GET", name)).collect();
+                let parts = Box::pin(cluster.run(lane, &commands, None, doing)).await;
+                Ok(parts.into_iter().map(|part| part.outcome).collect())
+            }
         }
     }
 

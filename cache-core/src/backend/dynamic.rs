@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     Backend, EntryKey, Epoch, Fill, FillRequest, Grant, InvalidateRequest, Lease, LeaseRequest, LeaseToken,
-    Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
+    Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use crate::Error;
 
@@ -34,6 +34,13 @@ pub trait DynBackend: fmt::Debug + Send + Sync + 'static {
 
     /// See [`Backend::read`].
     fn read<'a>(&'a self, key: &'a EntryKey, tags: &'a [TagKey]) -> BoxFuture<'a, Result<Read, Error>>;
+
+    /// See [`Backend::read_many`].
+    fn read_many<'a>(
+        &'a self,
+        keys: &'a [EntryKey],
+        tags: &'a [TagKey],
+    ) -> BoxFuture<'a, Result<ReadMany, Error>>;
 
     /// See [`Backend::lease`].
     fn lease<'a>(&'a self, request: LeaseRequest<'a>) -> BoxFuture<'a, Result<Lease, Error>>;
@@ -85,6 +92,14 @@ impl<B: Backend> DynBackend for B {
 
     fn read<'a>(&'a self, key: &'a EntryKey, tags: &'a [TagKey]) -> BoxFuture<'a, Result<Read, Error>> {
         Box::pin(Backend::read(self, key, tags))
+    }
+
+    fn read_many<'a>(
+        &'a self,
+        keys: &'a [EntryKey],
+        tags: &'a [TagKey],
+    ) -> BoxFuture<'a, Result<ReadMany, Error>> {
+        Box::pin(Backend::read_many(self, keys, tags))
     }
 
     fn lease<'a>(&'a self, request: LeaseRequest<'a>) -> BoxFuture<'a, Result<Lease, Error>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EntryKey, Epoch, Grant, TagKey};
+use crate::Error;
 
 /// The bytes of a frame, opaque to a backend. Cheap to clone.
 ///
@@ -83,6 +84,15 @@ pub struct Read {
     /// The entry; `None` if there is none.
     pub found: Option<Found>,
     /// The current epochs of the tags asked for, in their order; `None` where absent.
+    pub epochs: Vec<Option<Epoch>>,
+}
+
+/// The answer to a read of many entries.
+#[derive(Debug, Clone)]
+pub struct ReadMany {
+    /// The entries, in the order of the keys asked for: as in [`Read`], or why it could not be read.
+    pub found: Vec<Result<Option<Found>, Error>>,
+    /// The current epochs of the tags asked for, in their order; `None` where absent, or not to be read now.
     pub epochs: Vec<Option<Epoch>>,
 }
 

@@ -22,7 +22,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use bus::{Change, Feed, Heard, Listening, Message, Origin, Subscription, subscription};
-pub use entry::{Fill, FillRequest, Found, FrameBytes, Read, Refill, RefillRequest, Tags};
+pub use entry::{Fill, FillRequest, Found, FrameBytes, Read, ReadMany, Refill, RefillRequest, Tags};
 pub use epoch::{Epoch, ServerTime};
 pub use invalidation::InvalidateRequest;
 pub use lease::{Claim, Grant, Lease, LeaseRequest, LeaseToken, Renewal};
@@ -83,6 +83,8 @@ use crate::Error;
 /// - **Two prefixes share nothing.** Neither entries nor leases nor epochs nor messages.
 /// - **A read answers the epochs in the order of its tags.** `None` for an absent one; it creates none. One
 ///   round trip; entry and epochs need not be of one moment.
+/// - **Many entries are read as each of them would be.** In the order of their keys, one as often as it is asked for, all at
+///   once; and the epochs of tags that several of them bear but once.
 ///
 /// Leases:
 /// - **A free key is granted with the epochs of its tags.** Absent ones are created, at the latest now.
@@ -205,6 +207,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Reads an entry and the current epochs of `tags`, in one round trip.
     fn read(&self, key: &EntryKey, tags: &[TagKey]) -> impl Future<Output = Result<Read, Error>> + Send;
+
+    /// Reads many entries and the current epochs of `tags`, in one round trip to each server. One that cannot be read now
+    /// fails by itself; an epoch that cannot is told as absent.
+    fn read_many(
+        &self,
+        keys: &[EntryKey],
+        tags: &[TagKey],
+    ) -> impl Future<Output = Result<ReadMany, Error>> + Send;
 
     /// Asks for the right to fill a key.
     fn lease(&self, request: LeaseRequest<'_>) -> impl Future<Output = Result<Lease, Error>> + Send;

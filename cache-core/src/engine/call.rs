@@ -18,7 +18,7 @@ use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::{Attention, MissReason, Remember};
 use crate::event::stats::Happening;
-use crate::key::{Key, KeyWriter, SecretKey, Tag};
+use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag};
 use crate::storage::Storage;
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find), and
@@ -37,10 +37,26 @@ pub struct Call<A: Answer> {
     answer: A,
 }
 
+/// A call that did not hit, as part of a batch.
+pub(super) struct Opened {
+    pub(super) identity: Identity,
+    /// `None` for a call that goes past the cache.
+    pub(super) key: Option<Key>,
+    pub(super) remember: Remember,
+    pub(super) tags: Box<[Tag]>,
+    pub(super) reason: MissReason,
+}
+
 /// What is left of a call that did not hit: on the heap and out of line, so that the future of a call that hits
 /// is no larger, and its code no longer, than it must be.
 #[derive(Debug)]
 pub struct Pending<F>(Pin<Box<F>>);
+
+impl<F> Pending<F> {
+    pub(super) fn new(future: F) -> Self {
+        Self(Box::pin(future))
+    }
+}
 
 impl<F: Future> Future for Pending<F> {
     type Output = F::Output;
@@ -163,7 +179,7 @@ impl<A: Answer> Call<A> {
         A::Value: Clone + Send + Sync + 'static,
     {
         let key = self.key.clone().finish().ok()?;
-        match self.cache.look_closer(&key.view(), true) {
+        match self.cache.look_closer(&key.view(), self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
                 self.attention = attention;
                 if trace::is_used() {
@@ -310,6 +326,18 @@ impl<A: Answer> Call<A> {
         let tags = tags.unwrap_or_default();
         let plan = Plan { key, remember, tags, answer, storage, sharing, decides };
         (cache, plan, store_if, give_up)
+    }
+
+    /// What a batch takes over of a call that did not hit.
+    pub(super) fn opened(self) -> Opened {
+        let remember = self.cache.remember(self.site, self.ttl);
+        Opened {
+            identity: self.key.identity(),
+            key: self.key_unless_bypassed(),
+            remember,
+            tags: self.tags.unwrap_or_default(),
+            reason: self.reason,
+        }
     }
 
     /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never

@@ -17,7 +17,8 @@ pub struct Computation(Option<Arc<Running>>);
 pub(super) struct Running {
     /// Which cache, by its address: it lives at least as long as the computation.
     cache: usize,
-    key: Key,
+    /// One, or those of a batch.
+    keys: Box<[Key]>,
     /// What is stored, if it may be seen.
     previous: Option<Arc<StoredEntry>>,
     directions: Mutex<Directions>,
@@ -25,7 +26,7 @@ pub(super) struct Running {
 }
 
 /// What a body has said about its own answer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Directions {
     pub(super) ttl: Option<Duration>,
     pub(super) tags: Vec<Tag>,
@@ -119,7 +120,7 @@ impl Computation {
 impl fmt::Debug for Computation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Computation")
-            .field("key", &self.0.as_ref().map(|running| &running.key))
+            .field("keys", &self.0.as_ref().map(|running| &running.keys))
             .field("directions", &self.0.as_ref().map(|running| running.directions()))
             .finish_non_exhaustive()
     }
@@ -127,9 +128,14 @@ impl fmt::Debug for Computation {
 
 impl Running {
     pub(super) fn new(cache: &Cache, key: &Key, previous: Option<Arc<StoredEntry>>) -> Arc<Self> {
+        Self::of_all(cache, Box::new([key.clone()]), previous)
+    }
+
+    /// One computation for several keys.
+    pub(super) fn of_all(cache: &Cache, keys: Box<[Key]>, previous: Option<Arc<StoredEntry>>) -> Arc<Self> {
         Arc::new(Self {
             cache: address(cache),
-            key: key.clone(),
+            keys,
             previous,
             directions: Mutex::default(),
             outer: INNERMOST.try_with(Arc::clone).ok(),
@@ -156,7 +162,7 @@ pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
     let search = |innermost: &Arc<Running>| {
         let mut next = Some(innermost);
         while let Some(running) = next {
-            if running.cache == address(cache) && running.key == *key {
+            if running.cache == address(cache) && running.keys.contains(key) {
                 return true;
             }
             next = running.outer.as_ref();

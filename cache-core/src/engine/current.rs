@@ -19,7 +19,7 @@ tokio::task_local! {
 }
 
 /// The cache of a call: borrowed from the program's statics where it can be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum CacheRef {
     /// The installed cache or the default.
     Static(&'static Cache),
@@ -109,7 +109,7 @@ impl Cache {
 
     /// The cache that calls here and now use when they name none.
     pub fn current() -> Cache {
-        current().clone()
+        Cache::clone(&current())
     }
 
     /// Makes this the cache that calls inside `future` use when they name none: for one test of many in a

@@ -40,6 +40,13 @@ impl<A: Answer, S: Clone> Clone for Plan<A, S> {
     }
 }
 
+impl<A: Answer, S> Plan<A, S> {
+    /// Whether a value is kept beyond its time, or recomputed before it.
+    pub(super) fn keeps_old(&self) -> bool {
+        !self.remember.grace.is_zero() || self.remember.refresh.is_some()
+    }
+}
+
 /// Answers a call that the local tier did not: `reason` says why not. Takes the background if it needs it.
 pub(super) async fn fetch<A, S, G, B, F>(
     cache: &Cache,
@@ -162,6 +169,13 @@ where
                     return plan.answer.restore(value.clone());
                 }
                 return Box::pin(alone(cache, &function, plan.answer, body)).await;
+            }
+            Waited::Landed(Landing::Absent) if looks_itself => {}
+            Waited::Landed(Landing::Absent) => {
+                return match plan.answer.absent() {
+                    Some(output) => output,
+                    None => Box::pin(alone(cache, &function, plan.answer, body)).await,
+                };
             }
             Waited::Landed(Landing::Error(packed)) => {
                 let error = plan.sharing.as_ref().and_then(|sharing| (sharing.unpack)(&packed));

@@ -174,7 +174,7 @@ async fn named_epochs<S: Copy>(
 }
 
 /// Sees to it that no older value stays in the shared tier in place of one that is not stored there.
-async fn unshare(hold: Hold<'_>) -> Share {
+pub(super) async fn unshare(hold: Hold<'_>) -> Share {
     if !hold.replaces() {
         return Share::NotShared;
     }

@@ -201,6 +201,11 @@ pub(crate) struct Lead<'f, K: Hash + Eq + Clone, B, L> {
 }
 
 impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
+    /// Whose flight it is.
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
     /// Says what the computation bears; to be called before it begins, and again when it begins anew.
     pub(crate) fn bear(&self, bearing: B) {
         let mut state = lock(&self.flight.state);

@@ -19,7 +19,9 @@ use crate::answer::{Answer, Outcome};
 use crate::entry::{MissReason, StoredEntry, lifetime};
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
-use crate::storage::Storage;
+use crate::local::Displaced;
+use crate::local::epochs::Opening;
+use crate::storage::{Packed, Storage};
 
 /// Who leads the flight of a key.
 pub(super) struct Leading<'c, A: Answer, S> {
@@ -238,23 +240,12 @@ where
         Finished { output: Some(computed.output), has_failed }
     }
 
-    /// Holds a stale value of the shared tier, and keeps it in the local one, unless there is a newer one.
     fn keep_stale(&self, borne: &Borne, stored: Stored<A::Value>) -> Held {
-        self.lead.learn(borne.clone());
-        let is_stale = stored.fresh.is_zero();
-        let held = Held::new(self.cache, self.function, self.plan, borne, stored);
-        let tier = &self.cache.0.tier;
-        let here = self.cache.0.stand_in::<A::Value>(&self.plan.key);
-        let is_newer = here.is_none_or(|here| here.created() < held.entry.created());
-        if is_stale && is_newer && !self.plan.remember.reads_through && tier.admits_any() {
-            let displaced = self.lead.store_early(|| tier.install(&self.plan.key, held.entry.clone()));
-            drop(displaced);
-        }
-        held
+        keep_stale(self.cache, self.function, self.plan, &self.lead, borne, stored)
     }
 
     /// Lands with a value that the shared tier had.
-    fn land_found(self, borne: Borne, stored: Stored<A::Value>) -> A::Output {
+    pub(super) fn land_found(self, borne: Borne, stored: Stored<A::Value>) -> A::Output {
         let Self { cache, function, lead, plan, replaces, .. } = self;
         lead.learn(borne.clone());
         let mut fill = Fill::found(&plan.key, &plan.remember, function, &stored);
@@ -267,7 +258,7 @@ where
     /// Computes: bear the epochs, compute, fill the shared tier, land.
     pub(super) async fn compute<B, F>(
         self,
-        mut borne: Borne,
+        borne: Borne,
         hold: Option<Hold<'_>>,
         purpose: Purpose,
         body: B,
@@ -283,7 +274,7 @@ where
             None => lead.bear(borne.clone()),
         }
 
-        let keeps_old = !plan.remember.grace.is_zero() || plan.remember.refresh.is_some();
+        let keeps_old = plan.keeps_old();
         let previous = if keeps_old { cache.newest::<A::Value>(&plan.key, held.as_ref()) } else { None };
         let running = Running::new(cache, &plan.key, previous);
         // Before the body begins: which tags it bears, it may yet say.
@@ -296,7 +287,24 @@ where
         };
         let outcome = plan.answer.outcome(&recomputed.output);
         let cost = attempt.end(outcome);
+        let ended = Ended::of(plan, &recomputed, running.take_directions(), cost);
+        let leading = Self { cache, function, lead, plan, question, held, replaces };
+        let stands_in = leading.conclude(borne, hold, purpose, &opening, ended).await;
+        Computed { output: recomputed.output, stands_in }
+    }
 
+    /// Ends the flight with what was computed: fills the shared tier, lands. Answers what stands in for an error.
+    pub(super) async fn conclude(
+        self,
+        mut borne: Borne,
+        hold: Option<Hold<'_>>,
+        purpose: Purpose,
+        opening: &Opening<'_>,
+        ended: Ended<'_, A::Value>,
+    ) -> Option<Arc<StoredEntry>> {
+        let Self { cache, lead, plan, question, held, replaces, function } = self;
+        let Ended { outcome, value, error, is_stored, directions, cost } = ended;
+        let keeps_old = plan.keeps_old();
         if outcome == Outcome::Error && keeps_old {
             // The epochs do not show that a key was invalidated; the flight does.
             let held = held.as_ref().filter(|_| lead.is_attached());
@@ -307,25 +315,23 @@ where
                     cache.0.set_back(&plan.key);
                 }
                 lead.land(Landing::StandIn(entry.clone()), |_| ());
-                return Computed { output: recomputed.output, stands_in: Some(entry) };
+                return Some(entry);
             }
         }
-        let Some(value) = plan.answer.stored(&recomputed.output) else {
-            let landing = match (plan.answer.error(&recomputed.output), &plan.sharing) {
-                (Some(error), Some(sharing)) => Landing::Error((sharing.pack)(error)),
-                _ => Landing::NotShared,
-            };
-            lead.land(landing, |_| ());
-            return Computed { output: recomputed.output, stands_in: None };
+        let Some(value) = value else {
+            if outcome == Outcome::Absent {
+                land_absent(cache, lead, hold).await;
+                return None;
+            }
+            lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ());
+            return None;
         };
         if keeps_old {
             cache.0.setbacks.succeeded(&plan.key);
         }
-        let directions = running.take_directions();
-        let verdict = Verdict::of(plan, value, outcome, recomputed.is_stored, directions);
+        let verdict = Verdict::of(plan, value, outcome, is_stored, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
-        drop(opening);
         let mut fill = Fill {
             key: &plan.key,
             remember: &plan.remember,
@@ -354,8 +360,92 @@ where
         fill.version = share.version();
         lead.learn(borne.clone());
         fill::land(cache, lead, &fill, &borne, plan.storage, value, share);
-        Computed { output: recomputed.output, stands_in: None }
+        None
     }
+}
+
+/// Holds a stale value of the shared tier, and keeps it in the local one, unless there is a newer one.
+pub(super) fn keep_stale<A, S>(
+    cache: &Cache,
+    function: &Arc<Function>,
+    plan: &Plan<A, S>,
+    lead: &Lead<'_, Key, Borne, Landing>,
+    borne: &Borne,
+    stored: Stored<A::Value>,
+) -> Held
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    lead.learn(borne.clone());
+    let is_stale = stored.fresh.is_zero();
+    let held = Held::new(cache, function, plan, borne, stored);
+    let tier = &cache.0.tier;
+    let here = cache.0.stand_in::<A::Value>(&plan.key);
+    let is_newer = here.is_none_or(|here| here.created() < held.entry.created());
+    if is_stale && is_newer && !plan.remember.reads_through && tier.admits_any() {
+        let displaced = lead.store_early(|| tier.install(&plan.key, held.entry.clone()));
+        drop(displaced);
+    }
+    held
+}
+
+/// A computation that has ended, of what is to be stored.
+pub(super) struct Ended<'e, V> {
+    outcome: Outcome,
+    /// What of the answer would be stored.
+    value: Option<&'e V>,
+    /// The error, for followers that can have it.
+    error: Option<Packed>,
+    /// What `store_if` says.
+    is_stored: bool,
+    directions: Directions,
+    cost: Duration,
+}
+
+impl<'e, V> Ended<'e, V> {
+    /// It failed with an error that is not this key's alone.
+    pub(super) fn failed<A: Answer<Value = V>, S>(
+        plan: &Plan<A, S>,
+        error: &A::Error,
+        cost: Duration,
+    ) -> Self {
+        let error = plan.sharing.as_ref().map(|sharing| (sharing.pack)(error));
+        let directions = Directions::default();
+        Self { outcome: Outcome::Error, value: None, error, is_stored: false, directions, cost }
+    }
+
+    pub(super) fn of<A: Answer<Value = V>, S>(
+        plan: &Plan<A, S>,
+        recomputed: &'e Recomputed<A::Output>,
+        directions: Directions,
+        cost: Duration,
+    ) -> Self {
+        let Recomputed { output, is_stored } = recomputed;
+        let error = plan.answer.error(output).zip(plan.sharing.as_ref());
+        Self {
+            outcome: plan.answer.outcome(output),
+            value: plan.answer.stored(output),
+            error: error.map(|(error, sharing)| (sharing.pack)(error)),
+            is_stored: *is_stored,
+            directions,
+            cost,
+        }
+    }
+}
+
+/// Ends a flight with nothing, which is not stored: what is stored is older, and goes.
+async fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>, hold: Option<Hold<'_>>) {
+    if let Some(hold) = hold {
+        fill::unshare(hold).await;
+    }
+    let key = lead.key().clone();
+    let displaced = lead.land(Landing::Absent, |may_store| match may_store {
+        true => cache.0.tier.remove(&key),
+        false => Displaced::default(),
+    });
+    drop(displaced);
 }
 
 /// What is decided on a value when it is there.

@@ -6,7 +6,7 @@
 //! that has shown nothing for 10 s.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use super::flight::{Bearing, Follow, Lead};
@@ -33,8 +33,13 @@ pub(super) enum Waited {
 /// # Cancel safety
 ///
 /// Dropping the future takes the follower off the flight.
-pub(super) async fn wait(cache: &Cache, key: &Key, follow: Follow<Borne, Landing>) -> Waited {
-    let mut follow = pin!(follow);
+pub(super) async fn wait(cache: &Cache, key: &Key, mut follow: Follow<Borne, Landing>) -> Waited {
+    wait_on(cache, key, &mut follow).await
+}
+
+/// The same for a follower that goes on waiting when the future is dropped.
+pub(super) async fn wait_on(cache: &Cache, key: &Key, follow: &mut Follow<Borne, Landing>) -> Waited {
+    let mut follow = Pin::new(follow);
     let mut sleep = Box::pin(cache.0.clock.sleep(LEASE / LOOKS));
     let (mut beats, mut silent) = (follow.beats(), 0);
     let waited = poll_fn(|context| {
@@ -65,10 +70,15 @@ pub(super) async fn keep<B: Bearing, F: Future>(
     lead: &Lead<'_, Key, B, Landing>,
     body: F,
 ) -> F::Output {
+    keep_all(cache, || lead.beat(), body).await
+}
+
+/// The same for all leaders that `beat` shows.
+pub(super) async fn keep_all<F: Future>(cache: &Cache, beat: impl Fn(), body: F) -> F::Output {
     let mut body = pin!(body);
     let mut sleep = None;
     poll_fn(|context| {
-        lead.beat();
+        beat();
         if let Poll::Ready(output) = body.as_mut().poll(context) {
             return Poll::Ready(output);
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod background;
+mod batch;
 mod builder;
 mod call;
 mod clear;
@@ -33,6 +34,7 @@ mod shared;
 mod soft;
 mod stale;
 mod tally;
+mod together;
 mod trace;
 mod trust;
 mod writing;
@@ -41,6 +43,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use background::{Background, NoBackground};
+pub use batch::{Asked, Next};
 pub use builder::CacheBuilder;
 pub use call::Call;
 pub use clear::Clear;
@@ -121,6 +124,8 @@ enum Landing {
     Value(Arc<StoredEntry>),
     /// A stale one, since there is no new one.
     StandIn(Arc<StoredEntry>),
+    /// There is nothing, and that is not stored.
+    Absent,
     /// An error that followers can have, too.
     Error(Packed),
     /// An error that cannot be cloned: each follower computes for itself.

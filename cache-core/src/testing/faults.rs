@@ -18,6 +18,8 @@ use crate::backend::dynamic::BoxFuture;
 pub enum Operation {
     /// [`Backend::read`].
     Read,
+    /// [`Backend::read_many`].
+    ReadMany,
     /// [`Backend::lease`].
     Lease,
     /// [`Backend::renew`].

@@ -8,8 +8,8 @@ use super::faults::{Faults, Operation, Plan};
 use crate::backend::dynamic::BoxFuture;
 use crate::backend::{
     Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Heard, InvalidateRequest, Lease,
-    LeaseRequest, LeaseToken, Origin, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, Subscription,
-    TagKey, Tags,
+    LeaseRequest, LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
+    Subscription, TagKey, Tags,
 };
 use crate::{Error, ErrorKind};
 
@@ -138,6 +138,11 @@ impl<B: Backend> Backend for Faulty<B> {
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         let (key, tags) = (key.clone(), tags.to_vec());
         self.call(Operation::Read, |inner| async move { inner.read(&key, &tags).await }).await
+    }
+
+    async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
+        let (keys, tags) = (keys.to_vec(), tags.to_vec());
+        self.call(Operation::ReadMany, |inner| async move { inner.read_many(&keys, &tags).await }).await
     }
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {

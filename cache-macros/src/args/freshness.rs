@@ -4,9 +4,9 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Expr, Ident, Lit, Token, UnOp};
 
-use super::reading::{self, skip_value};
+use super::reading;
 use super::{ArgumentName, Given, bare, keep, value};
-use crate::diag::{Diagnostics, listed, nearest};
+use crate::diag::Diagnostics;
 use crate::duration::Time;
 use crate::scan::plain;
 
@@ -99,35 +99,11 @@ fn inner(
     known: &[&str],
     input: ParseStream<'_>,
     diagnostics: &mut Diagnostics,
-    mut read: impl FnMut(&str, &Ident, ParseStream<'_>, &mut Diagnostics) -> syn::Result<()>,
+    read: impl FnMut(&str, &Ident, ParseStream<'_>, &mut Diagnostics) -> syn::Result<()>,
 ) -> syn::Result<()> {
     let content;
     syn::parenthesized!(content in input);
-    let mut seen: Vec<String> = Vec::new();
-    reading::each(&content, diagnostics, |input, diagnostics| {
-        let name = input.call(Ident::parse_any).map_err(|error| {
-            let known = listed(known.iter().copied());
-            syn::Error::new(
-                error.span(),
-                format!("expected an option of `{option}(..)`: write one of {known}"),
-            )
-        })?;
-        let word = plain(&name);
-        if seen.contains(&word) {
-            diagnostics.report(&name, format!("`{word}` is given twice: keep one of them"));
-            return skip_value(input);
-        }
-        seen.push(word.clone());
-        if !known.contains(&word.as_str()) {
-            let fix = match nearest(&word, known.iter().copied()) {
-                Some(near) => format!("write `{near}`"),
-                None => format!("write one of {}", listed(known.iter().copied())),
-            };
-            diagnostics.report(&name, format!("`{word}` is not an option of `{option}(..)`: {fix}"));
-            return skip_value(input);
-        }
-        read(&word, &name, input, diagnostics)
-    })
+    reading::named(option, known, &content, diagnostics, read)
 }
 
 fn after(name: &Ident, input: ParseStream<'_>) -> syn::Result<f64> {

@@ -5,7 +5,8 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Ident, Token};
 
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostics, listed, nearest};
+use crate::scan::plain;
 
 /// Reads options with `one` up to the end; each mistake is reported and the reading goes on behind it.
 pub(crate) fn each(
@@ -21,6 +22,41 @@ pub(crate) fn each(
         seek_next_option(input, diagnostics)?;
     }
     Ok(())
+}
+
+/// Reads the options of an option, each at most once.
+pub(super) fn named(
+    option: &Ident,
+    known: &[&str],
+    content: ParseStream<'_>,
+    diagnostics: &mut Diagnostics,
+    mut read: impl FnMut(&str, &Ident, ParseStream<'_>, &mut Diagnostics) -> syn::Result<()>,
+) -> syn::Result<()> {
+    let mut seen: Vec<String> = Vec::new();
+    each(content, diagnostics, |input, diagnostics| {
+        let name = input.call(Ident::parse_any).map_err(|error| {
+            let known = listed(known.iter().copied());
+            syn::Error::new(
+                error.span(),
+                format!("expected an option of `{option}(..)`: write one of {known}"),
+            )
+        })?;
+        let word = plain(&name);
+        if seen.contains(&word) {
+            diagnostics.report(&name, format!("`{word}` is given twice: keep one of them"));
+            return skip_value(input);
+        }
+        seen.push(word.clone());
+        if !known.contains(&word.as_str()) {
+            let fix = match nearest(&word, known.iter().copied()) {
+                Some(near) => format!("write `{near}`"),
+                None => format!("write one of {}", listed(known.iter().copied())),
+            };
+            diagnostics.report(&name, format!("`{word}` is not an option of `{option}(..)`: {fix}"));
+            return skip_value(input);
+        }
+        read(&word, &name, input, diagnostics)
+    })
 }
 
 /// Passes over the value of an option that was refused.

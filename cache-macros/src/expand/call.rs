@@ -37,7 +37,17 @@ pub(super) fn private(model: &Model) -> TokenStream {
     quote_spanned!(site()=> #facade::__private)
 }
 
-/// The cache of the call.
+/// `answer`, `storage`, and `call` with its key complete.
+pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
+    let answer = answer(model);
+    let call = begun(model, emitted, cache(model));
+    quote_spanned! {site()=>
+        #answer
+        #call
+    }
+}
+
+/// The cache of a call.
 pub(super) fn cache(model: &Model) -> TokenStream {
     cache_of(model.options.cache.as_ref(), &private(model))
 }
@@ -53,12 +63,10 @@ pub(crate) fn cache_of(cache: Option<&Given<Expr>>, p: &TokenStream) -> TokenStr
     }
 }
 
-/// `answer`, `storage`, and `call` with its key complete.
-pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
+/// `call` with its key complete, once `answer` is there.
+pub(super) fn begun(model: &Model, emitted: Emitted, cache: TokenStream) -> TokenStream {
     let p = private(model);
-    let answer = answer(model);
     let record = record::record(model, emitted);
-    let cache = cache(model);
     let types = model.types.iter().map(|counted| match counted {
         CountedType::Parameter(ident) => quote_spanned!(site()=> #p::type_of::<#ident>()),
         CountedType::Opaque(index) => {
@@ -85,15 +93,11 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
         #when
         #ttl
     };
-    let call = if bindings.is_empty() {
+    if bindings.is_empty() {
         new
     } else {
         // In a block, so that what the patterns bind does not outlive the options that name it.
         quote_spanned!(site()=> let mut call = { #bindings #new call };)
-    };
-    quote_spanned! {site()=>
-        #answer
-        #call
     }
 }
 
@@ -145,6 +149,16 @@ fn answer(model: &Model) -> TokenStream {
         steps.extend(storage(&p, span, error));
     }
     steps
+}
+
+/// How the value is kept, as the options say.
+pub(super) fn stored(model: &Model) -> TokenStream {
+    let p = private(model);
+    let traits = match model.options.is_kept_to(Tier::Local) {
+        true => ["StoresLocally", "StoresNowhere"],
+        false => ["StoresEncoded", "StoresNothing"],
+    };
+    storage(&p, at(&model.function.output), traits)
 }
 
 /// How the value is kept, by the first of two traits that fits it; the second one holds the refusal.

@@ -47,7 +47,7 @@ pub(super) fn means(model: &Model, emitted: Emitted) -> TokenStream {
 }
 
 /// A closure that captures nothing and asks the one of an option, whose argument so gets its type.
-fn by_value(p: &TokenStream, closure: &ExprClosure, ask: &str) -> TokenStream {
+pub(super) fn by_value(p: &TokenStream, closure: &ExprClosure, ask: &str) -> TokenStream {
     let span = call::at(closure);
     let ask = Ident::new(ask, span);
     let mut closure = closure.clone();

@@ -30,6 +30,14 @@ impl Command {
         Self { cmd, script: None, has_text: false, keyed: Some(1) }
     }
 
+    /// A plain command on several keys, for servers that have no slots.
+    pub(crate) fn on_keys(name: &str, keys: &[&str]) -> Self {
+        let bytes = keys.iter().map(|key| key.len() + 16).sum();
+        let mut cmd = Cmd::with_capacity(1 + keys.len(), bytes);
+        cmd.arg(name).arg(keys);
+        Self { cmd, script: None, has_text: false, keyed: Some(1) }
+    }
+
     /// A script by its hash, with its keys.
     pub(crate) fn script(script: &'static Script, keys: &[&str]) -> Self {
         let mut cmd = redis::cmd("EVALSHA");

@@ -32,7 +32,10 @@ const REPLACE_EVERY: Duration = Duration::from_millis(300);
 const SILENT_LIMITS: u32 = 3;
 
 /// The answers to commands, in their order.
-pub(crate) type Answers = Vec<Result<Value, RedisError>>;
+pub(crate) type Answers = Vec<Answer>;
+
+/// What the server answered to one.
+pub(crate) type Answer = Result<Value, RedisError>;
 
 /// One connection for many callers.
 ///

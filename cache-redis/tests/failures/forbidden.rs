@@ -10,7 +10,7 @@ use cache_redis::{Redis, RedisBuilder};
 use crate::support::*;
 
 /// What the documentation says a user needs.
-const RULES: &str = "resetchannels ~app:* &app:* +get +set +del +getrange +setrange +strlen +pttl +pexpire +time \
+const RULES: &str = "resetchannels ~app:* &app:* +get +mget +set +del +getrange +setrange +strlen +pttl +pexpire +time \
     +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info";
 
 /// What it needs besides with `wait_replicas`.
@@ -50,6 +50,7 @@ async fn every_call(server: &Server, redis: &Redis) -> Result<(), Error> {
     let filled = redis.lease(LeaseRequest { claim: replace, ..request(&key, tags) }).await?;
     assert!(matches!(filled, Lease::Filled { .. }));
     redis.read(&key, &keys).await?;
+    redis.read_many(&[key.clone()], &keys).await?.found.remove(0)?;
     redis.expire(&key, MINUTE).await?;
     redis.invalidate_tags(tags).await?;
     redis.invalidate(&key).await?;

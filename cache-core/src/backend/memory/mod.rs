@@ -10,8 +10,8 @@ use std::time::Duration;
 use self::store::{Moment, Store};
 use super::{
     Backend, Change, EntryKey, Epoch, Feed, Fill, FillRequest, Grant, Heard, InvalidateRequest, Lease,
-    LeaseRequest, LeaseToken, Listening, Message, Origin, Prefix, Read, Refill, RefillRequest, Renewal,
-    ServerTime, Subscription, TagKey, Tags, subscription,
+    LeaseRequest, LeaseToken, Listening, Message, Origin, Prefix, Read, ReadMany, Refill, RefillRequest,
+    Renewal, ServerTime, Subscription, TagKey, Tags, subscription,
 };
 use crate::clock::Clock;
 use crate::{Error, ErrorKind};
@@ -146,6 +146,10 @@ impl Backend for Memory {
 
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         Ok(self.step(|store, at| store.read(&self.prefix, key, tags, at)))
+    }
+
+    async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
+        Ok(self.step(|store, at| store.read_many(&self.prefix, keys, tags, at)))
     }
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {

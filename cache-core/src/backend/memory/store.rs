@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expiring::Expiring;
 use crate::backend::{
     Change, Claim, EntryKey, Epoch, Fill, FillRequest, Found, FrameBytes, Grant, Lease, LeaseRequest,
-    LeaseToken, Prefix, Read, Refill, RefillRequest, Renewal, ServerTime, TagKey, Tags, random,
+    LeaseToken, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, TagKey, Tags, random,
 };
 
 /// What one entry, lease or epoch takes beside its key and frame, roughly: map, order and counters.
@@ -111,11 +111,27 @@ impl Store {
     }
 
     pub(super) fn read(&self, prefix: &Prefix, key: &EntryKey, tags: &[TagKey], at: Moment) -> Read {
-        let epochs = tags
-            .iter()
-            .map(|tag| self.epochs.live(&(prefix.clone(), tag.clone()), at.now).copied())
-            .collect();
-        Read { found: self.found(&(prefix.clone(), key.clone()), at), epochs }
+        Read { found: self.found_at(prefix, key, at), epochs: self.epochs_of(prefix, tags, at) }
+    }
+
+    pub(super) fn read_many(
+        &self,
+        prefix: &Prefix,
+        keys: &[EntryKey],
+        tags: &[TagKey],
+        at: Moment,
+    ) -> ReadMany {
+        let found = keys.iter().map(|key| Ok(self.found_at(prefix, key, at))).collect();
+        ReadMany { found, epochs: self.epochs_of(prefix, tags, at) }
+    }
+
+    fn epochs_of(&self, prefix: &Prefix, tags: &[TagKey], at: Moment) -> Vec<Option<Epoch>> {
+        let live = |tag: &TagKey| self.epochs.live(&(prefix.clone(), tag.clone()), at.now).copied();
+        tags.iter().map(live).collect()
+    }
+
+    fn found_at(&self, prefix: &Prefix, key: &EntryKey, at: Moment) -> Option<Found> {
+        self.found(&(prefix.clone(), key.clone()), at)
     }
 
     fn found(&self, name: &Named<EntryKey>, at: Moment) -> Option<Found> {

@@ -181,7 +181,8 @@ impl<'c> Hold<'c> {
         .await
     }
 
-    async fn renew(&self, clock: &Clock) -> std::convert::Infallible {
+    /// Renews the lease for as long as it is polled.
+    pub(in crate::engine) async fn renew(&self, clock: &Clock) -> std::convert::Infallible {
         let State::Granted { grant, answered, .. } = &self.state else { return pending().await };
         let mut kept = *answered;
         loop {

@@ -147,12 +147,7 @@ impl<'c, S: Copy> Question<'c, S> {
         if self.shared.is_away() {
             return Looked::Away(away());
         }
-        // Followed on the bus: the epochs are known here, and need not be read.
-        // The generation after the trust: after a gap that came in between, the trust may be of the next one.
-        let is_followed = !self.reads_through
-            && self.cache.0.trust.is_given(borne.begun)
-            && borne.is_of(self.shared.generation());
-        if is_followed && let Some(known) = borne.known() {
+        if let Some(known) = self.known(borne) {
             let looked = match self.shared.ask(self.shared.backend.read(&self.key, &[])).await {
                 Ok(read) => self.judge(read.found, Some(known), borne).await,
                 Err(error) => return Looked::Away(error),
@@ -162,6 +157,23 @@ impl<'c, S: Copy> Question<'c, S> {
                 return looked;
             }
         }
+        self.look_whole(borne).await
+    }
+
+    /// The epochs that are followed on the bus, and need not be read: one that stands for all.
+    pub(super) fn known(&self, borne: &Borne) -> Option<Epoch> {
+        // The generation after the trust: after a gap that came in between, the trust may be of the next one.
+        let is_followed = !self.reads_through
+            && self.cache.0.trust.is_given(borne.begun)
+            && borne.is_of(self.shared.generation());
+        if is_followed { borne.known() } else { None }
+    }
+
+    /// Looks, and reads the epochs.
+    pub(super) async fn look_whole<V>(&self, borne: &mut Borne) -> Looked<V>
+    where
+        S: Storage<V>,
+    {
         match self.shared.ask(self.shared.backend.read(&self.key, &self.tag_keys())).await {
             Ok(read) => {
                 borne.learn(self.cache, read.epochs.iter().copied());
@@ -250,7 +262,7 @@ pub(super) fn is_in_runtime() -> bool {
 
 /// The shared tier is not asked at present.
 #[cold]
-fn away() -> Error {
+pub(super) fn away() -> Error {
     Error::new(
         crate::ErrorKind::Unreachable,
         "ask the shared tier: it has not answered lately, and is left alone",

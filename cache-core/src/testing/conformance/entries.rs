@@ -204,3 +204,34 @@ pub async fn a_read_answers_the_epochs_in_the_order_of_its_tags<S: Stage>(stage:
     assert_eq!(first.found.map(|found| found.frame), Some(frame(b"v")));
     assert_eq!(none.epochs, []);
 }
+
+/// Many entries are read as each of them would be.
+pub async fn many_entries_are_read_as_each_of_them_would_be<S: Stage>(stage: &S) {
+    let (here, there) = (stage.process().await, stage.process().await);
+    // More than fit one question of any kind, and one that is as large as others are small.
+    let mut keys: Vec<_> = (0..1500).map(|i| key(&format!("k{i}"))).collect();
+    for i in (0..1500).filter(|i| i % 100 == 7) {
+        put(stage, &here, &keys[i], format!("v{i}").as_bytes()).await;
+    }
+    put(stage, &here, &keys[9], &vec![9; 1 << 20]).await;
+    there.expire(&keys[107], stage.tick() * 100).await.expect("an expiry is answered");
+    keys.push(keys[7].clone());
+    let tags = [tag("a"), tag("absent"), tag("b"), tag("a")];
+    let life = stage.tick() * 100;
+    let made = here.epochs(Tags { keys: &[tag("b"), tag("a")], life }).await.expect("epochs are answered");
+
+    // Twice: how large the large one is was not known the first time.
+    for _ in 0..2 {
+        let read = there.read_many(&keys, &tags).await.expect("a read is answered");
+
+        assert_eq!(read.epochs, [Some(made[1]), None, Some(made[0]), Some(made[1])]);
+        assert_eq!(read.found.len(), keys.len());
+        for (i, found) in read.found.into_iter().enumerate() {
+            let alone = there.read(&keys[i], &[]).await.expect("a read is answered").found;
+            // Not `assert_eq`: one of them is large.
+            assert!(found.expect("an entry is answered") == alone, "{i}: {alone:?}");
+        }
+    }
+    let nothing = there.read_many(&[], &[]).await.expect("a read is answered");
+    assert!(nothing.found.is_empty() && nothing.epochs.is_empty());
+}

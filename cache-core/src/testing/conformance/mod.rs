@@ -92,6 +92,7 @@ macro_rules! conformance_suite {
                 any_text_is_a_key
                 two_prefixes_share_nothing
                 a_read_answers_the_epochs_in_the_order_of_its_tags
+                many_entries_are_read_as_each_of_them_would_be
             }
             leases {
                 a_free_key_is_granted_with_the_epochs_of_its_tags

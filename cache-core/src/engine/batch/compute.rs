@@ -1,0 +1,259 @@
+//! Running the body of a batch, and storing what it brings.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::{At, Batch, Slotted, State, Track};
+use crate::answer::Outcome;
+use crate::batched::{Divided, Division, Each, Whole};
+use crate::engine::call::Pending;
+use crate::engine::compute::Attempt;
+use crate::engine::computing::{self, Directions, Running};
+use crate::engine::flight::Lead;
+use crate::engine::lead::{Ended, Leading, Purpose};
+use crate::engine::liveness;
+use crate::engine::means::Recomputed;
+use crate::engine::shared::{Borne, Hold};
+use crate::engine::stale::{Held, answer_stale};
+use crate::engine::together::together;
+use crate::engine::{Cache, Landing};
+use crate::entry::StoredEntry;
+use crate::key::Key;
+use crate::local::epochs::Opening;
+use crate::storage::Storage;
+
+type Renewal<'h> = Pin<Box<dyn Future<Output = std::convert::Infallible> + Send + 'h>>;
+
+impl<'c, K, A, W, D, S, P> Batch<'c, K, A, W, D, S, P>
+where
+    K: Clone,
+    A: Each<Error = W::Error>,
+    A::Item: Clone,
+    A::Value: Clone + Send + Sync + 'static,
+    W: Whole,
+    D: Division<K, W::Value, Item = A::Item>,
+    S: Storage<A::Value>,
+    P: Fn(&A::Value) -> bool,
+{
+    /// Runs the body for what [`next`](Self::next) named, and stores what it brings.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the computation; others who wait for it take over.
+    pub fn computed<F>(&mut self, body: F) -> Pending<impl Future<Output = ()>>
+    where
+        F: Future<Output = W::Output>,
+    {
+        Pending::new(async move {
+            let computing = std::mem::take(&mut self.computing);
+            let cache = self.cache;
+            let tracks = || computing.iter().filter_map(At::track);
+            for at in tracks() {
+                if let State::Computes(lead, hold, borne) = &self.tracks[at].state {
+                    match hold {
+                        // A value that was stored elsewhere since took the lease away.
+                        Some(_) => lead.learn(borne.clone()),
+                        None => lead.bear(borne.clone()),
+                    }
+                }
+            }
+            let keys: Box<[Key]> = tracks().map(|at| self.tracks[at].plan.key.clone()).collect();
+            let running = Running::of_all(cache, keys, None);
+            // Before the body begins: which tags it bears, it may yet say.
+            let opening = cache.0.epochs.open();
+            let attempts: Vec<_> =
+                tracks().map(|at| Attempt::begin(cache, self.tracks[at].function)).collect();
+            let output = self.keep(computing::scope(&running, body)).await;
+
+            let ids: Vec<K> = computing.iter().map(|at| self.slots[self.slot_of(*at)].id.clone()).collect();
+            let (items, error, fits) = match self.whole.open(output) {
+                Ok(all) => {
+                    let Divided { items, fits } = self.division.divide(all, &ids);
+                    (items, None, fits)
+                }
+                Err(error) => (Vec::new(), Some(error), true),
+            };
+            let outcome = if error.is_some() { Outcome::Error } else { Outcome::Value };
+            let costs: Vec<Duration> = attempts.into_iter().map(|attempt| attempt.end(outcome)).collect();
+            let Some(error) = error else {
+                if !fits {
+                    misfit();
+                }
+                let directions = running.take_directions();
+                self.land_items(&computing, items, fits, &directions, costs, &opening).await;
+                return;
+            };
+            let plans = tracks().map(|at| self.tracks[at].plan);
+            let ended = plans.zip(costs).map(|(plan, cost)| Ended::failed(plan, &error, cost)).collect();
+            if !self.land_error(&computing, ended, &opening).await {
+                self.failed = Some(error);
+            }
+        })
+    }
+
+    fn slot_of(&self, at: At) -> usize {
+        match at {
+            At::Track(at) => self.tracks[at].slot,
+            At::Slot(at) => at,
+        }
+    }
+
+    /// Runs the body, shows that its leaders live, and renews their leases: also of those that come after it.
+    async fn keep<F: Future>(&self, body: F) -> F::Output {
+        let clock = &self.cache.0.clock;
+        let leads = || {
+            self.tracks.iter().filter_map(|track| match &track.state {
+                State::Computes(lead, hold, _) => Some((lead, hold.as_ref())),
+                State::Leads(lead, _) => Some((lead, None)),
+                _ => None,
+            })
+        };
+        let mut body = pin!(body);
+        // Only made for a body that waits.
+        let mut renewals: Option<Vec<Renewal<'_>>> = None;
+        let renewing = poll_fn(|context| {
+            if let Poll::Ready(output) = body.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            let holds = || leads().filter_map(|(_, hold)| hold);
+            let renewals = renewals.get_or_insert_with(|| {
+                holds().map(|hold| Box::pin(hold.renew(clock)) as Renewal<'_>).collect()
+            });
+            for renewal in renewals {
+                let Poll::Pending = renewal.as_mut().poll(context);
+            }
+            Poll::Pending
+        });
+        liveness::keep_all(self.cache, || leads().for_each(|(lead, _)| lead.beat()), renewing).await
+    }
+
+    /// Stores each item, and hands it to those who wait for it.
+    async fn land_items(
+        &mut self,
+        computing: &[At],
+        items: Vec<Option<A::Item>>,
+        fits: bool,
+        directions: &Directions,
+        costs: Vec<Duration>,
+        opening: &Opening<'_>,
+    ) {
+        let cache = self.cache;
+        let (mut flights, mut computed) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        let mut costs = costs.into_iter();
+        for (at, item) in computing.iter().zip(items) {
+            let at = match *at {
+                At::Track(at) => at,
+                At::Slot(at) => {
+                    self.slots[at].state = Slotted::Item(item);
+                    continue;
+                }
+            };
+            let (track, cost) = (&mut self.tracks[at], costs.next().unwrap_or_default());
+            match Flight::take(at, track) {
+                Some(flight) => {
+                    let answer = track.plan.answer;
+                    let output = answer.of(item);
+                    let is_stored = fits && answer.stored(&output).is_none_or(self.store_if);
+                    flights.push((flight, cost));
+                    computed.push(Recomputed { output, is_stored });
+                }
+                None => track.done(cache, item),
+            }
+        }
+        let ats: Vec<usize> = flights.iter().map(|(flight, _)| flight.at).collect();
+        let concluding = flights.into_iter().zip(&computed).map(|((flight, cost), computed)| {
+            let track = &self.tracks[flight.at];
+            let ended = Ended::of(track.plan, computed, directions.clone(), cost);
+            flight.conclude(cache, track, opening, ended)
+        });
+        let concluding: Vec<_> = concluding.collect();
+        together(concluding).await;
+        for (at, computed) in ats.into_iter().zip(computed) {
+            let track = &mut self.tracks[at];
+            track.done(cache, track.plan.answer.item(computed.output));
+        }
+    }
+
+    /// Hands the error to those who wait for it. Whether stale values stand in for all that this call wanted.
+    async fn land_error(
+        &mut self,
+        computing: &[At],
+        ended: Vec<Ended<'_, A::Value>>,
+        opening: &Opening<'_>,
+    ) -> bool {
+        let cache = self.cache;
+        let ats = computing.iter().filter_map(At::track);
+        let flights: Vec<_> = ats.map(|at| Flight::take(at, &mut self.tracks[at])).collect();
+        let ats: Vec<usize> = flights.iter().flatten().map(|flight| flight.at).collect();
+        let concluding = flights.into_iter().zip(ended).filter_map(|(flight, ended)| {
+            let flight = flight?;
+            let track = &self.tracks[flight.at];
+            Some(flight.conclude(cache, track, opening, ended))
+        });
+        let concluding: Vec<_> = concluding.collect();
+        let standing_in = together(concluding).await;
+        let mut answered = 0;
+        for (at, entry) in ats.into_iter().zip(standing_in) {
+            let track = &mut self.tracks[at];
+            let stale = entry.and_then(|entry| answer_stale(&mut track.tally, track.plan, &entry));
+            if let Some(output) = stale {
+                answered += 1;
+                track.done(cache, track.plan.answer.item(output));
+            }
+        }
+        answered == computing.len()
+    }
+}
+
+/// A flight of a batch on its way to its end.
+struct Flight<'c> {
+    at: usize,
+    lead: Lead<'c, Key, Borne, Landing>,
+    hold: Option<Hold<'c>>,
+    borne: Borne,
+    held: Option<Held>,
+}
+
+impl<'c> Flight<'c> {
+    /// Takes it from the track, if that leads one.
+    fn take<A: Each, S>(at: usize, track: &mut Track<'c, A, S>) -> Option<Self> {
+        match std::mem::replace(&mut track.state, State::Done) {
+            State::Computes(lead, hold, borne) => {
+                Some(Self { at, lead, hold, borne, held: track.held.take() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends it: fills the shared tier, lands.
+    async fn conclude<A, S>(
+        self,
+        cache: &Cache,
+        track: &Track<'_, A, S>,
+        opening: &Opening<'_>,
+        ended: Ended<'_, A::Value>,
+    ) -> Option<Arc<StoredEntry>>
+    where
+        A: Each,
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+    {
+        let Self { lead, hold, borne, held, .. } = self;
+        let question = track.question.as_ref();
+        let mut leading = Leading::new(cache, track.function, lead, track.plan, question);
+        leading.held = held;
+        leading.conclude(borne, hold, Purpose::Call, opening, ended).await
+    }
+}
+
+/// A list that is not as long as its ids: whose is what?
+#[cold]
+fn misfit() {
+    crate::event::log::warn!(
+        "a batch returned a list that is not as long as its ids, so nothing of it is stored; return one \
+         `Some(item)` or `None` for each id, in their order"
+    );
+}

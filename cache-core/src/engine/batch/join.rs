@@ -1,0 +1,195 @@
+//! Joining the flights of a batch, and looking into the shared tier for all that it leads.
+
+use super::{State, Track};
+use crate::batched::Each;
+use crate::engine::flight::{Joined, Lead};
+use crate::engine::lead::{Leading, keep_stale};
+use crate::engine::liveness;
+use crate::engine::shared::{Borne, Looked, Question, look_many};
+use crate::engine::stale::{Held, answer_stale};
+use crate::engine::together::together;
+use crate::engine::{Cache, Landing, computing};
+use crate::entry::MissReason;
+use crate::event::stats::Happening;
+use crate::key::Key;
+use crate::storage::Storage;
+
+/// Whose look into the shared tier an answer belongs to: of a leader, or of a call that looks for itself.
+type Leader<'c> = Lead<'c, Key, Borne, Landing>;
+
+/// Finds for each key that is open who computes it.
+pub(super) async fn join<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
+    look_through(cache, tracks).await;
+    let mut leaders: Vec<(usize, Leader<'c>, Borne)> = Vec::new();
+    for (at, track) in tracks.iter_mut().enumerate() {
+        let seen = match &mut track.state {
+            State::Open => None,
+            State::Looked(seen) => Some(seen.take()),
+            _ => continue,
+        };
+        let plan = track.plan;
+        if computing::is_within(cache, &plan.key) {
+            // The computation asks for itself: to follow it would be to wait for ever.
+            track.tally.count(Happening::Miss(track.reason));
+            track.state = State::Alone;
+            continue;
+        }
+        let stored = || cache.peek_entry::<A::Value>(&plan.key);
+        match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
+            Joined::Found(entry) => match entry.value::<A::Value>() {
+                Some(value) => {
+                    track.tally.count_hit();
+                    let item = plan.answer.item(plan.answer.restore(value.clone()));
+                    track.done(cache, item);
+                }
+                None => track.state = State::Open,
+            },
+            Joined::Follow(follow) => {
+                track.tally.count(Happening::Joined);
+                track.state = State::Follows(follow);
+            }
+            Joined::Lead(lead) => {
+                let borne = Borne::now(cache, track.function, &plan.tags);
+                match (&track.question, seen) {
+                    (Some(_), Some(Some(seen))) => track.state = State::Leads(lead, seen),
+                    // It was looked for, and the shared tier was away.
+                    (_, Some(None)) => {
+                        track.tally.count(Happening::Miss(MissReason::Unreachable));
+                        track.state = State::Computes(lead, None, borne);
+                    }
+                    (Some(_), None) => {
+                        lead.bear(borne.clone());
+                        leaders.push((at, lead, borne));
+                    }
+                    (None, _) => {
+                        track.tally.count(Happening::Miss(track.reason));
+                        track.state = State::Computes(lead, None, borne);
+                    }
+                }
+            }
+        }
+    }
+    look(cache, tracks, leaders).await;
+}
+
+/// One round trip for all that this call leads.
+async fn look<'c, A, S>(
+    cache: &'c Cache,
+    tracks: &mut [Track<'c, A, S>],
+    mut leaders: Vec<(usize, Leader<'c>, Borne)>,
+) where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let asked: Vec<(&Question<'_, S>, &mut Borne)> = leaders
+        .iter_mut()
+        .filter_map(|(at, _, borne)| Some((tracks[*at].question.as_ref()?, borne)))
+        .collect();
+    let looked = look_many::<A::Value, S>(asked).await;
+    for ((at, lead, borne), looked) in leaders.into_iter().zip(looked) {
+        let track = &mut tracks[at];
+        match looked {
+            Looked::Usable(stored) => {
+                track.tally.count(Happening::SharedHit);
+                let leading = Leading::new(cache, track.function, lead, track.plan, None);
+                let output = leading.land_found(borne, stored);
+                track.done(cache, track.plan.answer.item(output));
+            }
+            Looked::Stale(stored) => {
+                let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                let held = keep_stale(cache, track.function, track.plan, &lead, &borne, stored);
+                if cache.is_resting(&track.plan.key)
+                    && let Some(output) = answer_stale(&mut track.tally, track.plan, &held.entry)
+                {
+                    lead.land(Landing::StandIn(held.entry), |_| ());
+                    track.done(cache, track.plan.answer.item(output));
+                    continue;
+                }
+                track.held = Some(held);
+                track.state = State::Leads(lead, seen);
+            }
+            Looked::Unusable(reason, frame) => track.state = State::Leads(lead, (reason, frame)),
+            Looked::Away(_) => {
+                track.tally.count(Happening::Miss(MissReason::Unreachable));
+                track.state =
+                    State::Computes(lead, None, Borne::now(cache, track.function, &track.plan.tags));
+            }
+        }
+    }
+}
+
+/// One round trip for all that are looked for by each call itself.
+async fn look_through<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let looks = |track: &Track<'c, A, S>| {
+        let through = track.question.as_ref().is_some_and(|question| question.reads_through);
+        through && matches!(track.state, State::Open) && !computing::is_within(cache, &track.plan.key)
+    };
+    let ats: Vec<usize> = (0..tracks.len()).filter(|at| looks(&tracks[*at])).collect();
+    // Before the look: what is invalidated from here on shows.
+    let mut bornes: Vec<Borne> =
+        ats.iter().map(|at| Borne::now(cache, tracks[*at].function, &tracks[*at].plan.tags)).collect();
+    let asked =
+        ats.iter().zip(&mut bornes).filter_map(|(at, borne)| Some((tracks[*at].question.as_ref()?, borne)));
+    let looked = look_many::<A::Value, S>(asked.collect()).await;
+    for ((at, borne), looked) in ats.into_iter().zip(bornes).zip(looked) {
+        let track = &mut tracks[at];
+        track.looks_itself = true;
+        match looked {
+            Looked::Usable(stored) => {
+                track.tally.count(Happening::SharedHit);
+                track.done(cache, track.plan.answer.item(track.plan.answer.restore(stored.value)));
+            }
+            Looked::Stale(stored) => {
+                let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                let held = Held::new(cache, track.function, track.plan, &borne, stored);
+                if cache.is_resting(&track.plan.key)
+                    && let Some(output) = answer_stale(&mut track.tally, track.plan, &held.entry)
+                {
+                    track.done(cache, track.plan.answer.item(output));
+                    continue;
+                }
+                track.held = Some(held);
+                track.state = State::Looked(Some(seen));
+            }
+            Looked::Unusable(reason, frame) => track.state = State::Looked(Some((reason, frame))),
+            // Once is enough: a call waits for a dead server no longer than one time limit.
+            Looked::Away(_) => {
+                track.looks_itself = false;
+                track.state = State::Looked(None);
+            }
+        }
+    }
+}
+
+/// Takes all keys, whatever is stored and whoever computes.
+pub(super) async fn force<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let taking = tracks.iter_mut().map(|track| async move {
+        let lead = cache.0.flights.lead(&track.plan.key);
+        let (hold, borne) = match &track.question {
+            Some(question) => {
+                let (hold, borne) = liveness::keep(cache, &lead, question.take()).await;
+                (hold.ok(), borne)
+            }
+            None => (None, Borne::now(cache, track.function, &track.plan.tags)),
+        };
+        track.state = State::Computes(lead, hold, borne);
+    });
+    together(taking).await;
+}

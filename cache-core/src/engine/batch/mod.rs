@@ -1,0 +1,221 @@
+//! Many keys in one call. Each is an entry of its own; what the tiers do not have is computed in one go.
+//!
+//! The generated function drives it: it [asks](Asked) for each id, and then runs the body for as long as
+//! [`Batch::next`] says that ids are missing. The rules are those of single calls. None is broken by going together:
+//! a batch first computes and lands what it leads, and waits for others only then, so two batches never wait for
+//! each other.
+
+mod asked;
+mod compute;
+mod join;
+mod settle;
+
+use std::sync::Arc;
+
+pub use asked::Asked;
+
+use super::fetch::Plan;
+use super::flight::{Follow, Lead};
+use super::shared::{Borne, Hold, Question, Seen};
+use super::stale::Held;
+use super::tally::Tally;
+use super::trace::{self, Answered};
+use super::{Cache, Function, Landing, call::Pending};
+use crate::batched::{Division, Each, Whole};
+use crate::clock::Tick;
+use crate::entry::MissReason;
+use crate::key::Key;
+use crate::storage::Storage;
+
+/// What the function is to do next.
+#[derive(Debug)]
+pub enum Next<K, O> {
+    /// Run the body for these ids, in their order, each once, and hand [`Batch::computed`] its future.
+    Compute(Vec<K>),
+    /// Return this.
+    Done(O),
+}
+
+/// A batch under way.
+///
+/// # Cancel safety
+///
+/// Dropping it drops what it computes; others who wait for that take over.
+pub struct Batch<'c, K, A: Each, W: Whole, D, S, P> {
+    cache: &'c Cache,
+    whole: W,
+    division: D,
+    store_if: &'c P,
+    at_most: usize,
+    is_forced: bool,
+    asked: Tick,
+    slots: Vec<Slot<K, A::Item>>,
+    /// For each plan what is known of it.
+    tracks: Vec<Track<'c, A, S>>,
+    computing: Vec<At>,
+    failed: Option<W::Error>,
+}
+
+/// One id that was asked for.
+struct Slot<K, V> {
+    id: K,
+    state: Slotted<V>,
+}
+
+enum Slotted<V> {
+    Item(Option<V>),
+    /// As the track of this number has it.
+    Track(usize),
+    /// Past the cache; not computed yet.
+    Bypass,
+}
+
+/// What is being computed: a track, or the slot of a call past the cache.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Track(usize),
+    Slot(usize),
+}
+
+impl At {
+    fn track(&self) -> Option<usize> {
+        match self {
+            Self::Track(at) => Some(*at),
+            Self::Slot(_) => None,
+        }
+    }
+}
+
+/// One key of a batch that the local tier did not have.
+struct Track<'c, A: Each, S> {
+    plan: &'c Plan<A, S>,
+    function: &'c Arc<Function>,
+    question: Option<Question<'c, S>>,
+    /// The first slot that asks for it.
+    slot: usize,
+    /// The last one.
+    last: usize,
+    tally: Tally<'c>,
+    reason: MissReason,
+    /// Whether its own look came before it joined anybody: `tier = shared`.
+    looks_itself: bool,
+    held: Option<Held>,
+    state: State<'c>,
+    item: Option<A::Item>,
+}
+
+/// How far a key has come.
+enum State<'c> {
+    /// Nobody was asked.
+    Open,
+    /// The shared tier was asked by this call itself, and had no value; `None` if it did not answer.
+    Looked(Option<Seen>),
+    /// Another call computes it.
+    Follows(Follow<Borne, Landing>),
+    /// It is up to this call, once it has the lease.
+    Leads(Lead<'c, Key, Borne, Landing>, Seen),
+    /// To be computed.
+    Computes(Lead<'c, Key, Borne, Landing>, Option<Hold<'c>>, Borne),
+    /// To be computed for this call alone.
+    Alone,
+    Done,
+}
+
+impl<K, A: Each, W: Whole, D, S, P> std::fmt::Debug for Batch<'_, K, A, W, D, S, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys = self.tracks.iter().map(|track| &track.plan.key).collect::<Vec<_>>();
+        f.debug_struct("Batch").field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
+impl<'c, K, A, W, D, S, P> Batch<'c, K, A, W, D, S, P>
+where
+    K: Clone,
+    A: Each<Error = W::Error>,
+    A::Item: Clone,
+    A::Value: Clone + Send + Sync + 'static,
+    W: Whole,
+    D: Division<K, W::Value, Item = A::Item>,
+    S: Storage<A::Value>,
+    P: Fn(&A::Value) -> bool,
+{
+    /// Goes on until something is to be computed, or everything is known.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: to be asked again.
+    pub fn next(&mut self) -> Pending<impl Future<Output = Next<K, W::Output>>> {
+        Pending::new(async move {
+            loop {
+                if let Some(error) = self.failed.take() {
+                    return Next::Done(self.whole.close(Err(error)));
+                }
+                let missing = self.take_missing();
+                if !missing.is_empty() {
+                    return Next::Compute(missing);
+                }
+                if self.tracks.iter().any(|track| matches!(track.state, State::Open | State::Looked(_))) {
+                    match self.is_forced {
+                        true => join::force(self.cache, &mut self.tracks).await,
+                        false => join::join(self.cache, &mut self.tracks).await,
+                    }
+                } else if self.tracks.iter().all(|track| matches!(track.state, State::Done)) {
+                    return Next::Done(self.answer());
+                } else {
+                    settle::settle(self.cache, self.asked, &mut self.tracks).await;
+                }
+            }
+        })
+    }
+
+    /// The ids that are to be computed now, no more than go at once.
+    fn take_missing(&mut self) -> Vec<K> {
+        let slots = self.slots.iter().enumerate();
+        let bypassed =
+            slots.filter(|(_, slot)| matches!(slot.state, Slotted::Bypass)).map(|(at, _)| At::Slot(at));
+        let tracks = self.tracks.iter().enumerate();
+        let missing = tracks.filter(|(_, track)| matches!(track.state, State::Computes(..) | State::Alone));
+        let missing = missing.map(|(at, _)| At::Track(at));
+        self.computing = bypassed.chain(missing).take(self.at_most).collect();
+        let id = |at: &At| match *at {
+            At::Track(at) => self.slots[self.tracks[at].slot].id.clone(),
+            At::Slot(at) => self.slots[at].id.clone(),
+        };
+        self.computing.iter().map(id).collect()
+    }
+
+    /// Puts the answer together. Nothing is left of it afterwards.
+    fn answer(&mut self) -> W::Output {
+        let mut items: Vec<Option<A::Item>> = self.tracks.iter_mut().map(|track| track.item.take()).collect();
+        let slots = std::mem::take(&mut self.slots);
+        let all = slots.into_iter().enumerate().map(|(at, slot)| {
+            let item = match slot.state {
+                Slotted::Item(item) => item,
+                // Others who ask for the same get a clone.
+                Slotted::Track(track) if self.tracks[track].is_last(at) => items[track].take(),
+                Slotted::Track(track) => items[track].clone(),
+                Slotted::Bypass => None,
+            };
+            (slot.id, item)
+        });
+        let all = all.collect();
+        self.whole.close(Ok(self.division.assemble(all)))
+    }
+}
+
+impl<A: Each, S> Track<'_, A, S> {
+    /// Whether no slot behind `slot` asks for it.
+    fn is_last(&self, slot: usize) -> bool {
+        self.last <= slot
+    }
+
+    /// It is known: `item`, or that there is none.
+    fn done(&mut self, cache: &Cache, item: Option<A::Item>) {
+        self.item = item;
+        self.state = State::Done;
+        if trace::is_used() {
+            let answered = Answered::of(self.tally.told);
+            trace::note(cache, Some(&self.plan.key), &self.function.title(), answered);
+        }
+    }
+}

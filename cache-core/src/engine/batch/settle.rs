@@ -1,0 +1,171 @@
+//! Waiting for leases and for others, until something is to be computed or everything is known.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use super::{State, Track};
+use crate::batched::Each;
+use crate::clock::Tick;
+use crate::engine::flight::Joined;
+use crate::engine::lead::Leading;
+use crate::engine::liveness::{self, Waited};
+use crate::engine::shared::{Borne, Obtained, Underway, obtain};
+use crate::engine::stale::answer_stale;
+use crate::engine::{Cache, Landing};
+use crate::entry::{MissReason, StoredEntry};
+use crate::event::stats::Happening;
+use crate::storage::Storage;
+
+/// What one wait came to.
+enum Event<'c, V> {
+    Obtained(Obtained<'c, V>),
+    Waited(Waited),
+}
+
+impl<V> Event<'_, V> {
+    /// Whether it leaves this call something to do.
+    fn is_work(&self) -> bool {
+        !matches!(self, Self::Obtained(Obtained::Value(..)) | Self::Waited(Waited::Landed(Landing::Value(_))))
+    }
+}
+
+/// One wait under way.
+struct Wait<'w, 'c, V> {
+    at: usize,
+    future: Pin<Box<dyn Future<Output = Event<'c, V>> + Send + 'w>>,
+    is_waiting: &'w AtomicBool,
+}
+
+/// Waits. What is to be computed is not kept from it by what others take their time for: a lease that is granted
+/// would pass meanwhile, and two batches that hold what the other one waits for would wait for ever.
+pub(super) async fn settle<'c, A, S>(cache: &'c Cache, asked: Tick, tracks: &mut [Track<'c, A, S>])
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let flags: Vec<AtomicBool> = tracks.iter().map(|_| AtomicBool::new(false)).collect();
+    let mut events = Vec::new();
+    let mut waits: Vec<Wait<'_, 'c, A::Value>> = Vec::new();
+    for (at, (track, is_waiting)) in tracks.iter_mut().zip(&flags).enumerate() {
+        let key = &track.plan.key;
+        match (&mut track.state, &track.question) {
+            (State::Follows(follow), _) => {
+                is_waiting.store(true, Ordering::Relaxed);
+                let future =
+                    Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) });
+                waits.push(Wait { at, future, is_waiting });
+            }
+            (State::Leads(lead, seen), Some(question)) => {
+                let (seen, lead) = (seen.clone(), &*lead);
+                let tally = &mut track.tally;
+                let future = Box::pin(async move {
+                    let obtaining = obtain(question, seen, |underway| match underway {
+                        Underway::Bearing(borne) => lead.bear(borne.clone()),
+                        Underway::Learned(borne) => lead.learn(borne.clone()),
+                        Underway::Waiting => {
+                            is_waiting.store(true, Ordering::Relaxed);
+                            tally.count(Happening::Joined);
+                        }
+                    });
+                    Event::Obtained(liveness::keep(cache, lead, obtaining).await)
+                });
+                waits.push(Wait { at, future, is_waiting });
+            }
+            _ => {}
+        }
+    }
+    poll_fn(|context| {
+        waits.retain_mut(|wait| match wait.future.as_mut().poll(context) {
+            Poll::Ready(event) => {
+                events.push((wait.at, event));
+                false
+            }
+            Poll::Pending => true,
+        });
+        let has_work = events.iter().any(|(_, event)| event.is_work());
+        let rest_waits = waits.iter().all(|wait| wait.is_waiting.load(Ordering::Relaxed));
+        if waits.is_empty() || has_work && rest_waits { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    drop(waits);
+    for (at, event) in events {
+        apply(cache, asked, &mut tracks[at], event);
+    }
+}
+
+fn apply<'c, A, S>(cache: &'c Cache, asked: Tick, track: &mut Track<'c, A, S>, event: Event<'c, A::Value>)
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    match (event, std::mem::replace(&mut track.state, State::Open)) {
+        (Event::Obtained(obtained), State::Leads(lead, _)) => match obtained {
+            Obtained::Value(stored, borne) => {
+                track.tally.count(Happening::SharedHit);
+                let leading = Leading::new(cache, track.function, lead, track.plan, None);
+                let output = leading.land_found(borne, stored);
+                track.done(cache, track.plan.answer.item(output));
+            }
+            Obtained::Lease(hold, borne, reason) => {
+                track.tally.count(Happening::Miss(reason));
+                track.state = State::Computes(lead, Some(hold), borne);
+            }
+            Obtained::Away => {
+                track.tally.count(Happening::Miss(MissReason::Unreachable));
+                let borne = Borne::now(cache, track.function, &track.plan.tags);
+                track.state = State::Computes(lead, None, borne);
+            }
+        },
+        (Event::Waited(waited), _) => followed(cache, asked, track, waited),
+        (Event::Obtained(_), _) => {}
+    }
+}
+
+/// What a flight that was followed came to. Where it brings nothing, the key is open again.
+fn followed<'c, A, S>(cache: &'c Cache, asked: Tick, track: &mut Track<'c, A, S>, waited: Waited)
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let (plan, looks_itself) = (track.plan, track.looks_itself);
+    let stale = |track: &mut Track<'c, A, S>, entry: &StoredEntry| {
+        if let Some(output) = answer_stale(&mut track.tally, plan, entry) {
+            track.done(cache, plan.answer.item(output));
+        }
+    };
+    match waited {
+        // Whoever led it took too long, perhaps: then the next attempt waits, for this call, too.
+        Waited::Abandoned => {
+            if cache.is_resting(&plan.key)
+                && let Some(entry) = cache.newest::<A::Value>(&plan.key, track.held.as_ref())
+            {
+                stale(track, &entry);
+            }
+        }
+        // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that came
+        // before it asked, unless its computation began after that: then it looks for itself.
+        Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => {}
+        Waited::Landed(Landing::StandIn(_) | Landing::Absent) if looks_itself => {}
+        Waited::Landed(Landing::StandIn(entry)) => stale(track, &entry),
+        Waited::Landed(Landing::Value(entry)) => match entry.value::<A::Value>() {
+            Some(value) => track.done(cache, plan.answer.item(plan.answer.restore(value.clone()))),
+            None => track.state = State::Alone,
+        },
+        Waited::Landed(Landing::Absent) => track.done(cache, None),
+        // An error is of a computation of other ids, too: each computes its own, at once and not one after the other; one
+        // of them leads, so that later callers have somebody to join.
+        Waited::Landed(Landing::Error(_) | Landing::NotShared) => {
+            track.state = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
+                Joined::Lead(lead) => {
+                    State::Computes(lead, None, Borne::now(cache, track.function, &plan.tags))
+                }
+                Joined::Follow(_) | Joined::Found(()) => State::Alone,
+            };
+        }
+    }
+}

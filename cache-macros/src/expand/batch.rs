@@ -1,0 +1,289 @@
+//! A function of many ids: each is looked for by itself, and those that are missing go to the body together.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote_spanned};
+use syn::{FnArg, GenericParam, Pat, ReceiverKind, Signature, Type};
+
+use super::{Emitted, attribute, call, means, signature, site};
+use crate::item::{Argument, Function, Held, Ids, Place};
+use crate::model::{Batch, Model};
+
+pub(super) fn expand(model: &Model, batch: &Batch) -> TokenStream {
+    let (cached, uncached) = (cached(model, batch), uncached(batch));
+    let (refresh, entry) = (refresh(model, batch), entry(model, batch));
+    quote_spanned!(site()=> #cached #uncached #refresh #entry)
+}
+
+/// `f`.
+fn cached(model: &Model, batch: &Batch) -> TokenStream {
+    let function = &batch.function;
+    let attrs = attribute::own(&function.attrs);
+    let vis = &function.vis;
+    let sig = wrapper(function);
+    let steps = steps(model, batch, Emitted::Cached);
+    quote_spanned!(site()=> #(#attrs)* #vis #sig { #steps })
+}
+
+/// The body as written, under another name.
+fn uncached(batch: &Batch) -> TokenStream {
+    let function = &batch.function;
+    let docs = format!(
+        "Computes `{}` without the cache: it neither looks for items nor stores any.",
+        function.name()
+    );
+    let attrs = attribute::shared(&function.attrs);
+    let statements = &function.block.stmts;
+    let mut sig = function.sig.clone();
+    sig.ident = signature::sibling_name(function, "uncached");
+    let vis = signature::generated(&function.vis, &mut sig);
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #(#statements)* })
+}
+
+/// Computes all items now and stores them.
+fn refresh(model: &Model, batch: &Batch) -> TokenStream {
+    let function = &batch.function;
+    let docs = format!("Computes `{}` now, whatever the cache holds, and stores the items.", function.name());
+    let attrs = attribute::shared(&function.attrs);
+    let mut sig = wrapper(function);
+    sig.ident = signature::sibling_name(function, "refresh");
+    let vis = signature::generated(&function.vis, &mut sig);
+    let steps = steps(model, batch, Emitted::Refresh);
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #steps })
+}
+
+/// The typed handle to one item.
+fn entry(model: &Model, batch: &Batch) -> TokenStream {
+    let function = &model.function;
+    let docs = format!(
+        "The cache entry of one item of `{}`: to invalidate, expire, look at or put.",
+        function.name()
+    );
+    let attrs = attribute::shared(&function.attrs);
+    let vis = signature::generated(&function.vis, &mut function.sig.clone());
+    let name = signature::sibling_name(function, "entry");
+    let inputs = signature::some_inputs(model, model.entry.has_receiver, &model.entry.arguments);
+    let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
+    let (generics, _, where_clause) = model.entry.generics.split_for_impl();
+    let (facade, p) = (call::facade(model), call::private(model));
+    let (output, id) = (&function.output, &batch.ids.id);
+    let one = match &model.options.each.as_ref().and_then(|each| each.value.by.as_ref()) {
+        Some(_) => quote_spanned!(call::at(output)=> <#output as #p::EntryOfList>::Answer),
+        None => quote_spanned!(call::at(output)=> <#output as #p::EntryOf<#id>>::Answer),
+    };
+    let id = model.options.each.as_ref().map(|each| &each.value.id);
+    let answer = answer(model, quote_spanned!(site()=> &::core::iter::once(&#id)));
+    let begun = call::begun(model, Emitted::Entry, call::cache(model));
+    let tags = call::tags(model);
+    let means = means::means(model, Emitted::Entry);
+    quote_spanned! {site()=>
+        #[doc = #docs]
+        #(#attrs)*
+        #vis fn #name #generics (#inputs) -> #facade::Entry<#one> #where_clause {
+            #answer
+            #begun
+            #tags
+            let _ = (#(&#names,)*);
+            call.entry(#means)
+        }
+    }
+}
+
+/// `whole`, `division`, `answer` and `storage`, for ids as `ids` iterates over them.
+fn answer(model: &Model, ids: TokenStream) -> TokenStream {
+    let p = call::private(model);
+    let output = &model.function.output;
+    let span = call::at(output);
+    let by = model.options.each.as_ref().and_then(|each| each.value.by.as_ref());
+    let division = match by {
+        Some(by) => {
+            let closure = &by.value;
+            quote_spanned!(call::at(closure)=> #p::by(whole, #closure))
+        }
+        None => quote_spanned!(span=> #p::Natural),
+    };
+    let or_none = model
+        .options
+        .none_ttl
+        .as_ref()
+        .map(|_| quote_spanned!(site()=> let division = #p::or_none(division);));
+    let storage = call::stored(model);
+    quote_spanned! {span=>
+        let whole = {
+            use #p::{AnswersFallible as _, AnswersPlain as _};
+            (&&&#p::Probe::<#output>::new()).answer()
+        };
+        let division = #division;
+        #or_none
+        let answer = #p::each(whole, division, #ids);
+        #storage
+    }
+}
+
+/// Everything from the first look to the answer.
+fn steps(model: &Model, batch: &Batch, emitted: Emitted) -> TokenStream {
+    let p = call::private(model);
+    let Some(each) = model.options.each.as_ref().map(|each| &each.value) else { return TokenStream::new() };
+    let id = &each.id;
+    let ids = &batch.function.arguments[batch.ids.index].name;
+    let answer = answer(model, quote_spanned!(call::at(ids)=> &#ids.iter()));
+    let cache = call::cache(model);
+    let means = means::means(model, emitted);
+    let at_most = each.at_most.map(|at_most| quote_spanned!(site()=> .at_most(#at_most)));
+    let forced = (emitted == Emitted::Refresh).then(|| quote_spanned!(site()=> .forced()));
+    let begun = call::begun(model, emitted, quote_spanned!(site()=> #p::CacheRef::clone(&cache)));
+    let tags = call::tags(model);
+    let look = match emitted {
+        Emitted::Refresh => quote_spanned!(site()=> { #tags asked.open(#id, call); }),
+        _ => quote_spanned! {site()=>
+            match call.find() {
+                ::core::option::Option::Some(found) => asked.found(answer, #id, found),
+                ::core::option::Option::None => { #tags asked.open(#id, call); }
+            }
+        },
+    };
+    let (again, body) = body(batch);
+    let output = call::at(&model.function.output);
+    quote_spanned! {output=>
+        #answer
+        let cache = #cache;
+        let means = #means;
+        let mut asked = #p::Asked::new(#p::CacheRef::clone(&cache), whole, division, means, #ids.len()) #at_most #forced;
+        for #id in #ids.iter() {
+            let #id = ::core::clone::Clone::clone(#id);
+            #begun
+            #look
+        }
+        if let ::core::option::Option::Some(answered) = asked.answer() {
+            return answered;
+        }
+        let mut batch = asked.begin();
+        loop {
+            let missing = match batch.next().await {
+                #p::Next::Done(answered) => return answered,
+                #p::Next::Compute(missing) => missing,
+            };
+            #again
+            batch.computed(#body).await;
+        }
+    }
+}
+
+/// What the body needs each time anew, and its future.
+fn body(batch: &Batch) -> (TokenStream, TokenStream) {
+    let (function, ids) = (&batch.function, &batch.ids);
+    let again: TokenStream = function
+        .arguments
+        .iter()
+        .enumerate()
+        .map(
+            |(index, argument)| {
+                if index == ids.index { handed(argument, ids) } else { again(function, argument) }
+            },
+        )
+        .collect();
+    let body = match function.place {
+        Place::Member => forwarded(function),
+        _ => inline(function),
+    };
+    (again, body)
+}
+
+/// The ids that are missing, as the function takes ids.
+fn handed(argument: &Argument, ids: &Ids) -> TokenStream {
+    let name = &argument.name;
+    let mutability = mutability(argument);
+    let span = call::at(&argument.ty);
+    match (&ids.held, ids.is_reference) {
+        (Held::Slice, _) => quote_spanned!(span=> let #mutability #name = &missing[..];),
+        (Held::Collection(ty), true) => quote_spanned! {span=>
+            let missing: #ty = ::core::iter::IntoIterator::into_iter(missing).collect();
+            let #mutability #name = &missing;
+        },
+        (Held::Collection(ty), false) => quote_spanned! {span=>
+            let #mutability #name: #ty = ::core::iter::IntoIterator::into_iter(missing).collect();
+        },
+    }
+}
+
+/// An argument for one more run of the body.
+fn again(function: &Function, argument: &Argument) -> TokenStream {
+    let name = &argument.name;
+    let span = call::at(&argument.ty);
+    let value = match &argument.ty {
+        Type::Reference(reference) if reference.mutability.is_some() => quote_spanned!(span=> &mut *#name),
+        Type::Reference(_) => name.to_token_stream(),
+        _ => quote_spanned!(span=> ::core::clone::Clone::clone(&#name)),
+    };
+    if argument.is_pattern && function.place != Place::Member {
+        let pattern = &argument.pattern;
+        return quote_spanned!(span=> let #pattern = #value;);
+    }
+    let mutability = mutability(argument);
+    quote_spanned!(span=> let #mutability #name = #value;)
+}
+
+fn mutability(argument: &Argument) -> Option<syn::Token![mut]> {
+    match &argument.pattern {
+        Pat::Ident(ident) => ident.mutability,
+        _ => None,
+    }
+}
+
+/// `Self::f_uncached(..)`.
+fn forwarded(function: &Function) -> TokenStream {
+    let name = signature::sibling_name(function, "uncached");
+    let receiver = function.receiver.as_ref().zip(function.self_at(name.span()));
+    let receiver = receiver.map(|(receiver, this)| match &receiver.kind {
+        ReceiverKind::Reference(_, _, Some(_)) => quote_spanned!(site()=> &mut *#this,),
+        ReceiverKind::Reference(..) => quote_spanned!(site()=> #this,),
+        _ => quote_spanned!(site()=> ::core::clone::Clone::clone(&#this),),
+    });
+    let params: Vec<_> = function
+        .sig
+        .generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    let turbofish = (!params.is_empty()).then(|| quote_spanned!(site()=> ::<#(#params),*>));
+    let names = function.arguments.iter().map(|argument| &argument.name);
+    quote_spanned!(site()=> Self::#name #turbofish (#receiver #(#names),*))
+}
+
+/// The body itself.
+fn inline(function: &Function) -> TokenStream {
+    let (output, block) = (&function.output, &function.block);
+    quote_spanned! {site()=>
+        async {
+            // Tells the compiler what `return` and `?` return.
+            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
+                return never;
+            }
+            let output: #output = #block;
+            #[allow(unreachable_code)]
+            output
+        }
+    }
+}
+
+/// The signature of `f`: as written, but for patterns, which get a name, and `mut`, which the body alone needs.
+fn wrapper(function: &Function) -> Signature {
+    let mut sig = function.sig.clone();
+    let mut arguments = function.arguments.iter();
+    for input in &mut sig.inputs {
+        let FnArg::Typed(typed) = input else { continue };
+        let Some(argument) = arguments.next() else { continue };
+        *typed.pat = Pat::Ident(syn::PatIdent {
+            attrs: Vec::new(),
+            by_ref: None,
+            mutability: None,
+            ident: argument.name.clone(),
+            subpat: None,
+        });
+    }
+    sig
+}

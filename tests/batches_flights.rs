@@ -1,0 +1,210 @@
+//! Batches that meet each other, and the calls of single items.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use larder::{Cache, cached};
+use tokio::sync::Semaphore;
+
+/// A body that waits until it is let through.
+#[derive(Clone)]
+struct Gate {
+    began: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+    computed: Arc<AtomicUsize>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            began: Arc::new(Semaphore::new(0)),
+            open: Arc::new(Semaphore::new(0)),
+            computed: Arc::default(),
+        }
+    }
+
+    async fn pass(&self, ids: usize) {
+        self.computed.fetch_add(ids, Ordering::Relaxed);
+        self.began.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+    }
+
+    async fn until_begun(&self) {
+        self.began.acquire().await.unwrap().forget();
+    }
+
+    fn computed(&self) -> usize {
+        self.computed.load(Ordering::Relaxed)
+    }
+}
+
+#[cached(ttl = 60, name = "gated", each = ids, tags = ["all", "gated:{id}"], skip(gate))]
+async fn many(gate: &Gate, ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+    gate.pass(ids.len()).await;
+    if ids.contains(&0) { Err("zero".to_owned()) } else { Ok(ids.iter().map(|id| (*id, id * 10)).collect()) }
+}
+
+#[cached(ttl = 60, name = "gated", tags = ["all", "gated:{id}"], skip(gate))]
+async fn one(gate: &Gate, id: u64) -> Result<u64, String> {
+    gate.pass(1).await;
+    Ok(id * 10)
+}
+
+/// Runs a call in a task of its own.
+fn start<T: Send + 'static>(
+    cache: &Cache,
+    call: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    let cache = cache.clone();
+    tokio::spawn(async move { cache.scope(call).await })
+}
+
+fn batch(
+    cache: &Cache,
+    gate: &Gate,
+    ids: &'static [u64],
+) -> tokio::task::JoinHandle<Result<HashMap<u64, u64>, String>> {
+    let gate = gate.clone();
+    start(cache, async move { many(&gate, ids).await })
+}
+
+fn single(cache: &Cache, gate: &Gate, id: u64) -> tokio::task::JoinHandle<Result<u64, String>> {
+    let gate = gate.clone();
+    start(cache, async move { one(&gate, id).await })
+}
+
+/// Waits until so many calls have joined others.
+async fn until_joined(cache: &Cache, count: u64) {
+    while cache.stats().joined() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_awaited_and_not_computed_again() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+
+    let first = batch(&cache, &gate, &[1, 2]);
+    gate.until_begun().await;
+    let alone = single(&cache, &gate, 1);
+    let second = batch(&cache, &gate, &[2, 3]);
+    gate.until_begun().await;
+    until_joined(&cache, 1).await;
+    gate.open.add_permits(2);
+
+    assert_eq!(first.await.unwrap().unwrap(), HashMap::from([(1, 10), (2, 20)]));
+    assert_eq!(alone.await.unwrap().unwrap(), 10);
+    assert_eq!(second.await.unwrap().unwrap(), HashMap::from([(2, 20), (3, 30)]));
+    assert_eq!(gate.computed(), 3);
+    assert_eq!(cache.computations_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn two_batches_that_want_what_the_other_has_do_not_wait_for_ever() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+
+    let one = single(&cache, &gate, 2);
+    gate.until_begun().await;
+    let first = batch(&cache, &gate, &[1, 2]);
+    gate.until_begun().await;
+    let second = batch(&cache, &gate, &[3, 1]);
+    gate.until_begun().await;
+    gate.open.add_permits(3);
+
+    assert_eq!(one.await.unwrap().unwrap(), 20);
+    assert_eq!(first.await.unwrap().unwrap().len(), 2);
+    assert_eq!(second.await.unwrap().unwrap().len(), 2);
+    assert_eq!(gate.computed(), 3);
+}
+
+#[tokio::test]
+async fn who_waits_takes_over_from_a_batch_that_was_cancelled() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+
+    let first = batch(&cache, &gate, &[1, 2, 3]);
+    gate.until_begun().await;
+    let alone = single(&cache, &gate, 1);
+    let second = batch(&cache, &gate, &[2, 4]);
+    gate.until_begun().await;
+    until_joined(&cache, 2).await;
+    first.abort();
+    gate.open.add_permits(8);
+
+    assert_eq!(alone.await.unwrap().unwrap(), 10);
+    assert_eq!(second.await.unwrap().unwrap(), HashMap::from([(2, 20), (4, 40)]));
+    assert_eq!(cache.computations_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn an_error_of_a_batch_is_not_that_of_who_waited_for_one_of_its_items() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+
+    let first = batch(&cache, &gate, &[0, 1]);
+    gate.until_begun().await;
+    let second = batch(&cache, &gate, &[1, 2]);
+    gate.until_begun().await;
+    until_joined(&cache, 1).await;
+    gate.open.add_permits(8);
+
+    assert_eq!(first.await.unwrap().unwrap_err(), "zero");
+    assert_eq!(second.await.unwrap().unwrap(), HashMap::from([(1, 10), (2, 20)]));
+    assert_eq!(cache.computations_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn what_was_invalidated_during_a_batch_is_neither_stored_nor_joined() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+
+    let first = batch(&cache, &gate, &[1, 2, 3, 4]);
+    gate.until_begun().await;
+    cache.invalidate_tags(["gated:1"]).await.unwrap();
+    cache.scope(async { many_entry(2).invalidate().await.unwrap() }).await;
+    let second = batch(&cache, &gate, &[1, 2, 3]);
+    gate.until_begun().await;
+    gate.open.add_permits(2);
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+
+    // 1 and 2 were computed anew, 3 was awaited.
+    assert_eq!(gate.computed(), 6);
+    cache.invalidate_tags(["all"]).await.unwrap();
+    gate.open.add_permits(1);
+    cache.scope(many(&gate, &[1, 2, 3, 4])).await.unwrap();
+    assert_eq!(gate.computed(), 10);
+}
+
+#[tokio::test]
+async fn a_batch_that_asks_for_its_own_items_computes_them_alone() {
+    #[cached(ttl = 60, each = ids)]
+    async fn inner_and_outer(ids: &[u64]) -> HashMap<u64, u64> {
+        let depth = ids.len();
+        let mut all: HashMap<u64, u64> = ids.iter().map(|id| (*id, *id)).collect();
+        if depth > 1 {
+            let first = [ids[0]];
+            all.extend(Box::pin(inner_and_outer_again(&first)).await);
+        }
+        all
+    }
+    fn inner_and_outer_again(ids: &[u64]) -> std::pin::Pin<Box<dyn Future<Output = HashMap<u64, u64>> + '_>> {
+        Box::pin(inner_and_outer(ids))
+    }
+
+    let cache = Cache::default();
+    let all = cache.scope(inner_and_outer(&[1, 2])).await;
+
+    assert_eq!(all, HashMap::from([(1, 1), (2, 2)]));
+    assert_eq!(cache.computations_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn every_id_is_counted_once() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+    gate.open.add_permits(8);
+
+    cache.scope(many(&gate, &[1, 2])).await.unwrap();
+    cache.scope(many(&gate, &[2, 3, 3])).await.unwrap();
+
+    let stats = cache.stats();
+    assert_eq!((stats.hits(), stats.misses(), stats.computations()), (1, 3, 3));
+}

@@ -2,11 +2,12 @@
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
 pub use cache_core::{
-    Answered, Cache, CacheBuilder, Clock, Computation, Entry, Error, ErrorKind, FunctionStats, Key, Local,
-    MissReason, Misses, Options, Peek, Policy, Progress, RefreshStats, SharedStats, Stats, Tag, Timing,
-    Trace, TracedCall, WarmUp, Warmed, backend, codec, current, key, trace, warm_up,
+    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Deferred, Entry, Error, ErrorKind,
+    FunctionStats, Invalidate, Key, Local, MissReason, Misses, Options, Peek, Policy, Progress, RefreshStats,
+    Registration, SharedStats, Stats, Tag, Timing, Trace, TracedCall, WarmUp, Warmed, backend, codec,
+    current, key, trace, warm_up,
 };
-pub use cache_macros::cached;
+pub use cache_macros::{cached, invalidates, updates};
 #[cfg(feature = "redis-tls")]
 pub use cache_redis::Tls;
 #[cfg(feature = "redis")]

@@ -196,3 +196,105 @@ fn an_entry_names_what_the_call_names() {
     stage.run(reduced(&db, "abc"));
     assert_eq!(db.asked(), 2);
 }
+
+/// All versions and instances of a function are one to `f_clear`.
+mod clearing {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use larder::{Cache, Invalidate, cached};
+
+    use super::support::{Db, Stage};
+
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+
+    #[cached(ttl = 60, tags = ["menu:{id}"])]
+    async fn menu<T: Into<u64> + Copy + serde::Serialize>(id: T, with: &str) -> u64
+    where
+        T: std::fmt::Display,
+    {
+        let _ = with;
+        ASKED.fetch_add(1, Ordering::Relaxed) + id.into()
+    }
+
+    #[cached(ttl = 60, name = "named", version = 2, skip(db))]
+    async fn named(db: &Db, id: u64) -> u64 {
+        db.row(id).await
+    }
+
+    struct Repo<T> {
+        cache: Cache,
+        db: Db,
+        _of: std::marker::PhantomData<T>,
+    }
+
+    impl<T: Send + Sync + 'static> Repo<T> {
+        #[cached(ttl = 60, key = id, cache = self.cache)]
+        async fn row(&self, id: u64) -> u64 {
+            self.db.row(id).await
+        }
+    }
+
+    #[cached(ttl = 60, cache = caches[1].clone(), skip(caches))]
+    async fn picked(caches: &[Cache; 2], id: u64) -> u64 {
+        caches.len() as u64 + id
+    }
+
+    #[test]
+    fn a_function_is_cleared_without_any_of_its_arguments() {
+        let stage = Stage::new();
+        stage.run(async {
+            let first = (menu(1_u64, "a").await, menu(1_u32, "b").await);
+            assert_eq!((menu(1_u64, "a").await, menu(1_u32, "b").await), first);
+
+            menu_clear().await.unwrap();
+
+            assert_ne!(menu(1_u64, "a").await, first.0);
+            assert_ne!(menu(1_u32, "b").await, first.1);
+        });
+    }
+
+    #[test]
+    fn a_function_is_found_by_its_given_name() {
+        let (stage, db) = (Stage::new(), Db::open());
+        stage.run(async {
+            assert_eq!(named(&db, 1).await, 0);
+            db.write();
+
+            named_clear().await.unwrap();
+
+            assert_eq!(named(&db, 1).await, 1);
+        });
+    }
+
+    #[test]
+    fn it_takes_what_the_cache_needs() {
+        let (stage, caches) = (Stage::new(), [Cache::default(), Cache::default()]);
+        let repo: Repo<u8> = Repo { cache: Cache::default(), db: Db::open(), _of: std::marker::PhantomData };
+        stage.run(async {
+            assert_eq!(repo.row(1).await, 0);
+            repo.db.write();
+            picked(&caches, 1).await;
+
+            repo.row_clear().await.unwrap();
+            picked_clear(&caches).await.unwrap();
+
+            assert_eq!(repo.row(1).await, 1);
+            assert!(picked_entry(&caches, 1).peek().await.unwrap().is_none());
+        });
+    }
+
+    #[test]
+    fn nothing_happens_before_it_is_awaited() {
+        let (stage, db) = (Stage::new(), Db::open());
+        stage.run(async {
+            named(&db, 1).await;
+
+            drop(named_clear());
+            let set = Invalidate::from(named_clear()).and(Invalidate::tag("other"));
+            assert!(named_entry(1).peek().await.unwrap().is_some());
+
+            stage.cache.apply(set).await.unwrap();
+            assert!(named_entry(1).peek().await.unwrap().is_none());
+        });
+    }
+}

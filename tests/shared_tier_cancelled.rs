@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::backend::{
-    Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Memory, Origin,
-    Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
+    Backend, EntryKey, Epoch, Fill, FillRequest, Grant, InvalidateRequest, Lease, LeaseRequest, LeaseToken,
+    Memory, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey,
+    Tags,
 };
 use larder::{Cache, Error, cached};
 use support::Task;
@@ -56,17 +57,11 @@ impl Backend for Unhurried {
     async fn refill(&self, request: RefillRequest<'_>) -> Result<Refill, Error> {
         self.call(self.0.refill(request)).await
     }
-    async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
-        self.call(self.0.invalidate(key)).await
-    }
-    async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        self.call(self.0.expire(key, keep)).await
-    }
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         self.call(self.0.epochs(tags)).await
     }
-    async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
-        self.call(self.0.invalidate_tags(tags)).await
+    async fn invalidate_many(&self, request: InvalidateRequest<'_>) -> Result<Vec<Epoch>, Error> {
+        self.call(self.0.invalidate_many(request)).await
     }
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
         self.call(self.0.heartbeat(nonce)).await

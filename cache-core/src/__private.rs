@@ -8,9 +8,14 @@ pub use crate::batched::{EntryOf, EntryOfList, Natural, by, each, or_none};
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
 pub use crate::engine::{
-    Asked, Background, CacheRef, Call, Means, Next, NoBackground, Recomputed, current, given,
+    Asked, Background, CacheRef, Call, Invalidate, Means, Next, NoBackground, Recomputed, Updating, Writing,
+    current, given, holds,
 };
-pub use crate::give_up::{GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError};
+pub use crate::give_up::{
+    GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError, IsStrict, IsStrictWithNoError,
+    IsStrictWithoutError, StrictProbe,
+};
+pub use crate::kept::{KeepProbe, Keeps, RefusesToKeep};
 pub use crate::key::{
     KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
 };

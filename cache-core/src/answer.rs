@@ -66,6 +66,11 @@ impl<R> Probe<R> {
     pub const fn new() -> Self {
         Self(PhantomData)
     }
+
+    /// Makes the probe for what a function has returned: its type may have no name.
+    pub const fn of(_: &R) -> Self {
+        Self(PhantomData)
+    }
 }
 
 /// Carries a value type to the traits that tell whether it can be stored.

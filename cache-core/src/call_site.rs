@@ -36,7 +36,7 @@ pub struct CallSite {
     module: &'static str,
     /// The annotated function, without `r#`.
     function: &'static str,
-    /// The emitted function this record sits in: `f`, `f_refresh` or `f_entry`, without `r#`.
+    /// The emitted function this record sits in: `f`, `f_refresh`, `f_entry` or `f_clear`, without `r#`.
     emitted: &'static str,
     pub(crate) policy: Policy,
     position: Position,

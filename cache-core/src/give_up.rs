@@ -1,5 +1,9 @@
 //! How a function gives up after its hard timeout: with an error that its return type has a place for.
 
+mod strict;
+
+pub use strict::{IsStrict, IsStrictWithNoError, IsStrictWithoutError, StrictProbe};
+
 use crate::answer::{Answer, Fallible, FallibleOptional, Remembering, RememberingOptional};
 use crate::error::Error;
 

@@ -17,6 +17,7 @@ pub mod entry;
 mod error;
 mod event;
 mod give_up;
+mod kept;
 pub mod key;
 mod local;
 mod owned;
@@ -28,8 +29,8 @@ pub mod testing;
 
 pub use clock::Clock;
 pub use engine::{
-    Answered, Cache, CacheBuilder, Computation, Entry, Options, Peek, Progress, Trace, TracedCall, WarmUp,
-    Warmed, computation as current, trace, warm_up,
+    Answered, Cache, CacheBuilder, Clear, Computation, Deferred, Entry, Invalidate, Options, Peek, Progress,
+    Registration, Trace, TracedCall, WarmUp, Warmed, computation as current, trace, warm_up,
 };
 pub use entry::MissReason;
 pub use error::{Error, ErrorKind};

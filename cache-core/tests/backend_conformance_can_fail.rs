@@ -6,14 +6,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::Error;
 use cache_core::backend::{
-    Backend, Change, Claim, EntryKey, Epoch, Fill, FillRequest, Grant, Heard, Lease, LeaseRequest,
-    LeaseToken, Memory, Message, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
-    Subscription, TagKey, Tags,
+    Backend, Change, Claim, EntryKey, Epoch, Fill, FillRequest, Grant, Heard, InvalidateRequest, Lease,
+    LeaseRequest, LeaseToken, Memory, Message, Origin, Prefix, Read, ReadMany, Refill, RefillRequest,
+    Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use cache_core::testing::MemoryStage;
-use cache_core::testing::conformance::{Stage, bus, calls, entries, epochs, fills, invalidation, leases};
+use cache_core::testing::conformance::{
+    Stage, bus, calls, entries, epochs, fills, invalidation, leases, many,
+};
+use cache_core::{Error, ErrorKind};
 
 /// Mistakes that a backend could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,18 @@ enum Mistake {
     ExpireRemoves,
     /// A stale entry is not marked.
     ExpireForgetsTheMark,
+    /// Of many keys the first one is removed.
+    ManyMeansTheFirst,
+    /// What is to be made stale is forgotten beside what is to be removed.
+    ManyForgetsTheStale,
+    /// Of many keys a thousand are removed.
+    ManyHasAnEnd,
+    /// A key that is named twice is an error.
+    ManyRefusesRepetition,
+    /// The epochs of many tags come in another order.
+    ManySortsEpochs,
+    /// Of many keys the first one loses its lease.
+    ManyKeepsTheLeases,
     /// Epochs are counters that begin at one.
     EpochsAreCounters,
     /// Reading an absent epoch creates it.
@@ -269,29 +283,52 @@ impl Backend for Mistaken {
         self.inner.refill(request).await
     }
 
-    async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
-        let key = self.key(key);
-        self.inner.invalidate(&key).await?;
-        let holder = self.holders.lock().unwrap().get(&key).copied();
-        if let (true, Some(holder)) = (self.makes(Mistake::InvalidateKeepsTheLease), holder) {
-            self.let_again(&key, holder.token).await?;
-        }
-        Ok(())
-    }
-
-    async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        let keep = if self.makes(Mistake::ExpireRemoves) { Duration::ZERO } else { keep };
-        self.inner.expire(&self.key(key), keep).await
-    }
-
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         let epochs = self.inner.epochs(tags).await?;
         Ok(tags.keys.iter().zip(epochs).map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap()).collect())
     }
 
-    async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
-        let epochs = self.inner.invalidate_tags(tags).await?;
-        Ok(tags.keys.iter().zip(epochs).map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap()).collect())
+    async fn invalidate_many(&self, request: InvalidateRequest<'_>) -> Result<Vec<Epoch>, Error> {
+        let mut keys: Vec<_> = request.keys.iter().map(|key| self.key(key)).collect();
+        let mut expired: Vec<_> = request.expired.iter().map(|(key, keep)| (self.key(key), *keep)).collect();
+        if self.makes(Mistake::ExpireRemoves) {
+            expired.iter_mut().for_each(|(_, keep)| *keep = Duration::ZERO);
+        }
+        if self.makes(Mistake::ManyMeansTheFirst) {
+            keys.truncate(1);
+        }
+        if self.makes(Mistake::ManyForgetsTheStale) && !keys.is_empty() {
+            expired.clear();
+        }
+        if self.makes(Mistake::ManyHasAnEnd) {
+            keys.truncate(1000);
+        }
+        if self.makes(Mistake::ManyRefusesRepetition) {
+            let names = || keys.iter().chain(expired.iter().map(|(key, _)| key));
+            if names().any(|key| names().filter(|other| *other == key).count() > 1) {
+                return Err(Error::new(ErrorKind::Refused, "invalidate what is named twice"));
+            }
+        }
+        let request = InvalidateRequest { keys: &keys, expired: &expired, tags: request.tags };
+        let mut epochs = self.inner.invalidate_many(request).await?;
+        if self.makes(Mistake::ManySortsEpochs) {
+            epochs.sort_by_key(|epoch| std::cmp::Reverse(epoch.random));
+        }
+        for key in keys.iter().skip(usize::from(self.makes(Mistake::ManyKeepsTheLeases))) {
+            let holder = self.holders.lock().unwrap().get(key).copied();
+            let keeps =
+                self.makes(Mistake::InvalidateKeepsTheLease) || self.makes(Mistake::ManyKeepsTheLeases);
+            if let (true, Some(holder)) = (keeps, holder) {
+                self.let_again(key, holder.token).await?;
+            }
+        }
+        Ok(request
+            .tags
+            .keys
+            .iter()
+            .zip(epochs)
+            .map(|(tag, epoch)| self.count(tag, Some(epoch)).unwrap())
+            .collect())
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
@@ -405,6 +442,12 @@ finds! {
     InvalidateKeepsTheLease => invalidation::an_invalidation_voids_the_lease;
     ExpireRemoves => invalidation::an_expired_entry_stays_readable_and_is_marked;
     ExpireForgetsTheMark => invalidation::an_expired_entry_stays_readable_and_is_marked;
+    ManyMeansTheFirst => many::each_of_many_invalidations_takes_effect;
+    ManyForgetsTheStale => many::each_of_many_invalidations_takes_effect;
+    ManyHasAnEnd => many::thousands_are_invalidated_in_one_call;
+    ManyRefusesRepetition => many::what_is_named_twice_is_invalidated;
+    ManySortsEpochs => many::many_invalidations_answer_the_epochs_in_the_order_of_their_tags;
+    ManyKeepsTheLeases => many::many_invalidations_void_the_leases_of_their_keys;
     EpochsAreCounters => epochs::a_lost_epoch_comes_back_as_another;
     ReadCreatesEpochs => entries::a_read_answers_the_epochs_in_the_order_of_its_tags;
     ReadSortsEpochs => entries::a_read_answers_the_epochs_in_the_order_of_its_tags;

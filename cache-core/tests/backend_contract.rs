@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use cache_core::backend::dynamic::DynBackend;
-use cache_core::backend::{Backend, Heard, Memory, Message, Subscription};
+use cache_core::backend::{Backend, Heard, InvalidateRequest, Memory, Message, Subscription};
 use cache_core::testing::conformance::NAMES;
 
 /// `- **Any text is a key.** Empty, ..` becomes `any_text_is_a_key`.
@@ -43,7 +43,8 @@ async fn a_backend_whose_type_was_forgotten_is_the_same_store() {
     let mut subscription = Backend::subscribe(&known).await.unwrap();
 
     // when a key is invalidated through one
-    forgotten.invalidate(&"k".into()).await.unwrap();
+    let request = InvalidateRequest { keys: &["k".into()], ..InvalidateRequest::NOTHING };
+    forgotten.invalidate_many(request).await.unwrap();
 
     // then the other hears of it
     let Some(Heard::Message(message)) = subscription.hear().await else { panic!("nothing was heard") };

@@ -3,8 +3,8 @@
 mod each;
 mod freshness;
 mod name;
-mod reading;
-mod value;
+pub(crate) mod reading;
+pub(crate) mod value;
 
 pub(crate) use each::Each;
 pub(crate) use freshness::{Refresh, Timeout, With};

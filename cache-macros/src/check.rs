@@ -1,9 +1,9 @@
 //! Every rule of the attribute. All of them are asked, whatever the others say.
 
-mod argument;
+pub(crate) mod argument;
 mod background;
 mod each;
-mod expression;
+pub(crate) mod expression;
 mod signature;
 
 use std::time::Duration;

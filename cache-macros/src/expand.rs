@@ -5,14 +5,14 @@
 mod attribute;
 mod background;
 mod batch;
-mod body;
-mod call;
+pub(crate) mod body;
+pub(crate) mod call;
 mod give;
 mod means;
 mod record;
 mod relocate;
 mod siblings;
-mod signature;
+pub(crate) mod signature;
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -29,6 +29,8 @@ enum Emitted {
     Refresh,
     /// `f_entry`.
     Entry,
+    /// `f_clear`.
+    Clear,
 }
 
 /// The cached function and its siblings.
@@ -51,7 +53,7 @@ fn cached(model: &Model) -> TokenStream {
     let function = &model.function;
     let attrs = attribute::own(&function.attrs);
     let vis = &function.vis;
-    let sig = signature::wrapper(model);
+    let sig = signature::wrapper(&model.function);
     let call = call::prepared(model, Emitted::Cached);
     let tags = call::tags(model);
     let means = means::means(model, Emitted::Cached);
@@ -109,7 +111,7 @@ fn cached(model: &Model) -> TokenStream {
     quote_spanned!(site()=> #(#attrs)* #vis #sig { #block })
 }
 
-fn site() -> Span {
+pub(crate) fn site() -> Span {
     Span::mixed_site()
 }
 
@@ -126,7 +128,8 @@ mod tests {
     fn expanded(options: TokenStream, item: TokenStream) -> String {
         let mut diagnostics = Diagnostics::default();
         let options = Options::parse(options, &mut diagnostics);
-        let function = Function::parse(item, options.in_trait.is_some()).expect("a function");
+        let function =
+            Function::parse(item, options.in_trait.is_some(), &crate::item::CACHED).expect("a function");
         crate::check::check(&function, &options, &mut diagnostics);
         assert_eq!(diagnostics.messages(), [""; 0]);
         let text = expand(&Model::new(function, options, None)).to_string();
@@ -190,8 +193,9 @@ mod tests {
 
         let time =
             |seconds: u64, nanos: u32| format!("(::core::time::Duration::new({seconds}u64,{nanos}u32))");
+        // `f_clear` needs the name that a policy may bring.
+        assert_eq!(all.matches("letpolicy:::larder::__private::Policy=MENU;policy}").count(), 4, "{all}");
         for setting in [
-            "letpolicy:::larder::__private::Policy=MENU;policy}".to_owned(),
             format!(".ttl{}", time(60, 0)),
             format!(".grace{}", time(5, 0)),
             format!(".refresh_idle{}", time(4, 0)),

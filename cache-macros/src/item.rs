@@ -39,6 +39,18 @@ pub(crate) struct Function {
     pub(crate) place: Place,
 }
 
+/// What an attribute says of an item that it cannot stand on.
+pub(crate) struct Wording {
+    pub(crate) without_body: &'static str,
+    pub(crate) no_function: &'static str,
+}
+
+/// What `#[cached]` says.
+pub(crate) const CACHED: Wording = Wording {
+    without_body: "a function without a body has nothing to cache: write `#[cached]` on its implementations",
+    no_function: "`#[cached]` caches the result of an async function: write it on an `async fn`, on each function of an `impl`",
+};
+
 /// An argument other than `self`.
 #[derive(Clone)]
 pub(crate) struct Argument {
@@ -54,18 +66,13 @@ pub(crate) struct Argument {
 
 impl Function {
     /// Takes the annotated item apart; it must be a function with a body.
-    pub(crate) fn parse(item: TokenStream, in_trait: bool) -> syn::Result<Self> {
-        let function: ItemFn = syn::parse2(item.clone()).map_err(|error| match syn::parse2::<TraitItemFn>(item.clone()) {
-            Ok(required) => syn::Error::new_spanned(
-                required.sig.ident,
-                "a function without a body has nothing to cache: write `#[cached]` on its implementations",
-            ),
-            Err(_) if starts_like_a_function(&item) => error,
-            Err(_) => syn::Error::new(
-                item.span(),
-                "`#[cached]` caches the result of an async function: write it on an `async fn`, on each function of an `impl`",
-            ),
-        })?;
+    pub(crate) fn parse(item: TokenStream, in_trait: bool, wording: &Wording) -> syn::Result<Self> {
+        let function: ItemFn =
+            syn::parse2(item.clone()).map_err(|error| match syn::parse2::<TraitItemFn>(item.clone()) {
+                Ok(required) => syn::Error::new_spanned(required.sig.ident, wording.without_body),
+                Err(_) if starts_like_a_function(&item) => error,
+                Err(_) => syn::Error::new(item.span(), wording.no_function),
+            })?;
         let ItemFn { mut attrs, vis, sig, block, .. } = function;
         attrs.iter_mut().for_each(|attr| attr.style = AttrStyle::Outer);
         let future = match sig.asyncness {

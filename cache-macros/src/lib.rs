@@ -1,4 +1,4 @@
-//! The attribute `#[cached]` of Larder.
+//! The attributes of Larder: `#[cached]`, `#[invalidates]`, `#[updates]`.
 
 mod args;
 mod check;
@@ -9,6 +9,7 @@ mod item;
 mod model;
 mod scan;
 mod template;
+mod writer;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -50,7 +51,9 @@ use crate::model::{Batch, Model};
 /// - `f_refresh(..)`, which computes now and stores;
 /// - `f_entry(key arguments ..)`, a typed handle to one entry: `.invalidate()`, `.expire()`, `.peek()`,
 ///   `.put(value)`, `.key()`. It takes the arguments that are part of the key, and those that the options
-///   `tags`, `ttl` and `cache` refer to, since a value that is put needs its tags and its ttl.
+///   `tags`, `ttl` and `cache` refer to, since a value that is put needs its tags and its ttl;
+/// - `f_clear()`, every entry of the function, whatever its arguments, version and type instance: to be awaited,
+///   or made part of an `Invalidate`. It takes what the option `cache` refers to.
 ///
 /// ```
 /// # use larder::cached;
@@ -573,10 +576,25 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
     expanded(options.into(), item.into()).into()
 }
 
+/// Invalidates what an async function changes, once it has returned `Ok`.
+#[proc_macro_attribute]
+pub fn invalidates(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    writer::expanded(writer::Kind::Invalidates, options.into(), item.into()).into()
+}
+
+/// Puts what an async function has written into the cache, once it has returned `Ok`.
+#[proc_macro_attribute]
+pub fn updates(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    writer::expanded(writer::Kind::Updates, options.into(), item.into()).into()
+}
+
 fn expanded(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let options = Options::parse(options, &mut diagnostics);
-    let function = match Function::parse(item.clone(), options.in_trait.is_some()) {
+    let function = match Function::parse(item.clone(), options.in_trait.is_some(), &item::CACHED) {
         Ok(function) => function,
         Err(mistake) => {
             diagnostics.absorb(mistake);

@@ -5,7 +5,7 @@ mod entry;
 mod generics;
 
 pub(crate) use background::{Background, Origin};
-pub(crate) use entry::EntryShape;
+pub(crate) use entry::{ClearShape, EntryShape};
 
 use proc_macro2::Ident;
 use syn::Expr;
@@ -24,6 +24,7 @@ pub(crate) struct Model {
     pub(crate) parts: Vec<Part>,
     pub(crate) types: Vec<CountedType>,
     pub(crate) entry: EntryShape,
+    pub(crate) clear: ClearShape,
     pub(crate) background: Option<Background>,
     /// For a function of many ids: the rest is about the one of a single id.
     pub(crate) batch: Option<Batch>,
@@ -65,8 +66,9 @@ impl Model {
         let types = types(&function, &options, &counted);
         let parts = parts(&function, &options, &counted);
         let entry = EntryShape::of(&function, &options, &counted);
+        let clear = ClearShape::of(&function, &options);
         let background = Background::of(&function, &options);
-        Self { function, options, parts, types, entry, background, batch, counted }
+        Self { function, options, parts, types, entry, clear, background, batch, counted }
     }
 }
 

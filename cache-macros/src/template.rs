@@ -12,6 +12,10 @@ pub(crate) struct Template {
     pub(crate) format: String,
     /// What the placeholders stand for, in order.
     pub(crate) places: Vec<Place>,
+    /// How each is formatted: `{}`, `{:>3}`.
+    pub(crate) specs: Vec<String>,
+    /// The text around the placeholders, one piece more than there are of them, with braces escaped.
+    pub(crate) pieces: Vec<String>,
 }
 
 /// One placeholder: `{user.address.0:>3}`.
@@ -27,23 +31,36 @@ impl Template {
     /// Takes a literal apart, or says everything that is wrong with it.
     pub(crate) fn parse(literal: &LitStr) -> Result<Self, Vec<String>> {
         let text = literal.value();
-        let mut reader =
-            Reader { rest: &text, format: String::new(), places: Vec::new(), mistakes: Vec::new() };
+        let mut reader = Reader { rest: &text, pieces: vec![String::new()], ..Reader::default() };
         while reader.step() {}
         if !reader.mistakes.is_empty() {
             return Err(reader.mistakes);
         }
+        let format = interleaved(&reader.pieces, &reader.specs);
         let format = match reader.places.is_empty() {
-            true => reader.format.replace("{{", "{").replace("}}", "}"),
-            false => reader.format,
+            true => format.replace("{{", "{").replace("}}", "}"),
+            false => format,
         };
-        Ok(Self { span: literal.span(), format, places: reader.places })
+        let Reader { places, specs, pieces, .. } = reader;
+        Ok(Self { span: literal.span(), format, places, specs, pieces })
+    }
+
+    /// The format string with other placeholders.
+    pub(crate) fn format_with(&self, specs: &[String]) -> String {
+        interleaved(&self.pieces, specs)
     }
 }
 
+fn interleaved(pieces: &[String], specs: &[String]) -> String {
+    let specs = specs.iter().map(String::as_str).chain([""]);
+    pieces.iter().map(String::as_str).zip(specs).flat_map(|(piece, spec)| [piece, spec]).collect()
+}
+
+#[derive(Default)]
 struct Reader<'a> {
     rest: &'a str,
-    format: String,
+    pieces: Vec<String>,
+    specs: Vec<String>,
     places: Vec<Place>,
     mistakes: Vec<String>,
 }
@@ -52,14 +69,14 @@ impl Reader<'_> {
     /// Reads up to and with the next brace; false at the end.
     fn step(&mut self) -> bool {
         let Some(brace) = self.rest.find(['{', '}']) else {
-            self.format.push_str(self.rest);
+            self.text(self.rest);
             return false;
         };
         let (before, from_brace) = self.rest.split_at(brace);
-        self.format.push_str(before);
+        self.text(before);
         for escape in ["{{", "}}"] {
             if let Some(rest) = from_brace.strip_prefix(escape) {
-                self.format.push_str(escape);
+                self.text(escape);
                 self.rest = rest;
                 return true;
             }
@@ -109,13 +126,16 @@ impl Reader<'_> {
             ));
             return;
         }
-        self.format.push('{');
-        if let Some(spec) = spec {
-            self.format.push(':');
-            self.format.push_str(spec);
-        }
-        self.format.push('}');
+        self.specs.push(spec.map_or_else(|| "{}".to_owned(), |spec| format!("{{:{spec}}}")));
+        self.pieces.push(String::new());
         self.places.push(Place { name, fields });
+    }
+
+    /// Adds to the text after the last placeholder.
+    fn text(&mut self, text: &str) {
+        if let Some(last) = self.pieces.last_mut() {
+            last.push_str(text);
+        }
     }
 }
 

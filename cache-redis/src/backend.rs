@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::backend::{
-    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, Found, FrameBytes, Grant, Lease, LeaseRequest,
-    LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription,
-    TagKey, Tags,
+    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, Found, FrameBytes, Grant, InvalidateRequest, Lease,
+    LeaseRequest, LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
+    Subscription, TagKey, Tags,
 };
 use cache_core::{Error, ErrorKind};
 
@@ -23,6 +23,8 @@ use crate::{chance, join, names};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
 const HEAD: usize = 64;
+/// So many invalidations are sent at once: what takes some 10 ms, a small part of the time limit.
+const AT_ONCE: usize = 1_000;
 /// The longest life, in ms: a hundred years. The server refuses what overflows its clock.
 const LONGEST: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
@@ -142,6 +144,59 @@ impl Redis {
             }
             _ => Ok(answers),
         }
+    }
+
+    /// The same for any number of commands: some are answered before the next are sent, so that the time limit is one of
+    /// so many.
+    async fn invalidating_all(&self, doing: &str, mut commands: Vec<Command>) -> Result<Answers, Error> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut shortcoming: Option<Error> = None;
+        while !commands.is_empty() {
+            let rest = commands.split_off(commands.len().min(AT_ONCE));
+            match self.invalidating(doing, std::mem::replace(&mut commands, rest)).await {
+                Ok(mut some) => answers.append(&mut some),
+                // Nobody repeats the rest then, so it has to be made all the same.
+                Err(error) if matches!(error.kind(), ErrorKind::Postponed | ErrorKind::NotReplicated) => {
+                    let is_worse = error.kind() == ErrorKind::Postponed;
+                    if is_worse || shortcoming.is_none() {
+                        shortcoming = Some(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        shortcoming.map_or(Ok(answers), Err)
+    }
+
+    /// One command for each change. Those of the tags come last, and answer their epochs.
+    fn invalidate_commands(&self, request: &InvalidateRequest<'_>) -> Vec<Command> {
+        let channel = self.channel();
+        let names = |key: &EntryKey| (names::entry(&self.prefix, key), names::lease(&self.prefix, key));
+        let expire = |(key, keep): &(EntryKey, Duration)| {
+            let (entry, lease) = names(key);
+            self.script(&script::EXPIRE, &[&entry, &lease])
+                .arg(millis(*keep))
+                .arg(&channel)
+                .arg(message::of_key(self.origin, OfKey::Expired, key))
+        };
+        let remove = |key: &EntryKey| {
+            let (entry, lease) = names(key);
+            self.script(&script::INVALIDATE, &[&entry, &lease]).arg(&channel).arg(message::of_key(
+                self.origin,
+                OfKey::Invalidated,
+                key,
+            ))
+        };
+        let life = millis(request.tags.life).max(1);
+        let move_on = |tag: &TagKey| {
+            self.script(&script::INVALIDATE_TAG, &[&names::tag(&self.prefix, tag)])
+                .arg(life)
+                .arg(&chance::bits().to_be_bytes())
+                .arg(&channel)
+                .arg(message::of_tag(self.origin, tag))
+        };
+        let entries = request.expired.iter().map(expire).chain(request.keys.iter().map(remove));
+        entries.chain(request.tags.keys.iter().map(move_on)).collect()
     }
 
     /// One command for each tag, that answers its epoch.
@@ -346,29 +401,6 @@ impl Backend for Redis {
         }
     }
 
-    async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
-        let doing = "invalidating an entry in Redis";
-        let (entry, lease) = (names::entry(&self.prefix, key), names::lease(&self.prefix, key));
-        let command = self
-            .script(&script::INVALIDATE, &[&entry, &lease])
-            .arg(self.channel())
-            .arg(message::of_key(self.origin, OfKey::Invalidated, key));
-        let answer = self.invalidating(doing, vec![command]).await?.pop();
-        answer.map_or(Err(Failure::Misfit), reply::is_done).map(drop).map_err(|e| self.failed(doing, e))
-    }
-
-    async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        let doing = "expiring an entry in Redis";
-        let (entry, lease) = (names::entry(&self.prefix, key), names::lease(&self.prefix, key));
-        let command = self
-            .script(&script::EXPIRE, &[&entry, &lease])
-            .arg(millis(keep))
-            .arg(self.channel())
-            .arg(message::of_key(self.origin, OfKey::Expired, key));
-        let answer = self.invalidating(doing, vec![command]).await?.pop();
-        answer.map_or(Err(Failure::Misfit), reply::is_done).map(drop).map_err(|e| self.failed(doing, e))
-    }
-
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         if tags.keys.is_empty() {
             return Ok(Vec::new());
@@ -379,22 +411,21 @@ impl Backend for Redis {
         epochs.map_err(|failure| self.failed(doing, failure))
     }
 
-    async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
-        if tags.keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let doing = "invalidating tags in Redis";
-        let (life, channel) = (millis(tags.life).max(1), self.channel());
-        let command = |tag: &TagKey| {
-            self.script(&script::INVALIDATE_TAG, &[&names::tag(&self.prefix, tag)])
-                .arg(life)
-                .arg(&chance::bits().to_be_bytes())
-                .arg(&channel)
-                .arg(message::of_tag(self.origin, tag))
+    async fn invalidate_many(&self, request: InvalidateRequest<'_>) -> Result<Vec<Epoch>, Error> {
+        let doing = match (request.keys.len(), request.expired.len(), request.tags.keys.len()) {
+            (0, 0, 0) => return Ok(Vec::new()),
+            (1, 0, 0) => "invalidating an entry in Redis",
+            (0, 1, 0) => "expiring an entry in Redis",
+            (0, 0, _) => "invalidating tags in Redis",
+            _ => "invalidating in Redis",
         };
-        let answers = self.invalidating(doing, tags.keys.iter().map(command).collect()).await?;
-        let epochs = answers.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>();
-        epochs.map_err(|failure| self.failed(doing, failure))
+        let mut answers = self.invalidating_all(doing, self.invalidate_commands(&request)).await?;
+        let failed = |failure| self.failed(doing, failure);
+        let epochs = answers.split_off(answers.len().saturating_sub(request.tags.keys.len()));
+        for answer in answers {
+            reply::is_done(answer).map_err(failed)?;
+        }
+        epochs.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>().map_err(failed)
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Backend, EntryKey, Epoch, Fill, FillRequest, Grant, Lease, LeaseRequest, LeaseToken, Origin, Prefix,
-    Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
+    Backend, EntryKey, Epoch, Fill, FillRequest, Grant, InvalidateRequest, Lease, LeaseRequest, LeaseToken,
+    Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription, TagKey, Tags,
 };
 use crate::Error;
 
@@ -17,7 +17,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A [`Backend`] whose type was forgotten: what the engine holds.
 ///
-/// Every backend is one. The methods are those of [`Backend`], and so is their contract. Import one of the two
+/// Every backend is one. The methods are those that a backend writes of [`Backend`], and so is their contract. Import one of the two
 /// traits, not both: their methods have the same names.
 ///
 /// ```
@@ -62,17 +62,14 @@ pub trait DynBackend: fmt::Debug + Send + Sync + 'static {
     /// See [`Backend::refill`].
     fn refill<'a>(&'a self, request: RefillRequest<'a>) -> BoxFuture<'a, Result<Refill, Error>>;
 
-    /// See [`Backend::invalidate`].
-    fn invalidate<'a>(&'a self, key: &'a EntryKey) -> BoxFuture<'a, Result<(), Error>>;
-
-    /// See [`Backend::expire`].
-    fn expire<'a>(&'a self, key: &'a EntryKey, keep: Duration) -> BoxFuture<'a, Result<(), Error>>;
-
     /// See [`Backend::epochs`].
     fn epochs<'a>(&'a self, tags: Tags<'a>) -> BoxFuture<'a, Result<Vec<Epoch>, Error>>;
 
-    /// See [`Backend::invalidate_tags`].
-    fn invalidate_tags<'a>(&'a self, tags: Tags<'a>) -> BoxFuture<'a, Result<Vec<Epoch>, Error>>;
+    /// See [`Backend::invalidate_many`].
+    fn invalidate_many<'a>(
+        &'a self,
+        request: InvalidateRequest<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Epoch>, Error>>;
 
     /// See [`Backend::heartbeat`].
     fn heartbeat(&self, nonce: u64) -> BoxFuture<'_, Result<(), Error>>;
@@ -130,20 +127,15 @@ impl<B: Backend> DynBackend for B {
         Box::pin(Backend::refill(self, request))
     }
 
-    fn invalidate<'a>(&'a self, key: &'a EntryKey) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(Backend::invalidate(self, key))
-    }
-
-    fn expire<'a>(&'a self, key: &'a EntryKey, keep: Duration) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(Backend::expire(self, key, keep))
-    }
-
     fn epochs<'a>(&'a self, tags: Tags<'a>) -> BoxFuture<'a, Result<Vec<Epoch>, Error>> {
         Box::pin(Backend::epochs(self, tags))
     }
 
-    fn invalidate_tags<'a>(&'a self, tags: Tags<'a>) -> BoxFuture<'a, Result<Vec<Epoch>, Error>> {
-        Box::pin(Backend::invalidate_tags(self, tags))
+    fn invalidate_many<'a>(
+        &'a self,
+        request: InvalidateRequest<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Epoch>, Error>> {
+        Box::pin(Backend::invalidate_many(self, request))
     }
 
     fn heartbeat(&self, nonce: u64) -> BoxFuture<'_, Result<(), Error>> {

@@ -8,6 +8,7 @@ mod bus;
 pub mod dynamic;
 mod entry;
 mod epoch;
+mod invalidation;
 mod lease;
 #[cfg(feature = "memory")]
 mod memory;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use bus::{Change, Feed, Heard, Listening, Message, Origin, Subscription, subscription};
 pub use entry::{Fill, FillRequest, Found, FrameBytes, Read, ReadMany, Refill, RefillRequest, Tags};
 pub use epoch::{Epoch, ServerTime};
+pub use invalidation::InvalidateRequest;
 pub use lease::{Claim, Grant, Lease, LeaseRequest, LeaseToken, Renewal};
 #[cfg(feature = "memory")]
 pub use memory::Memory;
@@ -126,6 +128,15 @@ use crate::Error;
 /// - **An expired entry does not answer a lease.** Whoever asks is granted.
 /// - **A fill takes the mark away.**
 ///
+/// Many invalidations in one call, [`invalidate_many`](Backend::invalidate_many):
+/// - **Each of many invalidations takes effect.** As if it had been made alone, its message included, once the call was
+///   answered.
+/// - **Many invalidations answer the epochs in the order of their tags.**
+/// - **Many invalidations void the leases of their keys.**
+/// - **What is named twice is invalidated.** A key that is both removed and expired is removed.
+/// - **Thousands are invalidated in one call.**
+/// - **Invalidating nothing succeeds.**
+///
 /// Epochs:
 /// - **Any text is a tag.** And no two tags share an epoch, reserved ones included.
 /// - **An epoch stays until its tag is invalidated.** All processes see the same one, whoever created it.
@@ -225,19 +236,40 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Stores the value that is there anew, under another head, if its grant is current and it is the one that was seen.
     fn refill(&self, request: RefillRequest<'_>) -> impl Future<Output = Result<Refill, Error>> + Send;
 
-    /// Removes an entry and voids its lease.
-    fn invalidate(&self, key: &EntryKey) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Makes an entry stale and voids its lease. It stays readable for `keep` (its grace) at most.
-    fn expire(&self, key: &EntryKey, keep: Duration) -> impl Future<Output = Result<(), Error>> + Send;
-
     /// The current epochs of tags, in their order, created where absent.
     fn epochs(&self, tags: Tags<'_>) -> impl Future<Output = Result<Vec<Epoch>, Error>> + Send;
+
+    /// Removes entries and makes entries stale, with their leases, and gives tags new epochs, which it answers in their
+    /// order. One round trip, or one to each server.
+    ///
+    /// An error may leave some of it done.
+    fn invalidate_many(
+        &self,
+        request: InvalidateRequest<'_>,
+    ) -> impl Future<Output = Result<Vec<Epoch>, Error>> + Send;
+
+    /// Removes an entry and voids its lease.
+    fn invalidate(&self, key: &EntryKey) -> impl Future<Output = Result<(), Error>> + Send {
+        async move {
+            let keys = std::slice::from_ref(key);
+            self.invalidate_many(InvalidateRequest { keys, ..InvalidateRequest::NOTHING }).await.map(drop)
+        }
+    }
+
+    /// Makes an entry stale and voids its lease. It stays readable for `keep` (its grace) at most.
+    fn expire(&self, key: &EntryKey, keep: Duration) -> impl Future<Output = Result<(), Error>> + Send {
+        async move {
+            let expired = &[(key.clone(), keep)];
+            self.invalidate_many(InvalidateRequest { expired, ..InvalidateRequest::NOTHING }).await.map(drop)
+        }
+    }
 
     /// Gives tags new epochs and answers them, in their order.
     ///
     /// An error may leave some of the tags invalidated.
-    fn invalidate_tags(&self, tags: Tags<'_>) -> impl Future<Output = Result<Vec<Epoch>, Error>> + Send;
+    fn invalidate_tags(&self, tags: Tags<'_>) -> impl Future<Output = Result<Vec<Epoch>, Error>> + Send {
+        async move { self.invalidate_many(InvalidateRequest { tags, ..InvalidateRequest::NOTHING }).await }
+    }
 
     /// Sends a message that this view's own subscriptions hear.
     fn heartbeat(&self, nonce: u64) -> impl Future<Output = Result<(), Error>> + Send;

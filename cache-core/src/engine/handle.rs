@@ -6,13 +6,12 @@ use std::time::Duration;
 use super::fill::{self, Fill, Named, Share};
 use super::means::{Decides, Means};
 use super::shared::{Borne, Looked, Question};
-use super::{Cache, Function};
+use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
 use crate::backend::dynamic::BoxFuture;
 use crate::entry::{Freshness, Lifetime, Remember, lifetime};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, Tag};
-use crate::local::epochs::Severity;
 use crate::storage::Storage;
 
 /// One entry of a cached function, named by the function's own arguments. `R` is what the function returns.
@@ -80,7 +79,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key).
     pub async fn invalidate(&self) -> Result<(), Error> {
-        self.cache.invalidate(self.key()?).await
+        self.cache.apply(Invalidate::entry(self)).await
     }
 
     /// Makes the entry stale, as [`Cache::expire`].
@@ -89,7 +88,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key).
     pub async fn expire(&self) -> Result<(), Error> {
-        self.cache.expire_keeping(self.key()?, self.remember.grace).await
+        self.cache.apply(Invalidate::entry(self).softly()).await
     }
 
     /// Invalidates every entry of this entry's function: all versions and type instances, as
@@ -99,7 +98,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key), and as [`Cache::invalidate`].
     pub async fn invalidate_function(&self) -> Result<(), Error> {
-        self.cache.move_function(self.key()?.identity().function(), Severity::Hard).await
+        self.cache.apply(Invalidate::function_of(self)).await
     }
 
     /// Makes every entry of this entry's function stale: all versions and type instances, as
@@ -109,7 +108,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key), and as [`Cache::invalidate`].
     pub async fn expire_function(&self) -> Result<(), Error> {
-        self.cache.move_function(self.key()?.identity().function(), Severity::Soft).await
+        self.cache.apply(Invalidate::function_of(self).softly()).await
     }
 
     /// Looks at the entry, without computing, waiting or counting: in the local tier, then in the shared one. `None`
@@ -142,6 +141,16 @@ impl<R> Entry<R> {
             return Ok(());
         }
         (self.put)(self, value).await
+    }
+
+    /// The cache that it is in.
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// How long past its ttl the value may stand in.
+    pub(super) fn grace(&self) -> Duration {
+        self.remember.grace
     }
 
     /// What the shared tier is asked, if there is one for such values.

@@ -1,19 +1,24 @@
 //! The engine: the cache and the path of a call through it, one step a file.
 
+mod apply;
 mod background;
 mod batch;
 mod builder;
 mod call;
+mod clear;
 mod compute;
 mod computing;
 mod current;
+mod deferred;
 mod direct;
+mod events;
 mod fetch;
 mod fill;
 mod flight;
 mod function;
 mod handle;
 mod invalidate;
+mod invalidation;
 mod lead;
 mod limit;
 mod liveness;
@@ -33,6 +38,7 @@ mod together;
 mod trace;
 mod trust;
 mod warm_up;
+mod writing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,23 +47,30 @@ pub use background::{Background, NoBackground};
 pub use batch::{Asked, Next};
 pub use builder::CacheBuilder;
 pub use call::Call;
+pub use clear::Clear;
 pub use computing::{Computation, current as computation};
 pub use current::{CacheRef, current, given};
+pub use deferred::Deferred;
 pub use direct::Options;
+pub use events::Registration;
 pub(crate) use function::Function;
 pub use handle::{Entry, Peek};
+pub use invalidation::Invalidate;
 pub use means::{Means, Recomputed};
 pub use trace::{Answered, Trace, TracedCall, trace};
 pub use warm_up::{Progress, WarmUp, Warmed, warm_up};
+pub use writing::{Updating, Writing, holds};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};
 use crate::entry::StoredEntry;
 use crate::event::Stats;
+use crate::event::unheard::FailedInvalidations;
 use crate::key::{Key, SecretKey};
 use crate::local::epochs::EpochTable;
 use crate::local::{Local, LocalTier};
 use crate::storage::Packed;
+use events::Handlers;
 use flight::{Bearing, Flights};
 use function::Functions;
 use refreshing::Refreshing;
@@ -101,6 +114,8 @@ pub(crate) struct Inner {
     shared: Option<Box<Shared>>,
     setbacks: Setbacks,
     refreshing: Refreshing,
+    handlers: Handlers,
+    failed_invalidations: FailedInvalidations,
     holders: background::Holders,
 }
 
@@ -147,6 +162,8 @@ impl Inner {
             shared: None,
             setbacks: Setbacks::default(),
             refreshing: Refreshing::new(1),
+            handlers: Handlers::default(),
+            failed_invalidations: FailedInvalidations::default(),
             holders: background::Holders::default(),
         }
     }
@@ -194,6 +211,7 @@ impl Cache {
             local_capacity: self.0.tier.capacity(),
             evictions: self.0.tier.evictions(),
             refreshes: self.0.refreshing.report(self.0.clock.now()),
+            failed_invalidations: self.0.failed_invalidations.count(),
             shared: self.0.shared.as_deref().map(|shared| {
                 let is_confirmed = self.0.trust.is_given(self.0.clock.now());
                 shared.counters.report(shared.is_away(), is_confirmed, shared.queued_invalidations() as u64)

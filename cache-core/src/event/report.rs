@@ -27,6 +27,9 @@ pub struct Stats {
     pub evictions: u64,
     /// The refreshes that are due.
     pub refreshes: RefreshStats,
+    /// Invalidations that failed without anybody being told: of writers (`#[invalidates]`, `#[updates]`) that are not
+    /// `strict`, and of second passes. What did not reach the shared tier is repeated there.
+    pub failed_invalidations: u64,
     /// The shared tier, if the cache has one.
     pub shared: Option<SharedStats>,
 }
@@ -273,6 +276,9 @@ impl fmt::Display for Stats {
             grouped(self.local_capacity),
             grouped(self.evictions),
         )?;
+        if self.failed_invalidations > 0 {
+            write!(f, "\nfailed invalidations after writes: {}", grouped(self.failed_invalidations))?;
+        }
         let Some(shared) = &self.shared else { return Ok(()) };
         write!(
             f,

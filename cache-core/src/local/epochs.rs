@@ -13,10 +13,10 @@ use crate::entry::epoch::Epoch;
 use crate::key::Tag;
 
 /// Hard: never served again. Soft: stale, may stand in where a policy allows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
-    Hard,
     Soft,
+    Hard,
 }
 
 /// Whether the epochs that an entry bears are still the ones of its tags.

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::ErrorKind;
 #[cfg(doc)]
 use crate::backend::Backend;
+use crate::backend::InvalidateRequest;
 use crate::backend::dynamic::BoxFuture;
 
 /// The calls that can be made to fail.
@@ -29,20 +30,35 @@ pub enum Operation {
     Fill,
     /// [`Backend::refill`].
     Refill,
-    /// [`Backend::invalidate`].
+    /// [`Backend::invalidate`]: whatever removes entries and does nothing else.
     Invalidate,
-    /// [`Backend::expire`].
+    /// [`Backend::expire`]: whatever makes entries stale and does nothing else.
     Expire,
     /// [`Backend::epochs`].
     Epochs,
-    /// [`Backend::invalidate_tags`].
+    /// [`Backend::invalidate_tags`]: whatever moves tags and does nothing else.
     InvalidateTags,
+    /// [`Backend::invalidate_many`] of more than one kind.
+    InvalidateMany,
     /// [`Backend::heartbeat`].
     Heartbeat,
     /// [`Backend::subscribe`].
     Subscribe,
     /// [`Backend::health`].
     Health,
+}
+
+impl Operation {
+    /// What a request of this kind counts as.
+    pub(super) fn of(request: &InvalidateRequest<'_>) -> Self {
+        let InvalidateRequest { keys, expired, tags } = request;
+        match (keys.is_empty(), expired.is_empty(), tags.keys.is_empty()) {
+            (false, true, true) => Self::Invalidate,
+            (true, false, true) => Self::Expire,
+            (true, true, _) => Self::InvalidateTags,
+            _ => Self::InvalidateMany,
+        }
+    }
 }
 
 /// What is to go wrong in a [`Faulty`](super::Faulty) backend and all its views. Each plan is for the next call of its

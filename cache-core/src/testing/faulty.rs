@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::faults::{Faults, Operation, Plan};
 use crate::backend::dynamic::BoxFuture;
 use crate::backend::{
-    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Heard, Lease, LeaseRequest,
-    LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime, Subscription,
-    TagKey, Tags,
+    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Heard, InvalidateRequest, Lease,
+    LeaseRequest, LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
+    Subscription, TagKey, Tags,
 };
 use crate::{Error, ErrorKind};
 
@@ -186,25 +186,19 @@ impl<B: Backend> Backend for Faulty<B> {
         .await
     }
 
-    async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
-        let key = key.clone();
-        self.call(Operation::Invalidate, |inner| async move { inner.invalidate(&key).await }).await
-    }
-
-    async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        let key = key.clone();
-        self.call(Operation::Expire, |inner| async move { inner.expire(&key, keep).await }).await
-    }
-
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         let tags = OwnTags::from(tags);
         self.call(Operation::Epochs, |inner| async move { inner.epochs(tags.lend()).await }).await
     }
 
-    async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
-        let tags = OwnTags::from(tags);
-        self.call(Operation::InvalidateTags, |inner| async move { inner.invalidate_tags(tags.lend()).await })
-            .await
+    async fn invalidate_many(&self, request: InvalidateRequest<'_>) -> Result<Vec<Epoch>, Error> {
+        let (keys, expired) = (request.keys.to_vec(), request.expired.to_vec());
+        let tags = OwnTags::from(request.tags);
+        self.call(Operation::of(&request), |inner| async move {
+            let (keys, expired, tags) = (&*keys, &*expired, tags.lend());
+            inner.invalidate_many(InvalidateRequest { keys, expired, tags }).await
+        })
+        .await
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use crate::diag::{Diagnostics, listed, nearest};
 use crate::scan::plain;
 
 /// Reads options with `one` up to the end; each mistake is reported and the reading goes on behind it.
-pub(super) fn each(
+pub(crate) fn each(
     input: ParseStream<'_>,
     diagnostics: &mut Diagnostics,
     mut one: impl FnMut(ParseStream<'_>, &mut Diagnostics) -> syn::Result<()>,
@@ -60,7 +60,7 @@ pub(super) fn named(
 }
 
 /// Passes over the value of an option that was refused.
-pub(super) fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
+pub(crate) fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !at_next_option(input) {
         input.parse::<TokenTree>()?;
     }

@@ -16,7 +16,7 @@ use crate::template::Template;
 const USUAL_SHARE: f64 = 0.1;
 
 /// `= EXPR`.
-pub(super) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
+pub(crate) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
     let missing = |span| syn::Error::new(span, format!("its value is missing: write `{example}`"));
     if !input.peek(Token![=]) {
         // The option itself is a better place than the one behind it, which may be the end.
@@ -44,7 +44,7 @@ pub(super) fn ttl(option: &Ident, input: ParseStream<'_>) -> syn::Result<Ttl> {
     }
 }
 
-pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
+pub(crate) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> {
     let (seconds, text) = duration::examples(&plain(option));
     let expr = expr(option, input, &format!("{option} = {seconds}` or `{option} = \"{text}\""))?;
     if let Expr::Closure(_) = bare(&expr) {
@@ -59,7 +59,7 @@ pub(super) fn time(option: &Ident, input: ParseStream<'_>) -> syn::Result<Time> 
 }
 
 /// `= |value| EXPR`.
-pub(super) fn closure(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<ExprClosure> {
+pub(crate) fn closure(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<ExprClosure> {
     let expr = expr(option, input, example)?;
     match bare(&expr) {
         Expr::Closure(closure) => of_one_argument(closure, example),
@@ -81,7 +81,7 @@ fn of_one_argument(closure: &ExprClosure, example: &str) -> syn::Result<ExprClos
     ))
 }
 
-pub(super) fn tags(
+pub(crate) fn tags(
     option: &Ident,
     input: ParseStream<'_>,
     diagnostics: &mut Diagnostics,
@@ -114,7 +114,7 @@ pub(super) fn tags(
     Ok(tags)
 }
 
-pub(super) fn share(option: &Ident, input: ParseStream<'_>) -> syn::Result<f64> {
+pub(crate) fn share(option: &Ident, input: ParseStream<'_>) -> syn::Result<f64> {
     if !input.peek(Token![=]) {
         return Ok(USUAL_SHARE);
     }
@@ -129,7 +129,7 @@ pub(super) fn share(option: &Ident, input: ParseStream<'_>) -> syn::Result<f64> 
 }
 
 /// The number that an expression is.
-pub(super) fn number(value: &Expr) -> Option<f64> {
+pub(crate) fn number(value: &Expr) -> Option<f64> {
     match bare(value) {
         Expr::Lit(lit) => match &lit.lit {
             Lit::Float(number) => number.base10_parse().ok(),
@@ -140,7 +140,7 @@ pub(super) fn number(value: &Expr) -> Option<f64> {
     }
 }
 
-pub(super) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Vec<ArgumentName>> {
+pub(crate) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Vec<ArgumentName>> {
     if !input.peek(syn::token::Paren) {
         return Err(syn::Error::new(
             option.span(),
@@ -160,7 +160,7 @@ pub(super) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> sy
 }
 
 /// The key parts: the elements of a tuple, or the one expression.
-pub(super) fn key(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
+pub(crate) fn key(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
     let value = expr(option, input, "key = (self.tenant, id)")?;
     // Other caches read a text as a pattern. Here it would be one constant key for every call.
     if text(&value).is_some() {
@@ -175,7 +175,7 @@ pub(super) fn key(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Exp
     })
 }
 
-pub(super) fn name(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
+pub(crate) fn name(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let value = expr(option, input, "name = \"menus\"")?;
     let Some(name) = text(&value) else {
         return Err(syn::Error::new_spanned(&value, "a name is a text: write `name = \"menus\"`"));
@@ -198,7 +198,7 @@ pub(super) fn name(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr
     }
 }
 
-pub(super) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+pub(crate) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
     let value = expr(option, input, "version = 2")?;
     let version = match bare(&value) {
         Expr::Lit(lit) => match &lit.lit {
@@ -215,7 +215,7 @@ pub(super) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32
     })
 }
 
-pub(super) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<Tier> {
+pub(crate) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<Tier> {
     let value = expr(option, input, "tier = local` or `tier = shared")?;
     let word = match bare(&value) {
         Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
@@ -234,7 +234,7 @@ pub(super) fn tier(option: &Ident, input: ParseStream<'_>) -> syn::Result<Tier> 
 
 const BOTH_TIERS: &str = "every tier is used where none is named: remove `tier`";
 
-pub(super) fn path(option: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
+pub(crate) fn path(option: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
     if !input.peek(Token![=]) {
         return Err(syn::Error::new(option.span(), "its value is missing: write `crate = my_app::larder`"));
     }

@@ -18,7 +18,7 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
     let keys = options.key.iter().flat_map(|key| &key.value);
     let others = [&options.when, &options.cache].into_iter().flatten().map(|given| &given.value);
     for expr in times.chain(tags).chain(keys).chain(others) {
-        Detours(diagnostics).visit_expr(expr);
+        Detours { diagnostics, waiting: WAITING }.visit_expr(expr);
     }
     constants(function, options, diagnostics);
     closures(function, options, diagnostics);
@@ -97,19 +97,22 @@ fn closures(function: &Function, options: &Options, diagnostics: &mut Diagnostic
 }
 
 /// Looks for what would leave or suspend the function.
-struct Detours<'a>(&'a mut Diagnostics);
+pub(crate) struct Detours<'a> {
+    pub(crate) diagnostics: &'a mut Diagnostics,
+    /// What to say of an expression that waits.
+    pub(crate) waiting: &'static str,
+}
+
+const WAITING: &str = "the cache is asked before anything is waited for: write an expression without `.await`, \
+                       or pass the value as an argument";
 
 impl<'ast> Visit<'ast> for Detours<'_> {
     fn visit_expr_await(&mut self, expr: &'ast ExprAwait) {
-        self.0.report(
-            expr,
-            "the cache is asked before anything is waited for: write an expression without `.await`, \
-             or pass the value as an argument",
-        );
+        self.diagnostics.report(expr, self.waiting);
     }
 
     fn visit_expr_try(&mut self, expr: &'ast ExprTry) {
-        self.0.report(
+        self.diagnostics.report(
             expr,
             "an option cannot return from the function: write an expression without `?`, `.ok()` say, \
              or pass the value as an argument",
@@ -117,7 +120,7 @@ impl<'ast> Visit<'ast> for Detours<'_> {
     }
 
     fn visit_expr_return(&mut self, expr: &'ast ExprReturn) {
-        self.0.report(expr, "an option cannot return from the function: write the value alone");
+        self.diagnostics.report(expr, "an option cannot return from the function: write the value alone");
     }
 
     // These have a body of their own, to be left or suspended at will.

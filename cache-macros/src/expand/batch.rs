@@ -61,7 +61,7 @@ fn entry(model: &Model, batch: &Batch) -> TokenStream {
     let attrs = attribute::shared(&function.attrs);
     let vis = signature::generated(&function.vis, &mut function.sig.clone());
     let name = signature::sibling_name(function, "entry");
-    let inputs = signature::entry_inputs(model);
+    let inputs = signature::some_inputs(model, model.entry.has_receiver, &model.entry.arguments);
     let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
     let (generics, _, where_clause) = model.entry.generics.split_for_impl();
     let (facade, p) = (call::facade(model), call::private(model));

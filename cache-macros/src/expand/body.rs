@@ -3,10 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
+use syn::visit_mut::{self, VisitMut};
 use syn::{Block, GenericParam, ReturnType, Type};
 
 use super::{relocate, signature, site};
-use crate::item::Place;
+use crate::item::{Function, Place};
 use crate::model::Model;
 use crate::scan::plain;
 
@@ -19,24 +20,35 @@ pub(super) fn body(model: &Model) -> TokenStream {
     }
 }
 
+/// The future of the body, where it is awaited at once: it takes the arguments along.
+pub(crate) fn awaited_here(function: &Function) -> TokenStream {
+    match function.place {
+        Place::Boxed => {
+            let make = making(function, &function.block, &boxed_type(function));
+            quote_spanned!(site()=> (#make)())
+        }
+        _ => returning(function, statements(function, &function.block)),
+    }
+}
+
 /// The future of the body in the background, after what `given` binds there. Every argument is at hand under its own
 /// name.
 pub(super) fn recomputing(model: &Model, given: TokenStream) -> TokenStream {
     let future = match model.function.place {
         Place::Anywhere | Place::InTrait => {
-            let body = statements(model, &relocate::block(model));
-            return returning(model, quote_spanned!(site()=> #given #body));
+            let body = statements(&model.function, &relocate::block(model));
+            return returning(&model.function, quote_spanned!(site()=> #given #body));
         }
         Place::Member => recalled(model),
         Place::Boxed => {
-            let boxed = boxed_type(model).map(|ty| relocate::ty(&ty));
-            let make = making(model, &relocate::block(model), &boxed);
+            let boxed = boxed_type(&model.function).map(|ty| relocate::ty(&ty));
+            let make = making(&model.function, &relocate::block(model), &boxed);
             quote_spanned!(site()=> { let make = #make; make() })
         }
     };
     match given.is_empty() {
         true => future,
-        false => returning(model, quote_spanned!(site()=> #given #future.await)),
+        false => returning(&model.function, quote_spanned!(site()=> #given #future.await)),
     }
 }
 
@@ -84,13 +96,13 @@ fn uncached(model: &Model, receiver: Option<Ident>, params: Vec<TokenStream>) ->
 
 /// The body itself.
 fn inline(model: &Model) -> TokenStream {
-    let future = returning(model, statements(model, &model.function.block));
+    let future = returning(&model.function, statements(&model.function, &model.function.block));
     quote_spanned!(site()=> move || #future)
 }
 
 /// An async block whose first lines tell the compiler what `return` and `?` in it return.
-fn returning(model: &Model, statements: TokenStream) -> TokenStream {
-    let output = &model.function.output;
+fn returning(function: &Function, statements: TokenStream) -> TokenStream {
+    let output = nameable(&function.output);
     quote_spanned! {site()=>
         async move {
             if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
@@ -101,9 +113,9 @@ fn returning(model: &Model, statements: TokenStream) -> TokenStream {
     }
 }
 
-fn statements(model: &Model, block: &Block) -> TokenStream {
-    let output = &model.function.output;
-    let patterns = patterns(model);
+fn statements(function: &Function, block: &Block) -> TokenStream {
+    let output = nameable(&function.output);
+    let patterns = patterns(function);
     quote_spanned! {site()=>
         #patterns
         let output: #output = #block;
@@ -115,18 +127,18 @@ fn statements(model: &Model, block: &Block) -> TokenStream {
 
 /// The body that returns a boxed future.
 fn boxed(model: &Model) -> TokenStream {
-    making(model, &model.function.block, &boxed_type(model))
+    making(&model.function, &model.function.block, &boxed_type(&model.function))
 }
 
-fn boxed_type(model: &Model) -> Option<Type> {
-    match &model.function.sig.output {
+fn boxed_type(function: &Function) -> Option<Type> {
+    match &function.sig.output {
         ReturnType::Type(_, ty) => Some((**ty).clone()),
         ReturnType::Default => None,
     }
 }
 
-fn making(model: &Model, block: &Block, boxed: &Option<Type>) -> TokenStream {
-    let patterns = patterns(model);
+fn making(function: &Function, block: &Block, boxed: &Option<Type>) -> TokenStream {
+    let patterns = patterns(function);
     if patterns.is_empty() {
         return quote_spanned!(site()=> move || -> #boxed #block);
     }
@@ -139,9 +151,25 @@ fn making(model: &Model, block: &Block, boxed: &Option<Type>) -> TokenStream {
     }
 }
 
+/// A type as it can be written inside of the function: what is opaque is left to inference.
+fn nameable(ty: &Type) -> Type {
+    struct Opaque;
+    impl VisitMut for Opaque {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            match ty {
+                Type::ImplTrait(opaque) => *ty = syn::parse_quote_spanned!(opaque.span()=> _),
+                ty => visit_mut::visit_type_mut(self, ty),
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    Opaque.visit_type_mut(&mut ty);
+    ty
+}
+
 /// Matches the patterns that the signature of the wrapper lost.
-fn patterns(model: &Model) -> TokenStream {
-    let arguments = model.function.arguments.iter().filter(|argument| argument.is_pattern);
+fn patterns(function: &Function) -> TokenStream {
+    let arguments = function.arguments.iter().filter(|argument| argument.is_pattern);
     arguments
         .map(|argument| {
             let (pattern, name) = (&argument.pattern, &argument.name);

@@ -3,23 +3,29 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::{Expr, Path};
 
 use super::{Emitted, record, site};
-use crate::args::{TagOption, Tier};
+use crate::args::{Given, TagOption, Tier};
 use crate::duration::Time;
-use crate::item::by_reference;
+use crate::item::{Function, by_reference};
 use crate::model::{CountedType, Model, Part, PartSource};
 use crate::scan::{Names, plain};
 use crate::template::{Place, Template};
 
 /// The place of `tokens` with the names of this macro, so that an error is shown there.
-pub(super) fn at(tokens: impl ToTokens) -> Span {
+pub(crate) fn at(tokens: impl ToTokens) -> Span {
     site().located_at(tokens.to_token_stream().span())
 }
 
 /// The path of the facade.
 pub(super) fn facade(model: &Model) -> TokenStream {
-    match &model.options.krate {
+    facade_at(model.options.krate.as_ref())
+}
+
+/// The path of the facade that `crate = path` gives.
+pub(crate) fn facade_at(krate: Option<&Given<Path>>) -> TokenStream {
+    match krate {
         Some(path) => path.value.to_token_stream(),
         None => quote_spanned!(site()=> ::larder),
     }
@@ -43,8 +49,12 @@ pub(super) fn prepared(model: &Model, emitted: Emitted) -> TokenStream {
 
 /// The cache of a call.
 pub(super) fn cache(model: &Model) -> TokenStream {
-    let p = private(model);
-    match &model.options.cache {
+    cache_of(model.options.cache.as_ref(), &private(model))
+}
+
+/// The cache that `cache = EXPR` gives.
+pub(crate) fn cache_of(cache: Option<&Given<Expr>>, p: &TokenStream) -> TokenStream {
+    match cache {
         Some(cache) => {
             let expr = &cache.value;
             quote_spanned!(at(expr)=> #p::given(&(#expr)))
@@ -76,7 +86,7 @@ pub(super) fn begun(model: &Model, emitted: Emitted, cache: TokenStream) -> Toke
         Some(Time::Expr(ttl)) => quote_spanned!(at(ttl)=> call.ttl(#ttl);),
         _ => TokenStream::new(),
     };
-    let bindings = bindings(model, quote!(#cache #parts #when #ttl));
+    let bindings = bindings(&model.function, quote!(#cache #parts #when #ttl));
     let new = quote_spanned! {site()=>
         let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
         #parts
@@ -104,7 +114,7 @@ pub(super) fn tags(model: &Model) -> TokenStream {
     if tags.is_empty() {
         return TokenStream::new();
     }
-    let bindings = bindings(model, quote!(#(#tags)*));
+    let bindings = bindings(&model.function, quote!(#(#tags)*));
     quote_spanned! {site()=>
         {
             #bindings
@@ -202,13 +212,12 @@ fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
     if template.places.is_empty() {
         return quote_spanned!(span=> #p::Tag::from(#format));
     }
-    let places = template.places.iter().map(|place| place_of(model, place, template.span));
+    let places = template.places.iter().map(|place| place_of(&model.function, place, template.span));
     quote_spanned!(span=> #p::Tag::from(::core::format_args!(#format, #(#places),*)))
 }
 
 /// `user.address.0`, the argument with its own hygiene, all shown at the literal.
-fn place_of(model: &Model, place: &Place, span: Span) -> TokenStream {
-    let function = &model.function;
+pub(crate) fn place_of(function: &Function, place: &Place, span: Span) -> TokenStream {
     let base = match place.name.as_str() {
         "self" => function.self_at(span),
         word => function.binding(word).map(|bound| {
@@ -217,15 +226,21 @@ fn place_of(model: &Model, place: &Place, span: Span) -> TokenStream {
             ident
         }),
     };
+    let fields = fields_of(place, span);
+    quote_spanned!(span=> #base #fields)
+}
+
+/// `.address.0`
+pub(crate) fn fields_of(place: &Place, span: Span) -> TokenStream {
     let fields = place.fields.iter().map(|field| match field.parse::<u32>() {
         Ok(index) => syn::Index { index, span }.to_token_stream(),
         Err(_) => field_ident(field, span).to_token_stream(),
     });
-    quote_spanned!(span=> #base #(.#fields)*)
+    quote_spanned!(span=> #(.#fields)*)
 }
 
 /// A field's name, raw if it is a keyword.
-fn field_ident(field: &str, span: Span) -> Ident {
+pub(crate) fn field_ident(field: &str, span: Span) -> Ident {
     match syn::parse_str::<Ident>(field) {
         Ok(_) => Ident::new(field, span),
         Err(_) => Ident::new_raw(field, span),
@@ -233,10 +248,10 @@ fn field_ident(field: &str, span: Span) -> Ident {
 }
 
 /// Brings the names of patterns into scope, by reference, where `tokens` use them.
-pub(super) fn bindings(model: &Model, tokens: TokenStream) -> TokenStream {
+pub(crate) fn bindings(function: &Function, tokens: TokenStream) -> TokenStream {
     let names = Names::of(tokens);
     let is_used = |bound: &Vec<Ident>| bound.iter().any(|bound| names.has(&plain(bound)));
-    let arguments = model.function.arguments.iter();
+    let arguments = function.arguments.iter();
     let arguments = arguments.filter(|argument| argument.is_pattern && is_used(&argument.bound));
     arguments.map(by_reference).collect()
 }

@@ -16,7 +16,7 @@ use crate::scan::{Names, plain};
 pub(super) fn give(model: &Model, with: &With) -> TokenStream {
     let function = &model.function;
     let value = relocate::expr(model, &with.value);
-    let bindings = call::bindings(model, value.to_token_stream());
+    let bindings = call::bindings(&model.function, value.to_token_stream());
     let value = match bindings.is_empty() {
         true => value.to_token_stream(),
         false => quote_spanned!(site()=> { #bindings #value }),

@@ -18,6 +18,7 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
         Emitted::Cached => name.clone(),
         Emitted::Refresh => signature::sibling_name(&model.function, "refresh").to_string(),
         Emitted::Entry => signature::sibling_name(&model.function, "entry").to_string(),
+        Emitted::Clear => signature::sibling_name(&model.function, "clear").to_string(),
     };
     let mut policy = match &options.policy {
         Some(policy) => {
@@ -35,6 +36,22 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
         let version = version.value;
         add(quote_spanned!(site()=> .version(#version)));
     }
+    // Where the attribute stands: the same in all that one attribute emits.
+    let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));
+    let record = |policy: &TokenStream| {
+        quote_spanned! {site()=>
+            {
+                static __LARDER_CALL_SITE: #p::CallSite =
+                    #p::CallSite::new(::core::module_path!(), #name, #emitted_name, #policy).at(#position);
+                &__LARDER_CALL_SITE
+            }
+        }
+    };
+    if emitted == Emitted::Clear {
+        // Who the function is, is all it needs.
+        return record(&policy);
+    }
+    let mut add = |setting: TokenStream| policy.extend(setting);
     if let Some(ttl @ Time::Constant(_)) = options.ttl.as_ref().map(|ttl| &ttl.value) {
         let ttl = ttl.tokens();
         add(quote_spanned!(site()=> .ttl(#ttl)));
@@ -87,13 +104,5 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
         let (is_ttl_dynamic, has_refresh) = (options.is_ttl_dynamic(), refresh.is_some());
         add(quote_spanned!(call::at(&policy.value)=> .checked(#is_ttl_dynamic, #has_refresh)));
     }
-    // Where the attribute stands: the same in all that one attribute emits.
-    let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));
-    quote_spanned! {site()=>
-        {
-            static __LARDER_CALL_SITE: #p::CallSite =
-                #p::CallSite::new(::core::module_path!(), #name, #emitted_name, #policy).at(#position);
-            &__LARDER_CALL_SITE
-        }
-    }
+    record(&policy)
 }

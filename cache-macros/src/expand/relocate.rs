@@ -155,9 +155,9 @@ mod tests {
 
     fn moved(body: TokenStream) -> String {
         let function = quote!(async fn f<'a>(&'a self, text: &'a str) -> u64 { #body });
-        let function = Function::parse(function, true).expect("a function");
+        let function = Function::parse(function, true, &crate::item::CACHED).expect("a function");
         let options = Options::parse(quote!(ttl = 60, refresh), &mut Diagnostics::default());
-        block(&Model::new(function, options)).to_token_stream().to_string()
+        block(&Model::new(function, options, None)).to_token_stream().to_string()
     }
 
     fn same(body: TokenStream) -> String {

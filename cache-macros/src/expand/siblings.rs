@@ -1,14 +1,14 @@
-//! The functions beside `f`: `f_uncached`, `f_refresh`, `f_entry`.
+//! The functions beside `f`: `f_uncached`, `f_refresh`, `f_entry`, `f_clear`.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Emitted, attribute, body, call, means, signature, site};
+use super::{Emitted, attribute, body, call, means, record, signature, site};
 use crate::model::Model;
 
 pub(super) fn siblings(model: &Model) -> TokenStream {
-    let (uncached, refresh, entry) = (uncached(model), refresh(model), entry(model));
-    quote_spanned!(site()=> #uncached #refresh #entry)
+    let (uncached, refresh, entry, clear) = (uncached(model), refresh(model), entry(model), clear(model));
+    quote_spanned!(site()=> #uncached #refresh #entry #clear)
 }
 
 /// The body as written, under another name.
@@ -31,7 +31,7 @@ fn refresh(model: &Model) -> TokenStream {
     let function = &model.function;
     let docs = format!("Computes `{}` now, whatever the cache holds, and stores the value.", function.name());
     let attrs = attribute::shared(&function.attrs);
-    let mut sig = signature::wrapper(model);
+    let mut sig = signature::wrapper(&model.function);
     sig.ident = signature::sibling_name(function, "refresh");
     let vis = signature::generated(&function.vis, &mut sig);
     let call = call::prepared(model, Emitted::Refresh);
@@ -63,7 +63,7 @@ fn entry(model: &Model) -> TokenStream {
     let vis = signature::generated(&function.vis, &mut function.sig.clone());
     let output = &function.output;
     let name = signature::sibling_name(function, "entry");
-    let inputs = signature::entry_inputs(model);
+    let inputs = signature::some_inputs(model, model.entry.has_receiver, &model.entry.arguments);
     let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
     let (generics, _, where_clause) = model.entry.generics.split_for_impl();
     let facade = call::facade(model);
@@ -78,6 +78,34 @@ fn entry(model: &Model) -> TokenStream {
             #tags
             let _ = (#(&#names,)*);
             call.entry(#means)
+        }
+    }
+}
+
+/// The whole function.
+fn clear(model: &Model) -> TokenStream {
+    let function = &model.function;
+    let name = signature::sibling_name(function, "clear");
+    let docs = format!(
+        "Every cache entry of `{}`, to be invalidated: all versions and type instances. Await it, or make it part of a set.",
+        function.name()
+    );
+    let attrs = attribute::shared(&function.attrs);
+    let vis = signature::generated(&function.vis, &mut function.sig.clone());
+    let inputs = signature::some_inputs(model, model.clear.has_receiver, &model.clear.arguments);
+    let names = model.clear.arguments.iter().map(|index| &function.arguments[*index].name);
+    let (generics, _, where_clause) = model.clear.generics.split_for_impl();
+    let (facade, p) = (call::facade(model), call::private(model));
+    let (cache, record) = (call::cache(model), record::record(model, Emitted::Clear));
+    let bindings = call::bindings(function, cache.clone());
+    quote_spanned! {site()=>
+        #[doc = #docs]
+        #(#attrs)*
+        #vis fn #name #generics (#inputs) -> #facade::Clear #where_clause {
+            #bindings
+            let clear = #facade::Clear::of(#record, #cache, #p::path_of(&|| ()));
+            let _ = (#(&#names,)*);
+            clear
         }
     }
 }

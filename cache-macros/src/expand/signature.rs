@@ -10,8 +10,7 @@ use crate::model::Model;
 use crate::scan::plain;
 
 /// The signature of `f`: as written, but for patterns, which get a name.
-pub(super) fn wrapper(model: &Model) -> Signature {
-    let function = &model.function;
+pub(crate) fn wrapper(function: &Function) -> Signature {
     let mut sig = function.sig.clone();
     // Only a body that lives in the wrapper itself changes its arguments.
     let keeps_mut = function.place != Place::Member;
@@ -64,12 +63,12 @@ pub(super) fn sibling_name(function: &Function, ending: &str) -> Ident {
     format_ident!("{}_{ending}", plain(ident), span = site().located_at(ident.span()))
 }
 
-/// The inputs of `f_entry`.
-pub(super) fn entry_inputs(model: &Model) -> TokenStream {
+/// The inputs of a function that takes some of the arguments: `f_entry` or `f_clear`.
+pub(super) fn some_inputs(model: &Model, has_receiver: bool, arguments: &[usize]) -> TokenStream {
     let function = &model.function;
-    let receiver = model.entry.has_receiver.then(|| function.self_at(function.sig.ident.span())).flatten();
+    let receiver = has_receiver.then(|| function.self_at(function.sig.ident.span())).flatten();
     let receiver = receiver.map(|receiver| quote_spanned!(site()=> &#receiver,));
-    let arguments = model.entry.arguments.iter().map(|index| {
+    let arguments = arguments.iter().map(|index| {
         let Argument { name, ty, .. } = &function.arguments[*index];
         quote_spanned!(site()=> #name: #ty,)
     });

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use self::store::{Moment, Store};
 use super::{
-    Backend, Change, EntryKey, Epoch, Feed, Fill, FillRequest, Grant, Heard, Lease, LeaseRequest, LeaseToken,
-    Listening, Message, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
-    Subscription, TagKey, Tags, subscription,
+    Backend, Change, EntryKey, Epoch, Feed, Fill, FillRequest, Grant, Heard, InvalidateRequest, Lease,
+    LeaseRequest, LeaseToken, Listening, Message, Origin, Prefix, Read, ReadMany, Refill, RefillRequest,
+    Renewal, ServerTime, Subscription, TagKey, Tags, subscription,
 };
 use crate::clock::Clock;
 use crate::{Error, ErrorKind};
@@ -191,24 +191,23 @@ impl Backend for Memory {
         Ok(refill)
     }
 
-    async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
-        self.announce(self.step(|store, _| store.invalidate(&self.prefix, key)));
-        Ok(())
-    }
-
-    async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        self.announce(self.step(|store, at| store.expire(&self.prefix, key, keep, at)));
-        Ok(())
-    }
-
     async fn epochs(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
         Ok(self.step(|store, at| store.need_epochs(&self.prefix, tags, at)))
     }
 
-    async fn invalidate_tags(&self, tags: Tags<'_>) -> Result<Vec<Epoch>, Error> {
-        let epochs = self.step(|store, at| store.invalidate_tags(&self.prefix, tags, at));
+    async fn invalidate_many(&self, request: InvalidateRequest<'_>) -> Result<Vec<Epoch>, Error> {
+        let (changes, epochs) = self.step(|store, at| {
+            let expired = request.expired.iter();
+            let expired = expired.map(|(key, keep)| store.expire(&self.prefix, key, *keep, at));
+            let mut changes: Vec<_> = expired.collect();
+            changes.extend(request.keys.iter().map(|key| store.invalidate(&self.prefix, key)));
+            (changes, store.invalidate_tags(&self.prefix, request.tags, at))
+        });
+        for change in changes {
+            self.announce(change);
+        }
         if !epochs.is_empty() {
-            let epochs = tags.keys.iter().cloned().zip(epochs.iter().copied()).collect();
+            let epochs = request.tags.keys.iter().cloned().zip(epochs.iter().copied()).collect();
             self.announce(Change::TagsInvalidated { epochs });
         }
         Ok(epochs)

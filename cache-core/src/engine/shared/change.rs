@@ -5,26 +5,27 @@ use std::time::Duration;
 use super::look::is_in_runtime;
 use super::undone::Change;
 use super::{Shared, TAG_LIFE};
-use crate::backend::{EntryKey, Epoch, TagKey, Tags};
+use crate::backend::{EntryKey, Epoch, InvalidateRequest, TagKey, Tags};
 use crate::error::{Error, ErrorKind};
 
 impl Shared {
-    /// Removes an entry there. What fails is repeated when the shared tier is back.
-    pub(in crate::engine) async fn invalidate(&self, key: &EntryKey) -> Result<(), Error> {
-        let done = self.attempt(self.backend.invalidate(key)).await;
-        done.map_err(|error| self.later(error, [Change::Invalidate(key.clone())]))
-    }
-
-    /// Makes an entry stale there, to be kept for `keep`.
-    pub(in crate::engine) async fn expire(&self, key: &EntryKey, keep: Duration) -> Result<(), Error> {
-        let done = self.attempt(self.backend.expire(key, keep)).await;
-        done.map_err(|error| self.later(error, [Change::Expire(key.clone(), keep)]))
-    }
-
-    /// Gives tags new epochs.
-    pub(in crate::engine) async fn move_tags(&self, tags: &[TagKey]) -> Result<Vec<Epoch>, Error> {
-        let done = self.attempt(self.backend.invalidate_tags(Tags { keys: tags, life: TAG_LIFE })).await;
-        done.map_err(|error| self.later(error, tags.iter().map(|tag| Change::Move(tag.clone(), TAG_LIFE))))
+    /// Removes entries there, makes entries stale, and gives tags new epochs, which it answers. What fails is repeated when
+    /// the shared tier is back.
+    pub(in crate::engine) async fn invalidate(
+        &self,
+        keys: &[EntryKey],
+        expired: &[(EntryKey, Duration)],
+        tags: &[TagKey],
+    ) -> Result<Vec<Epoch>, Error> {
+        let request = InvalidateRequest { keys, expired, tags: Tags { keys: tags, life: TAG_LIFE } };
+        let done = self.attempt(self.backend.invalidate_many(request)).await;
+        done.map_err(|error| {
+            // All of it: an error does not tell what was done, and doing it again costs a miss at most.
+            let keys = keys.iter().map(|key| Change::Invalidate(key.clone()));
+            let expired = expired.iter().map(|(key, keep)| Change::Expire(key.clone(), *keep));
+            let tags = tags.iter().map(|tag| Change::Move(tag.clone(), TAG_LIFE));
+            self.later(error, expired.chain(keys).chain(tags))
+        })
     }
 
     async fn attempt<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -60,13 +61,20 @@ impl Shared {
 
     /// Makes a change that failed before.
     pub(super) async fn repeat(&self, change: &Change) -> Result<(), Error> {
-        match change {
-            Change::Invalidate(key) => self.backend.invalidate(key).await,
-            Change::Expire(key, keep) => self.backend.expire(key, *keep).await,
+        let request = match change {
+            Change::Invalidate(key) => {
+                InvalidateRequest { keys: std::slice::from_ref(key), ..InvalidateRequest::NOTHING }
+            }
+            Change::Expire(key, keep) => {
+                let expired = &[(key.clone(), *keep)];
+                let request = InvalidateRequest { expired, ..InvalidateRequest::NOTHING };
+                return self.backend.invalidate_many(request).await.map(drop);
+            }
             Change::Move(tag, life) => {
                 let tags = Tags { keys: std::slice::from_ref(tag), life: *life };
-                self.backend.invalidate_tags(tags).await.map(drop)
+                InvalidateRequest { tags, ..InvalidateRequest::NOTHING }
             }
-        }
+        };
+        self.backend.invalidate_many(request).await.map(drop)
     }
 }

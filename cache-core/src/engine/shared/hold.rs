@@ -11,8 +11,8 @@ use super::server_clock::later;
 use super::{Question, Shared};
 use crate::backend::dynamic::DynBackend;
 use crate::backend::{
-    Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, Lease, LeaseRequest, LeaseToken, Refill,
-    RefillRequest, Renewal, ServerTime, TagKey, Tags,
+    Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, InvalidateRequest, Lease, LeaseRequest,
+    LeaseToken, Refill, RefillRequest, Renewal, ServerTime, TagKey, Tags,
 };
 use crate::clock::{Clock, Tick};
 use crate::error::Error;
@@ -272,7 +272,9 @@ impl<'c> Hold<'c> {
     pub(in crate::engine) async fn remove(mut self) -> Result<(), Error> {
         // What lands here afterwards is not to be removed by the message.
         let underway = self.shared.expect_echo(&self.key);
-        self.shared.ask(self.backend.invalidate(&self.key)).await?;
+        let request =
+            InvalidateRequest { keys: std::slice::from_ref(&self.key), ..InvalidateRequest::NOTHING };
+        self.shared.ask(self.backend.invalidate_many(request)).await?;
         underway.answered();
         self.state = State::Free;
         Ok(())

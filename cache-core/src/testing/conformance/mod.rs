@@ -19,6 +19,7 @@ pub mod epochs;
 pub mod fills;
 pub mod invalidation;
 pub mod leases;
+pub mod many;
 mod source;
 
 use std::future::Future;
@@ -129,6 +130,14 @@ macro_rules! conformance_suite {
                 expiring_an_absent_key_creates_nothing
                 an_expired_entry_does_not_answer_a_lease
                 a_fill_takes_the_mark_away
+            }
+            many {
+                each_of_many_invalidations_takes_effect
+                many_invalidations_answer_the_epochs_in_the_order_of_their_tags
+                many_invalidations_void_the_leases_of_their_keys
+                what_is_named_twice_is_invalidated
+                thousands_are_invalidated_in_one_call
+                invalidating_nothing_succeeds
             }
             epochs {
                 any_text_is_a_tag

@@ -1,0 +1,167 @@
+//! Applying a set of invalidations: the shared tier first, then this process, so that nothing old is read back in between.
+//!
+//! Where there is a shared tier, this runs as a task of its own: a caller that goes away half way does not leave it half
+//! done.
+
+use tokio::task::JoinHandle;
+
+use super::invalidation::{Invalidate, Resolved};
+use super::{Cache, Inner};
+use crate::backend::dynamic::BoxFuture;
+use crate::backend::{EntryKey, Epoch, TagKey};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::local::epochs::{Cell, Severity};
+
+impl Cache {
+    /// Applies all of `set` in one go: one round trip to the shared tier, or one to each of its nodes, whatever number of
+    /// entries and tags it holds. (Sets of thousands take several.)
+    ///
+    /// Once this returned `Ok`, no call that starts afterwards in this process returns a value that the set concerns
+    /// and whose computation began before; in other processes none does after the milliseconds that a message takes, and in
+    /// any case after `max_local_staleness`. The set is not one atomic step: while it is applied, others may see a part.
+    ///
+    /// ```
+    /// use cache_core::{Cache, Invalidate};
+    ///
+    /// # async fn example(cache: &Cache) -> Result<(), cache_core::Error> {
+    /// cache.apply(Invalidate::tags(["restaurant:42", "city:7"]).and(Invalidate::function("popular"))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable`, when the shared tier could not be reached: then all of the set is applied in this process, and will
+    /// be applied there as soon as it answers. Some of it may have been applied there already.
+    ///
+    /// `Key`, when a handle in the set names no entry: the rest is applied.
+    ///
+    /// # Cancel safety
+    ///
+    /// Takes effect when first polled, also if the future is dropped then.
+    pub async fn apply(&self, set: Invalidate) -> Result<(), Error> {
+        self.begin_to_apply(set).ended().await
+    }
+
+    /// Begins to apply all of `set`, in each cache that it concerns.
+    pub(super) fn begin_to_apply(&self, set: Invalidate) -> Applying {
+        let (parts, failure) = set.by_cache(self);
+        let parts = parts.into_iter().filter(|(_, part)| !part.is_empty());
+        Applying { parts: parts.filter_map(|(cache, part)| cache.begin_part(part)).collect(), failure }
+    }
+
+    /// Begins what is to be done in this cache; `None` if that is done.
+    fn begin_part(&self, part: Resolved) -> Option<Part> {
+        let Some(shared) = self.0.shared.as_deref() else {
+            self.0.apply_here(&part, None);
+            return None;
+        };
+        shared.attend(self);
+        let cache = self.clone();
+        Some(match shared.run(async move { cache.apply_everywhere(part).await }) {
+            Ok(task) => Part::Task(task),
+            // No runtime: nothing that could go away, either.
+            Err(part) => Part::Here(Box::pin(part)),
+        })
+    }
+
+    async fn apply_everywhere(&self, part: Resolved) -> Result<(), Error> {
+        let Some(shared) = self.0.shared.as_deref() else { return Ok(()) };
+        let text = |key: &Key| EntryKey::from(key.to_string());
+        let removed: Vec<_> = part.removed.iter().map(text).collect();
+        let expired: Vec<_> = part.expired.iter().map(|(key, keep)| (text(key), *keep)).collect();
+        let tags: Vec<_> = part.tags.iter().map(|(tag, _)| tag.clone()).collect();
+
+        let keys = removed.iter().chain(expired.iter().map(|(key, _)| key));
+        let underway: Vec<_> = keys.map(|key| shared.expect_echo(key)).collect();
+        let moved = shared.invalidate(&removed, &expired, &tags).await;
+        self.0.apply_here(&part, moved.as_deref().ok());
+        if moved.is_ok() {
+            underway.into_iter().for_each(|one| one.answered());
+        }
+        moved.map(drop)
+    }
+}
+
+/// What is being applied, each part of it to its end whoever waits.
+pub(super) struct Applying {
+    parts: Vec<Part>,
+    failure: Option<Error>,
+}
+
+enum Part {
+    Task(JoinHandle<Result<(), Error>>),
+    Here(BoxFuture<'static, Result<(), Error>>),
+}
+
+impl Applying {
+    /// Waits for all of it; answers the first error.
+    pub(super) async fn ended(self) -> Result<(), Error> {
+        let mut outcome = self.failure.map_or(Ok(()), Err);
+        for part in self.parts {
+            let ended = match part {
+                Part::Here(part) => part.await,
+                Part::Task(task) => task.await.unwrap_or_else(|ended| {
+                    let what = "invalidate in the shared tier: the runtime ended meanwhile; call it before shutting down";
+                    Err(Error::new(ErrorKind::Unreachable, what).with_source(ended))
+                }),
+            };
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+impl Inner {
+    /// Applies `part` to what this process holds; `epochs` are those that its tags got in the shared tier.
+    fn apply_here(&self, part: &Resolved, epochs: Option<&[Epoch]>) {
+        part.removed.iter().for_each(|key| self.remove_here(key));
+        part.expired.iter().for_each(|(key, _)| self.expire_here(key));
+        for (index, (tag, severity)) in part.tags.iter().enumerate() {
+            let epoch = epochs.and_then(|epochs| epochs.get(index)).copied();
+            self.move_here(tag, epoch, *severity);
+        }
+        if part.tags.contains(&(TagKey::Everything, Severity::Hard)) {
+            // The epochs have done it; this gives the memory back.
+            self.tier.clear();
+        }
+    }
+
+    /// Removes what this process holds under `key`: the entry, and the flight for later callers.
+    pub(super) fn remove_here(&self, key: &Key) {
+        drop(self.flights.detach(key, || self.tier.remove(key)));
+    }
+
+    /// Removes the entry that this process holds under `key`: a newer one was stored elsewhere.
+    pub(super) fn overtake_here(&self, key: &Key) {
+        drop(self.flights.overtake(key, || self.tier.remove(key)));
+    }
+
+    /// Makes stale what this process holds under `key`.
+    pub(super) fn expire_here(&self, key: &Key) {
+        let now = self.clock.now();
+        self.flights.detach(key, || self.tier.find(&key.view(), |entry| entry.expire(now)));
+    }
+
+    /// Moves the epoch of `tag` here, after it got `epoch` in the shared tier; without that, because it could not.
+    fn move_here(&self, tag: &TagKey, epoch: Option<Epoch>, severity: Severity) {
+        let generation = self.shared.as_deref().map_or(0, super::Shared::generation);
+        let change = |cell: &Cell| match epoch {
+            Some(epoch) => cell.moved(epoch, generation, severity),
+            None => cell.invalidate(severity),
+        };
+        match tag {
+            TagKey::Everything => {
+                if let Some(shared) = self.shared.as_deref() {
+                    change(&shared.everything);
+                }
+                self.functions.invalidate(severity, |_| true);
+            }
+            TagKey::Function(path) => self.functions.change(path, change),
+            TagKey::Tag(tag) => {
+                self.epochs.change(tag, change);
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One call of a writer, from the macro's side: what it invalidates, and what it puts, once its body has returned `Ok`.
+
+use super::deferred::Batch;
+use super::invalidation::Invalidate;
+use super::{Cache, CacheRef, Clear, Entry};
+use crate::error::Error;
+
+/// What one call of a writer invalidates, put together by the generated code: a part before the body, a part after it.
+#[derive(Debug)]
+pub struct Writing {
+    cache: CacheRef,
+    set: Invalidate,
+}
+
+impl Writing {
+    /// Begins a call.
+    pub fn new(cache: CacheRef) -> Self {
+        Self { cache, set: Invalidate::nothing() }
+    }
+
+    /// Adds tags, a handle's entry, a function.
+    pub fn add(&mut self, named: impl Names) {
+        self.set.add(named.into_set());
+    }
+
+    /// `expire`: all of it softly.
+    pub fn softly(mut self) -> Self {
+        self.set = self.set.softly();
+        self
+    }
+
+    /// Applies it, or records it where a batch does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Takes effect when first polled.
+    pub async fn apply(self) -> Result<(), Error> {
+        self.cache.apply_or_record(self.set).await
+    }
+
+    /// The same for a function whose answer does not depend on it: an error is logged and counted. What could not be
+    /// reached is done when it can be.
+    pub async fn apply_quietly(self) {
+        let cache = Cache::clone(&self.cache);
+        if let Err(error) = self.apply().await {
+            cache.note_failed_invalidation(&error);
+        }
+    }
+}
+
+/// What `entries = [..]` and `functions = [..]` take.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` does not name what is to be invalidated",
+    label = "not a handle",
+    note = "write the handle of a cached function, `menu_of_entry(id)`; for tags write `tags = [..]`"
+)]
+pub trait Names {
+    /// The set that it names.
+    fn into_set(self) -> Invalidate;
+}
+
+impl<R> Names for Entry<R> {
+    fn into_set(self) -> Invalidate {
+        Invalidate::entry(&self)
+    }
+}
+
+impl<R> Names for &Entry<R> {
+    fn into_set(self) -> Invalidate {
+        Invalidate::entry(self)
+    }
+}
+
+impl Names for Clear {
+    fn into_set(self) -> Invalidate {
+        self.into()
+    }
+}
+
+impl Names for Invalidate {
+    fn into_set(self) -> Invalidate {
+        self
+    }
+}
+
+/// What one call of a writer puts: a value into an entry.
+#[derive(Debug)]
+pub struct Updating<R> {
+    entry: Entry<R>,
+    value: R,
+}
+
+impl<R> Updating<R> {
+    /// Asks `value` for what is to be put into `entry`.
+    pub fn new<T: ?Sized>(entry: Entry<R>, result: &T, value: impl FnOnce(&T) -> R) -> Self {
+        let value = value(result);
+        Self { entry, value }
+    }
+
+    /// Puts it. Where that fails, or its caller goes away meanwhile, the entry is invalidated instead; where a batch
+    /// records, that is recorded, since nobody knows whether the value will last.
+    pub async fn apply(self) -> Result<(), Error> {
+        let Self { entry, value } = self;
+        if let Some(batch) = Batch::here() {
+            batch.record(Invalidate::entry(&entry));
+            return Ok(());
+        }
+        let unfinished = Unfinished(Some(&entry));
+        let put = entry.put(value).await;
+        unfinished.end();
+        match put {
+            Ok(()) => Ok(()),
+            Err(_) => entry.invalidate().await,
+        }
+    }
+
+    /// The same for a function whose answer does not depend on it: an error is logged and counted.
+    pub async fn apply_quietly(self) {
+        let cache = self.entry.cache().clone();
+        if let Err(error) = self.apply().await {
+            cache.note_failed_invalidation(&error);
+        }
+    }
+}
+
+/// A value that is being put. Dropped before its end, the old one may still be there.
+struct Unfinished<'e, R>(Option<&'e Entry<R>>);
+
+impl<R> Unfinished<'_, R> {
+    fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<R> Drop for Unfinished<'_, R> {
+    fn drop(&mut self) {
+        let Some(entry) = self.0 else { return };
+        if let Ok(key) = entry.key() {
+            entry.cache().0.remove_here(key);
+        }
+        // It goes on by itself: nobody waits for it any more.
+        drop(entry.cache().begin_to_apply(Invalidate::entry(entry)));
+    }
+}
+
+/// Whether `when` holds for the result.
+pub fn holds<T: ?Sized>(result: &T, when: impl FnOnce(&T) -> bool) -> bool {
+    when(result)
+}
+
+impl Cache {
+    /// An invalidation has failed, and nobody is told: it is counted, and logged when that begins and now and then.
+    pub(super) fn note_failed_invalidation(&self, error: &Error) {
+        self.0.failed_invalidations.failed(error);
+    }
+}

@@ -215,9 +215,12 @@ async fn the_innermost_scope_records() {
         .await;
 
     assert!(outer.is_empty());
-    let spawned =
-        outer.scope(async { tokio::spawn(async { Cache::current().emit(Renamed(2)).await }) }).await;
-    spawned.await.unwrap().unwrap();
+    outer
+        .scope(async {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.emit(Renamed(2)).await }).await.unwrap().unwrap();
+        })
+        .await;
     assert!(outer.is_empty(), "a task of its own records nothing");
 }
 

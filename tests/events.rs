@@ -34,7 +34,8 @@ struct Closed;
 fn read_after(told: impl AsyncFnOnce(&Cache)) -> (u64, u64) {
     let (stage, db) = (Stage::new(), Db::open());
     stage.run(async {
-        (menu(&db, 1).await, guests(&db).await);
+        menu(&db, 1).await;
+        guests(&db).await;
         db.write();
         told(&stage.cache).await;
         (menu(&db, 1).await, guests(&db).await)

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use larder::{Cache, Entry, Key, Options, cached};
+use larder::{Cache, Entry, Invalidate, Key, Options, cached, invalidates, updates};
 
 #[test]
 fn every_public_type_is_send_and_sync_and_debug() {
@@ -10,6 +10,10 @@ fn every_public_type_is_send_and_sync_and_debug() {
 
     check::<Cache>();
     check::<larder::CacheBuilder>();
+    check::<larder::Clear>();
+    check::<larder::Deferred>();
+    check::<larder::Invalidate>();
+    check::<larder::Registration>();
     check::<larder::Clock>();
     check::<Entry<Result<Option<String>, std::fmt::Error>>>();
     check::<larder::Error>();
@@ -87,4 +91,15 @@ fn every_future_can_be_sent() {
     check(cache.invalidate(&key));
     check(cache.invalidate_tags(["menu"]));
     check(cache.clear());
+    check(cache.apply(Invalidate::tag("menu")));
+    check(cache.emit(()));
+    check(cache.deferred().apply());
+    check(answer_clear().into_future());
+    check(ask("all"));
+}
+
+#[invalidates(tags = ["{of}"], entries = [answer_entry(of)], when = |result| result == of, strict)]
+#[updates(entry = answer_entry(result), value = |result| Ok(result.clone()))]
+async fn ask(of: &str) -> Result<String, larder::Error> {
+    Ok(of.to_owned())
 }

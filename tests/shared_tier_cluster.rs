@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use larder::testing::redis::Cluster;
-use larder::{Cache, ErrorKind, Key, Redis};
+use larder::{Cache, ErrorKind, Invalidate, Key, Redis};
 use support::processes::{Source, hears, hour, key, until};
 
 async fn cache(cluster: &Cluster) -> Cache {
@@ -58,6 +58,16 @@ async fn a_lost_shard_does_not_take_the_others_away() {
     let before = two.stats().local_entries;
     one.invalidate(&kept[0]).await.expect("the others take it");
     until(|| two.stats().local_entries < before).await;
+
+    // Of a set each node is told its part: what the lost one has to be told waits.
+    let before = two.stats().local_entries;
+    let set: Invalidate = kept[1..].iter().chain(&lost).map(Invalidate::key).collect();
+    let error = one.apply(set).await.expect_err("a part of it cannot be reached");
+    assert_eq!(error.kind(), ErrorKind::Postponed, "{error:?}");
+    until(|| two.stats().local_entries + 3 <= before).await;
+    for key in &kept[1..] {
+        assert_eq!(two.get::<u64>(key, &hour()).await.unwrap(), None);
+    }
     let shared = one.stats().shared.unwrap();
     assert!(!shared.is_away, "{shared:?}");
     assert_eq!(shared.queued_invalidations, 0);

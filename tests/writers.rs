@@ -593,13 +593,20 @@ fn a_batch_of_one_cache_records_for_the_cache_of_the_writer() {
     let repo = Repo::new();
     run(async |_, stage| {
         assert_eq!(repo.name(1).await, None);
-        let batch = stage.cache.deferred();
-        batch.scope(repo.set("a")).await;
-        assert_eq!(repo.name(1).await, None);
+        // By a handle, and by a tag: what names no cache is of the writer's, too.
+        for name in ["a", "b"] {
+            let batch = stage.cache.deferred();
+            let before = repo.name(1).await;
+            match name {
+                "a" => drop(batch.scope(repo.set(name)).await),
+                _ => drop(batch.scope((&&repo).create_boxed(name)).await.unwrap()),
+            }
+            assert_eq!(repo.name(1).await, before);
 
-        batch.apply().await.unwrap();
+            batch.apply().await.unwrap();
 
-        assert_eq!(repo.name(1).await.as_deref(), Some("a"));
+            assert_eq!(repo.name(1).await.as_deref(), Some(name));
+        }
     });
 }
 

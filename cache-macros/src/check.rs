@@ -1,6 +1,6 @@
 //! Every rule of the attribute. All of them are asked, whatever the others say.
 
-pub(crate) mod argument;
+mod argument;
 mod background;
 mod each;
 pub(crate) mod expression;

@@ -577,6 +577,79 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 }
 
 /// Invalidates what an async function changes, once it has returned `Ok`.
+///
+/// ```
+/// use larder::{cached, invalidates};
+///
+/// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Dish { id: u64, restaurant: u64, name: String }
+///
+/// #[cached(ttl = "1h", tags = ["restaurant:{restaurant}"])]
+/// async fn menu_of(restaurant: u64) -> std::io::Result<Vec<Dish>> {
+///     Ok(Vec::new()) // a query, say
+/// }
+///
+/// #[cached(ttl = "1h")]
+/// async fn dish_of(id: u64) -> std::io::Result<Option<Dish>> {
+///     Ok(None) // a query, say
+/// }
+///
+/// #[invalidates(tags = ["restaurant:{result.restaurant}"], entries = [dish_of_entry(id)])]
+/// async fn rename(id: u64, name: String) -> std::io::Result<Dish> {
+///     Ok(Dish { id, restaurant: 7, name }) // an update, say
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// menu_of(7).await?;
+/// rename(1, "soup".to_owned()).await?;
+/// menu_of(7).await?; // computed again
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The signature does not change, and the body goes in untouched. It stands on `async fn`s, free or of an `impl`, that of a trait
+/// included, also under `#[async_trait]`; nothing is emitted beside the function. A `Result` is told by type, so aliases work.
+///
+/// **When.** After `Ok`, or after whatever a function returns that returns no `Result`. An `Err` and a panic invalidate nothing, nor
+/// does a future that is dropped while the body runs: such a writer may have written all the same, so invalidate again when you
+/// find out, or keep ttls short. Once the body has returned `Ok` the invalidation takes effect, whoever goes away.
+///
+/// **What fails.** If the shared tier cannot be reached, the invalidation is made in this process, repeated there when it is back,
+/// logged, counted (`Stats::failed_invalidations`), and the function returns its value. With `strict` it returns the error.
+///
+/// **In a transaction** the commit comes after the function: run it in `Deferred::scope`, and apply the batch after the commit.
+///
+/// # Options
+///
+/// In the options `result` is a reference to what the function returned; of a `Result`, to what is inside of `Ok`.
+///
+/// - `tags = ["restaurant:{id}", "chef:{result.chef}"]`: placeholders are arguments, `result`, or fields of them; an element may also
+///   be an expression that makes a tag.
+/// - `entries = [menu_of_entry(id), dish_of_entry(result.id)]`: handles, each in its own cache; also `f_clear()`, or an `Invalidate`.
+/// - `function = menu_of`, `functions = [menu_of, guests_of]`: all entries of cached functions, by their `f_clear`.
+/// - `expire`: makes stale instead of removing. With `grace` the old value may stand in while a new one cannot be had.
+/// - `when = |result| result.has_changed`: only where it holds. It may use the arguments.
+/// - `strict`: an invalidation that failed is the function's error, which must be `From<larder::Error>`. The write has taken place.
+/// - `cache = EXPR`: the cache of tags. Default: that of the scope, else the installed one.
+/// - `crate = path`: where the facade lives.
+///
+/// At least one of `tags`, `entries`, `function` and `functions`. Several attributes on one function take effect in their order.
+///
+/// # Fine print
+///
+/// - The body may move its arguments. So what does not say `result` is evaluated before it, and must not move an argument either:
+///   `menu_of_entry(&name)`. An argument that an expression uses together with `result`, or in `when`, is cloned, so it must be
+///   `Clone`; one in a placeholder is formatted, whatever it is.
+/// - `self` can be used together with `result` where it is `&self`.
+/// - `.await`, `?` and `return` are refused in the options.
+/// - What the function returns is kept while the shared tier is told: for a future that is `Send` it must be `Send`.
+///
+/// ```compile_fail
+/// # use larder::invalidates;
+/// #[invalidates(tags = ["menu:{idd}"])] // error: write `id`
+/// async fn rename(id: u64) -> u64 { id }
+/// ```
 #[proc_macro_attribute]
 pub fn invalidates(
     options: proc_macro::TokenStream,
@@ -585,7 +658,44 @@ pub fn invalidates(
     writer::expanded(writer::Kind::Invalidates, options.into(), item.into()).into()
 }
 
-/// Puts what an async function has written into the cache, once it has returned `Ok`.
+/// Puts what an async function has written into the cache, once it has returned `Ok`: write-through.
+///
+/// ```
+/// use larder::{cached, updates};
+///
+/// #[cached(ttl = "1h")]
+/// async fn name_of(id: u64) -> std::io::Result<String> {
+///     Ok("bread".to_owned()) // a query, say
+/// }
+///
+/// #[updates(entry = name_of_entry(id), value = |result| Ok(result.clone()))]
+/// async fn rename(id: u64, name: String) -> std::io::Result<String> {
+///     Ok(name) // an update, say
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// rename(1, "soup".to_owned()).await?;
+/// assert_eq!(name_of(1).await?, "soup"); // a hit
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The value is stored as [`Entry::put`](../larder/struct.Entry.html#method.put) does it: under the cached function's ttl and tags;
+/// what its options do not store removes the entry. Where that fails, or the caller goes away meanwhile, the entry is invalidated
+/// instead. Where that fails, too, all is as for [`invalidates`](macro@invalidates), and so are the places it may stand in, when it
+/// takes effect, what `result` is, and the fine print. Inside of `Deferred::scope` the entry is recorded to be invalidated.
+///
+/// Of two writers of one row at the same time, the one that puts last need not be the one that wrote last. Where that can be,
+/// write `#[invalidates(entries = [..])]`.
+///
+/// # Options
+///
+/// - `entry = name_of_entry(id)`: the handle of the entry; required.
+/// - `value = |result| ..`: what the cached function would return by now, `Ok(..)` for one that returns a `Result`; required.
+/// - `when = |result| ..`, `strict`, `crate = path`: as for `#[invalidates]`.
+///
+/// Several attributes on one function take effect in their order, so `#[invalidates]` comes first.
 #[proc_macro_attribute]
 pub fn updates(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     writer::expanded(writer::Kind::Updates, options.into(), item.into()).into()

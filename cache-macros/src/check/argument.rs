@@ -62,7 +62,7 @@ fn named(
 }
 
 /// What to write for a name that does not exist.
-pub(crate) fn instead(word: &str, function: &Function) -> String {
+pub(super) fn instead(word: &str, function: &Function) -> String {
     let words = function.words();
     let words = || words.iter().map(String::as_str);
     match nearest(word, words()) {

@@ -120,6 +120,9 @@ fn unknown(kind: Kind, word: &str, known: &[&'static str]) -> String {
             "`{name}` emits no functions beside this one, so it may stand in any `impl`: remove `in_trait`"
         );
     }
+    if word == "cache" {
+        return format!("`{name}` uses the cache of its entry: remove `cache`");
+    }
     let others: &[&str] = match kind {
         Kind::Invalidates => &OF_UPDATES,
         Kind::Updates => &OF_INVALIDATES,

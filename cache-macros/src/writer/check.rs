@@ -8,9 +8,8 @@ use super::Kind;
 use super::args::Options;
 use super::expand::mentions_result;
 use crate::args::TagOption;
-use crate::check::argument::instead;
 use crate::check::expression::Detours;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostics, listed, nearest};
 use crate::item::{Function, Place};
 use crate::scan::{plain, uses};
 
@@ -85,9 +84,11 @@ fn places(function: &Function, options: &Options, diagnostics: &mut Diagnostics)
                 _ => function.binding(word).is_some(),
             };
             if !exists {
-                let fix = match function.words().is_empty() {
-                    true => "this function has none: write `{result.id}`, or remove it".to_owned(),
-                    false => format!("{}, or `result`", instead(word, function)),
+                let words = function.words();
+                let words = || words.iter().map(String::as_str).chain(["result"]);
+                let fix = match nearest(word, words()) {
+                    Some(near) => format!("write `{near}`"),
+                    None => format!("write one of {}", listed(words())),
                 };
                 diagnostics
                     .report_at(template.span, format!("`{word}` in this tag is not an argument: {fix}"));
@@ -117,7 +118,7 @@ fn expressions(options: &Options, diagnostics: &mut Diagnostics) {
 /// What the body takes along is gone when the result is there. An argument is kept, `self` cannot be.
 fn receiver(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     let Some(receiver) = &function.receiver else { return };
-    if matches!(receiver.kind, ReceiverKind::Reference(..)) && receiver.mutability.is_none() {
+    if matches!(receiver.kind, ReceiverKind::Reference(_, _, None)) {
         return;
     }
     let tags = options.tags.iter().flat_map(|tags| &tags.value).filter_map(|tag| match tag {

@@ -35,6 +35,14 @@ async fn fewer_than_asked_for_is_an_error() {
         redis.read(&key, &keys).await.unwrap().epochs.iter().zip(before).all(|(now, old)| now.unwrap() > old)
     );
 
+    // Nobody would repeat what comes after the first thousand of many.
+    let many: Vec<_> = (0..2_500).map(|n| EntryKey::from(format!("k{n}"))).collect();
+    put(&redis, &many[2_499], b"v").await;
+    let request = InvalidateRequest { keys: &many, ..InvalidateRequest::NOTHING };
+    let error = redis.invalidate_many(request).await.expect_err("no replica is there");
+    assert_eq!(error.kind(), ErrorKind::NotReplicated);
+    assert_eq!(get(&redis, &many[2_499]).await, None);
+
     let replica = Server::start();
     replica.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
     // A replica may take its time.

@@ -68,6 +68,37 @@ pub async fn cook() -> u64 {
     Dish(1).cook("soup").await
 }
 
+/// Writes.
+///
+/// # Errors
+///
+/// Never.
+#[larder::invalidates(
+    tags = ["menu:{id}", "menu:{id}:{result.0}"], entries = [menu_entry(id), menu_entry(result.0 + id)], function = menu,
+    when = |result| result.0 > id, expire, strict
+)]
+#[larder::updates(entry = menu_entry(result.0), value = |_| None)]
+pub async fn write(db: &mut Vec<u64>, mut id: u64) -> Result<Dish, larder::Error> {
+    id += 1;
+    db.push(id);
+    Ok(Dish(id))
+}
+
+/// Writes, too.
+#[larder::invalidates(tags = ["menu:{a}"], entries = [menu_entry(a + result)])]
+pub async fn take_apart((a, b): (u64, u64), _: u8) -> u64 {
+    a + b
+}
+
+/// Returns early, or never.
+#[larder::invalidates(tags = ["menu"])]
+pub async fn diverging(id: u64) -> u64 {
+    if id > 1 {
+        return id;
+    }
+    panic!("{id}")
+}
+
 fn main() {}
 
 #[larder::cached(ttl = 60, tags = ["{a}"], when = *a > 1)]

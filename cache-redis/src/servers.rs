@@ -12,6 +12,7 @@ use redis::{RedisError, Value};
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::command::Command;
+use crate::command::gets::Gets;
 use crate::command::reply::{self, Failure};
 use crate::config::{Config, WaitReplicas};
 use crate::connection::Answers;
@@ -44,6 +45,15 @@ pub(crate) struct Changed {
     pub(crate) answers: Answers,
     /// How many replicas have them, if that was asked for; of several servers the least.
     pub(crate) replicas: Option<i64>,
+}
+
+/// The answers to reads.
+pub(crate) enum Got {
+    /// To one command for all.
+    AtOnce(Result<Value, RedisError>),
+    /// To a command for each.
+    #[cfg(feature = "cluster")]
+    OneByOne(Answers),
 }
 
 impl Servers {
@@ -89,22 +99,25 @@ impl Servers {
         }
     }
 
-    /// Sends commands that only read; small ones together with those of others.
-    pub(crate) async fn read(
-        &self,
-        lane: Lane,
-        commands: impl Fn() -> Vec<Command>,
-        doing: &'static str,
-    ) -> Result<Answers, Error> {
+    /// Reads values, together with those of others.
+    pub(crate) async fn get(&self, lane: Lane, gets: Gets<'_>, doing: &'static str) -> Result<Got, Error> {
         match self {
             Self::One { links, .. } if lane.way == Way::Small => {
-                links.of(lane.way).read(commands, lane.limit, doing).await
+                links.of(lane.way).get(gets, lane.limit, doing).await.map(Got::AtOnce)
+            }
+            Self::One { .. } => {
+                let answers = Box::pin(async { self.run(lane, &[gets.command()], doing).await }).await?;
+                Ok(Got::AtOnce(answers.into_iter().next().unwrap_or(Ok(Value::Nil))))
             }
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } if lane.way == Way::Small => {
-                Box::pin(cluster.read(lane, commands, doing)).await
+                Box::pin(cluster.read(lane, || gets.commands(), doing)).await.map(Got::OneByOne)
             }
-            _ => Box::pin(async { self.run(lane, &commands(), doing).await }).await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { .. } => {
+                let answers = Box::pin(async { self.run(lane, &gets.commands(), doing).await }).await;
+                answers.map(Got::OneByOne)
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is sent to the server, and what comes back.
 
+pub(crate) mod gets;
 pub(crate) mod reply;
 pub(crate) mod script;
 

@@ -10,7 +10,7 @@ use cache_redis::{Redis, RedisBuilder};
 use crate::support::*;
 
 /// What the documentation says a user needs.
-const RULES: &str = "resetchannels ~app:* &app:* +get +set +del +getrange +setrange +strlen +pttl +pexpire +time \
+const RULES: &str = "resetchannels ~app:* &app:* +get +mget +set +del +getrange +setrange +strlen +pttl +pexpire +time \
     +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info";
 
 /// What it needs besides with `wait_replicas`.

@@ -45,6 +45,16 @@ pub(super) enum Purpose {
     Background,
 }
 
+/// What is known of the shared tier before the right to compute is asked for.
+pub(super) enum Ahead<V> {
+    /// It is not asked.
+    Nothing,
+    /// The caller has looked for itself.
+    Seen(Seen),
+    /// The leader has looked.
+    Looked(Looked<V>, Borne),
+}
+
 /// What leading a call came to.
 pub(super) enum Led<O, B> {
     Answer(O),
@@ -92,14 +102,20 @@ where
         Borne::now(self.cache, self.function, &self.plan.tags)
     }
 
-    /// Asks the shared tier, and computes if it has no value.
-    // What comes after a miss is in boxes of its own: a hit in the shared tier then fits an allocation of the size that
-    // allocators are quick with.
+    /// Looks into the shared tier, under the epochs that it tells along.
+    pub(super) async fn look(&self, question: &Question<'c, S>) -> (Looked<A::Value>, Borne) {
+        let mut borne = self.borne();
+        self.lead.bear(borne.clone());
+        // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
+        (question.look(&mut borne).await, borne)
+    }
+
+    /// Goes on after a look that found nothing usable: asks for the right to compute, and computes if nobody else does.
     pub(super) async fn fetch<B, F>(
         mut self,
         tally: &mut Tally<'_>,
         reason: MissReason,
-        seen: Option<Seen>,
+        ahead: Ahead<A::Value>,
         may_soften: bool,
         body: B,
     ) -> Led<A::Output, B>
@@ -109,44 +125,47 @@ where
     {
         let Some(question) = self.question else {
             tally.count(Happening::Miss(reason));
-            return Led::Answer(Box::pin(self.compute_alone(tally, body)).await);
+            return Led::Answer(self.compute_alone(tally, body).await);
         };
-        let seen = match seen {
-            Some(seen) => seen,
-            None => {
-                let mut borne = self.borne();
-                self.lead.bear(borne.clone());
-                // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
-                match question.look(&mut borne).await {
-                    Looked::Usable(stored) => {
-                        tally.count(Happening::SharedHit);
-                        tally.notice_due(self.plan, &stored, self.cache.0.chance.unit());
-                        return Led::Answer(self.land_found(borne, stored));
-                    }
-                    Looked::Stale(stored) => {
-                        let seen = (MissReason::Expired, Some(stored.frame.clone()));
-                        let held = self.keep_stale(&borne, stored);
-                        if self.cache.is_resting(&self.plan.key)
-                            && let Some(output) = held.answer(tally, self.plan)
-                        {
-                            self.lead.land(Landing::StandIn(held.entry), |_| ());
-                            return Led::Answer(output);
-                        }
-                        if may_soften && self.plan.remember.soft_timeout.is_some() {
-                            return Led::Soften(held, body);
-                        }
-                        self.held = Some(held);
-                        seen
-                    }
-                    Looked::Unusable(reason, frame) => (reason, frame),
-                    Looked::Away(_) => {
-                        tally.count(Happening::Miss(MissReason::Unreachable));
-                        return Led::Answer(Box::pin(self.compute_alone(tally, body)).await);
-                    }
+        let seen = match ahead {
+            Ahead::Seen(seen) => seen,
+            Ahead::Looked(Looked::Usable(stored), borne) => {
+                return Led::Answer(self.answer_found(tally, borne, stored));
+            }
+            Ahead::Looked(Looked::Stale(stored), borne) => {
+                let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                let held = self.keep_stale(&borne, stored);
+                if self.cache.is_resting(&self.plan.key)
+                    && let Some(output) = held.answer(tally, self.plan)
+                {
+                    self.lead.land(Landing::StandIn(held.entry), |_| ());
+                    return Led::Answer(output);
                 }
+                if may_soften && self.plan.remember.soft_timeout.is_some() {
+                    return Led::Soften(held, body);
+                }
+                self.held = Some(held);
+                seen
+            }
+            Ahead::Looked(Looked::Unusable(reason, frame), _) => (reason, frame),
+            Ahead::Looked(Looked::Away(_), _) | Ahead::Nothing => {
+                tally.count(Happening::Miss(MissReason::Unreachable));
+                return Led::Answer(self.compute_alone(tally, body).await);
             }
         };
-        Led::Answer(Box::pin(self.obtain(question, tally, seen, body)).await)
+        Led::Answer(self.obtain(question, tally, seen, body).await)
+    }
+
+    /// Answers with a value that the shared tier had.
+    pub(super) fn answer_found(
+        self,
+        tally: &mut Tally<'_>,
+        borne: Borne,
+        stored: Stored<A::Value>,
+    ) -> A::Output {
+        tally.count(Happening::SharedHit);
+        tally.notice_due(self.plan, &stored, self.cache.0.chance.unit());
+        self.land_found(borne, stored)
     }
 
     /// Computes without the shared tier.

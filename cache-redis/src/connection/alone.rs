@@ -7,7 +7,6 @@ use redis::{RedisError, Value};
 
 use super::deadline::Term;
 use super::{Link, Waiting, lock, split};
-use crate::command::gets::Gets;
 
 /// What came of a read that is alone.
 pub(super) enum Alone {
@@ -20,11 +19,11 @@ pub(super) enum Alone {
 }
 
 impl Link {
-    /// Reads values by the socket itself, if nothing else is under way there.
-    pub(super) async fn read_alone(&self, gets: Gets<'_>, limit: Duration) -> Alone {
+    /// Sends a command that only reads by the socket itself, if nothing else is under way there.
+    pub(super) async fn read_alone(&self, packed: &[u8], limit: Duration) -> Alone {
         let Some(live) = lock(&self.slot).current.clone() else { return Alone::NotSent };
         let Some(socket) = &live.opened.socket else { return Alone::NotSent };
-        let Some(turn) = socket.begin(&gets.packed()) else { return Alone::NotSent };
+        let Some(turn) = socket.begin(packed) else { return Alone::NotSent };
         let term = Term::of(limit);
         let mut waiting = Waiting { link: self, live: &live, began: term.began, limit, is_answered: false };
         match term.keep(pin!(turn)).await {

@@ -63,7 +63,7 @@ impl Link {
         let _underway = Underway(&self.gather);
         let mut left = limit;
         if is_alone {
-            match self.read_alone(gets, limit).await {
+            match self.read_alone(&gets.packed(), limit).await {
                 Alone::Answered(answer) => return Ok(answer),
                 Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
                 Alone::NotSent => {}
@@ -93,8 +93,16 @@ impl Link {
         let is_alone = self.gather.underway.fetch_add(1, Ordering::Relaxed) == 0;
         let _underway = Underway(&self.gather);
         if is_alone {
-            let commands = commands();
-            return self.within(limit, doing, self.send_commands(&commands, limit)).await;
+            let (commands, mut left) = (commands(), limit);
+            if let [one] = &commands[..] {
+                match self.read_alone(&one.cmd().get_packed_command(), limit).await {
+                    Alone::Answered(answer) => return Ok(vec![answer]),
+                    Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
+                    Alone::NotSent => {}
+                    Alone::Broken(for_another) => left = for_another,
+                }
+            }
+            return self.within(left, doing, self.send_commands(&commands, left)).await;
         }
         self.read_together(commands, limit, doing).await
     }

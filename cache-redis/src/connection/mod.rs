@@ -281,7 +281,7 @@ impl Live {
         if answered.is_ok()
             && let Some(carried) = carried
         {
-            carried.is_answered();
+            carried.answered();
         }
         (count, answered)
     }

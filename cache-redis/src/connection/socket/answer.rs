@@ -2,9 +2,12 @@
 
 use redis::{RedisError, Value};
 
+/// No line is longer: values are told by their lengths, and errors are short.
+const LONGEST_LINE: usize = 64 << 10;
+
 /// The first answer and its length; `None` as long as not all of it is there.
 pub(super) fn take(bytes: &[u8]) -> Result<Option<(Value, usize)>, RedisError> {
-    let Some((line, behind)) = line(bytes) else { return Ok(None) };
+    let Some((line, behind)) = line(bytes)? else { return Ok(None) };
     match line[0] {
         b'$' => Ok(take_bulk(bytes, line, behind)?),
         b'*' => take_array(bytes, line, behind),
@@ -41,10 +44,14 @@ fn take_array(bytes: &[u8], line: &[u8], behind: usize) -> Result<Option<(Value,
 }
 
 /// The first line without its end, and where the next one begins.
-fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let end = bytes.iter().position(|&byte| byte == b'\n')?;
-    // An empty line is no answer, but has a first byte for whoever finds that out.
-    Some((if end > 1 { &bytes[..end - 1] } else { &bytes[..=end] }, end + 1))
+fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, RedisError> {
+    match bytes.iter().take(LONGEST_LINE).position(|&byte| byte == b'\n') {
+        // An empty line is no answer, but has a first byte for whoever finds that out.
+        Some(end) if end > 1 => Ok(Some((&bytes[..end - 1], end + 1))),
+        Some(end) => Ok(Some((&bytes[..=end], end + 1))),
+        None if bytes.len() >= LONGEST_LINE => Err(misfit()),
+        None => Ok(None),
+    }
 }
 
 /// The number after the first byte; `None` for that which stands for nothing.
@@ -112,5 +119,7 @@ mod tests {
         for bytes in foreign {
             assert!(take(bytes).is_err(), "{bytes:?}");
         }
+        assert!(take(&[b'-'; LONGEST_LINE - 1]).is_ok_and(|taken| taken.is_none()));
+        assert!(take(&[b'-'; LONGEST_LINE]).is_err());
     }
 }

@@ -108,7 +108,7 @@ impl Socket {
 }
 
 impl Call<'_> {
-    pub(super) fn is_answered(mut self) {
+    pub(super) fn answered(mut self) {
         self.is_answered = true;
     }
 }

@@ -33,7 +33,12 @@ async fn sides() -> Sides {
     let side = ClientSide(Arc::clone(&socket));
     let (client, driver) =
         MultiplexedConnection::new_with_config(&login, side, config).await.expect("set up");
-    Sides { socket, client, driver: tokio::spawn(driver), peer }
+    let driver = tokio::spawn(driver);
+    // As it is mostly: it has nothing to do, and waits.
+    while socket.lock().driver.is_none() {
+        tokio::task::yield_now().await;
+    }
+    Sides { socket, client, driver, peer }
 }
 
 impl Sides {
@@ -52,7 +57,7 @@ impl Sides {
         tokio::spawn(async move {
             let call = Call { socket: &socket, number, is_answered: false };
             let answer = client.send_packed_command(&cmd).await.expect("an answer");
-            call.is_answered();
+            call.answered();
             answer
         })
     }
@@ -111,6 +116,8 @@ async fn a_read_that_is_kept_and_not_polled_holds_nobody_up() {
 
     let call = sides.call("CALL");
     sides.got(2 * READ.len()).await;
+    // Nor if it is polled once more, and then not again.
+    assert!(poll_once(turn.as_mut()).is_pending());
     sides.peer.write_all(b"$4\r\nread\r\n$4\r\ncall\r\n").await.expect("written");
 
     assert_eq!(within(call).await.expect("no panic"), text("call"));
@@ -155,19 +162,21 @@ async fn the_answer_to_a_read_that_went_away_is_nobodys() {
 async fn the_answer_to_a_read_that_went_away_is_read_although_nobody_asks() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
-    drop(socket.begin(READ));
+    {
+        let mut turn = pin!(socket.begin(READ).expect("its turn"));
+        assert!(poll_once(turn.as_mut()).is_pending());
+    }
     sides.got(READ.len()).await;
     sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
 
-    let next = within(async {
-        loop {
-            if let Some(turn) = socket.begin(READ) {
-                break turn;
-            }
-            tokio::task::yield_now().await;
+    let began = crate::clock::Moment::now();
+    let next = loop {
+        if let Some(turn) = socket.begin(READ) {
+            break turn;
         }
-    });
-    let next = next.await;
+        assert!(began.elapsed() < LONG);
+        tokio::task::yield_now().await;
+    };
     sides.got(READ.len()).await;
     sides.peer.write_all(b"$4\r\nnext\r\n").await.expect("written");
 
@@ -246,4 +255,18 @@ async fn the_client_notices_the_end_of_a_connection_after_a_read() {
 
     within(sides.driver).await.expect("it has ended");
     assert!(socket.begin(READ).is_none());
+}
+
+#[tokio::test]
+async fn the_client_notices_an_end_that_comes_with_the_answer() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let turn = socket.begin(READ).expect("its turn");
+    sides.got(READ.len()).await;
+    sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
+
+    drop(sides.peer);
+
+    within(turn).await.expect("an answer");
+    within(sides.driver).await.expect("it has ended");
 }

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::backend::{
-    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, Found, FrameBytes, Grant, InvalidateRequest, Lease,
+    Backend, Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, InvalidateRequest, Lease,
     LeaseRequest, LeaseToken, Origin, Prefix, Read, ReadMany, Refill, RefillRequest, Renewal, ServerTime,
     Subscription, TagKey, Tags,
 };
 use cache_core::{Error, ErrorKind};
 
 use crate::bus::Bus;
+use crate::command::gets::{self, Gets};
 use crate::command::reply::{self, Failure, LeaseReply};
 use crate::command::{Command, Marked, script};
 use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
 use crate::connection::traffic::{Lane, Traffic, Way};
 use crate::message::{self, OfKey};
-use crate::servers::{Changed, Servers};
+use crate::servers::{Changed, Got, Servers};
 use crate::{chance, join, names};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
@@ -244,21 +245,30 @@ impl Backend for Redis {
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         let doing = "reading an entry from Redis";
         let name = names::entry(&self.prefix, key);
-        let get = |name: &str| Command::on_key("GET", name);
-        let commands = || {
-            let mut commands = Vec::with_capacity(1 + tags.len());
-            commands.push(get(&name));
-            commands.extend(tags.iter().map(|tag| get(&names::tag(&self.prefix, tag))));
-            commands
-        };
+        let others: Vec<String> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
+        let gets = Gets { first: &name, others: &others };
 
         let lane = self.shared.traffic.stored(&name);
-        let answers = self.shared.servers.read(lane, commands, doing).await?;
-        let mut stored = answers.into_iter().map(reply::stored);
-        let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(|e| self.failed(doing, e));
-        let found = next()?.and_then(reply::entry);
-        let epochs = tags.iter().map(|_| Ok(next()?.and_then(|bytes| reply::epoch(&bytes))));
-        let epochs = epochs.collect::<Result<_, Error>>()?;
+        let failed = |failure| self.failed(doing, failure);
+        let (stored, epochs) = match self.shared.servers.get(lane, gets, doing).await? {
+            Got::AtOnce(answer) if others.is_empty() => (reply::stored(answer).map_err(failed)?, Vec::new()),
+            got => {
+                let answers = match got {
+                    Got::AtOnce(answer) => {
+                        let answer = answer.map_err(Failure::from);
+                        answer.and_then(|answer| gets::spread(answer, gets.count())).map_err(failed)?
+                    }
+                    #[cfg(feature = "cluster")]
+                    Got::OneByOne(answers) => answers,
+                };
+                let mut stored = answers.into_iter().map(reply::stored);
+                let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(failed);
+                let first = next()?;
+                let epochs = others.iter().map(|_| Ok(next()?.and_then(|bytes| reply::epoch(&bytes))));
+                (first, epochs.collect::<Result<_, Error>>()?)
+            }
+        };
+        let found = stored.and_then(reply::entry);
         if let Some(found) = &found {
             self.has_found(&name, &found.frame);
         }
@@ -266,34 +276,41 @@ impl Backend for Redis {
     }
 
     async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
-        let names: Vec<_> = keys.iter().map(|key| names::entry(&self.prefix, key)).collect();
         let doing = "reading many entries from Redis";
         let traffic = &self.shared.traffic;
+        let mut asked = Vec::with_capacity(keys.len() + tags.len());
         // What is known to be large goes on a connection of its own, so that it holds up nobody else.
-        let (large, small): (Vec<_>, Vec<_>) =
-            (0..names.len()).partition(|&at| traffic.stored(&names[at]).way != Way::Small);
-        let small_names: Vec<&str> = small.iter().map(|&at| names[at].as_str()).collect();
-        let tag_names: Vec<_> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
-        let asked: Vec<&str> =
-            small_names.iter().copied().chain(tag_names.iter().map(String::as_str)).collect();
+        let mut large = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            let name = names::entry(&self.prefix, key);
+            match traffic.stored(&name).way {
+                Way::Small => asked.push(name),
+                _ => large.push(at),
+            }
+        }
+        asked.extend(tags.iter().map(|tag| names::tag(&self.prefix, tag)));
         let reading = large.iter().map(|&at| self.read(&keys[at], &[]));
-        let (answers, read) =
-            join::both(self.shared.servers.get_many(traffic.small(), &asked, doing), join::all(reading))
-                .await;
+        let asking = self.shared.servers.get_many(traffic.small(), &asked, doing);
+        let (answers, read) = join::both(asking, join::all(reading)).await;
 
         let mut answers = answers?.into_iter().map(|answer| {
             answer.and_then(|answer| reply::stored(answer).map_err(|failure| self.failed(doing, failure)))
         });
-        let mut found: Vec<_> = names.iter().map(|_| Ok(None)).collect();
-        for (at, answer) in small.into_iter().zip(answers.by_ref()) {
-            found[at] = answer.map(|stored| stored.and_then(reply::entry));
-            if let Ok(Some(Found { frame, .. })) = &found[at] {
-                self.has_found(&names[at], frame);
+        let mut large = large.into_iter().zip(read).peekable();
+        let mut names = asked.iter();
+        let found = (0..keys.len()).map(|at| match large.next_if(|(place, _)| *place == at) {
+            Some((_, read)) => read.map(|read| read.found),
+            None => {
+                let name = names.next();
+                let answer = answers.next().unwrap_or_else(|| Err(self.failed(doing, Failure::Misfit)));
+                let found = answer.map(|stored| stored.and_then(reply::entry));
+                if let (Ok(Some(found)), Some(name)) = (&found, name) {
+                    self.has_found(name, &found.frame);
+                }
+                found
             }
-        }
-        for (at, read) in large.into_iter().zip(read) {
-            found[at] = read.map(|read| read.found);
-        }
+        });
+        let found = found.collect();
         let epochs = answers.map(|answer| answer.ok().flatten().and_then(|bytes| reply::epoch(&bytes)));
         Ok(ReadMany { found, epochs: epochs.collect() })
     }

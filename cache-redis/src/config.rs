@@ -309,6 +309,14 @@ impl Config {
         ConnectionAddr::Tcp(host.to_owned(), port)
     }
 
+    /// Whether connections are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.secured.is_some();
+        #[cfg(not(feature = "tls"))]
+        return false;
+    }
+
     /// Whether a server must be one of a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
         #[cfg(feature = "cluster")]

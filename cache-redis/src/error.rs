@@ -11,7 +11,7 @@ use redis::RedisError;
 use crate::command::reply::Failure;
 
 /// What a user of the server must be allowed, as an ACL rule; `PREFIX` stands for the prefix of the cache.
-pub(crate) const ACL_RULE: &str = "~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl +pexpire \
+pub(crate) const ACL_RULE: &str = "~PREFIX:* &PREFIX:* +get +mget +set +del +getrange +setrange +strlen +pttl +pexpire \
     +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info +wait \
     +cluster|slots +asking";
 

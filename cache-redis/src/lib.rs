@@ -20,7 +20,7 @@
 //! # What a user of the server must be allowed
 //!
 //! ```text
-//! ACL SETUSER app on >password resetchannels ~PREFIX:* &PREFIX:* +get +set +del +getrange +setrange +strlen +pttl
+//! ACL SETUSER app on >password resetchannels ~PREFIX:* &PREFIX:* +get +mget +set +del +getrange +setrange +strlen +pttl
 //!     +pexpire +time +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info
 //! ```
 //!

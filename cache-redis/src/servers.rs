@@ -12,6 +12,7 @@ use redis::{RedisError, Value};
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::command::Command;
+use crate::command::gets::{self, Gets};
 use crate::command::reply::{self, Failure};
 use crate::config::{Config, WaitReplicas};
 use crate::connection::links::Links;
@@ -47,6 +48,15 @@ pub(crate) struct Changed {
     pub(crate) answers: Answers,
     /// How many replicas have them, if that was asked for; of several servers the least.
     pub(crate) replicas: Option<i64>,
+}
+
+/// The answers to reads.
+pub(crate) enum Got {
+    /// To one command for all.
+    AtOnce(Result<Value, RedisError>),
+    /// To a command for each.
+    #[cfg(feature = "cluster")]
+    OneByOne(Answers),
 }
 
 impl Servers {
@@ -92,22 +102,25 @@ impl Servers {
         }
     }
 
-    /// Sends commands that only read; small ones together with those of others.
-    pub(crate) async fn read(
-        &self,
-        lane: Lane,
-        commands: impl Fn() -> Vec<Command>,
-        doing: &'static str,
-    ) -> Result<Answers, Error> {
+    /// Reads values, together with those of others.
+    pub(crate) async fn get(&self, lane: Lane, gets: Gets<'_>, doing: &'static str) -> Result<Got, Error> {
         match self {
             Self::One { links, .. } if lane.way == Way::Small => {
-                links.of(lane.way).read(commands, lane.limit, doing).await
+                links.of(lane.way).get(gets, lane.limit, doing).await.map(Got::AtOnce)
+            }
+            Self::One { .. } => {
+                let answers = Box::pin(async { self.run(lane, &[gets.command()], doing).await }).await?;
+                Ok(Got::AtOnce(answers.into_iter().next().unwrap_or(Ok(Value::Nil))))
             }
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } if lane.way == Way::Small => {
-                Box::pin(cluster.read(lane, commands, doing)).await
+                Box::pin(cluster.read(lane, || gets.commands(), doing)).await.map(Got::OneByOne)
             }
-            _ => Box::pin(async { self.run(lane, &commands(), doing).await }).await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { .. } => {
+                let answers = Box::pin(async { self.run(lane, &gets.commands(), doing).await }).await;
+                answers.map(Got::OneByOne)
+            }
         }
     }
 
@@ -115,28 +128,25 @@ impl Servers {
     pub(crate) async fn get_many(
         &self,
         lane: Lane,
-        names: &[&str],
-        doing: &str,
+        names: &[String],
+        doing: &'static str,
     ) -> Result<Vec<Result<Answer, Error>>, Error> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
         match self {
             Self::One { links, .. } => {
-                let commands: Vec<_> =
-                    names.chunks(AT_ONCE).map(|names| Command::on_keys("MGET", names)).collect();
-                let answers = links.of(lane.way).run(&commands, lane.limit, doing).await?;
                 let mut all = Vec::with_capacity(names.len());
-                for (answer, names) in answers.into_iter().zip(names.chunks(AT_ONCE)) {
-                    match answer.map_err(Failure::from) {
-                        Ok(Value::Array(values)) if values.len() == names.len() => {
-                            all.extend(values.into_iter().map(|value| Ok(Ok(value))));
-                        }
-                        Ok(_) => return Err(self.failed(doing, Failure::Misfit)),
-                        Err(failure) => return Err(self.failed(doing, failure)),
+                for names in names.chunks(AT_ONCE) {
+                    let Some((first, others)) = names.split_first() else { continue };
+                    let gets = Gets { first, others };
+                    let answer = Box::pin(links.of(lane.way).get(gets, lane.limit, doing)).await?;
+                    if names.len() == 1 {
+                        all.push(Ok(answer));
+                        continue;
                     }
+                    let answers =
+                        answer.map_err(Failure::from).and_then(|all| gets::spread(all, names.len()));
+                    all.extend(answers.map_err(|failure| self.failed(doing, failure))?.into_iter().map(Ok));
                 }
-                if all.len() == names.len() { Ok(all) } else { Err(self.failed(doing, Failure::Misfit)) }
+                Ok(all)
             }
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } => {

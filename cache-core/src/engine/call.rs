@@ -11,7 +11,7 @@ use super::limit::within;
 use super::look_up::Closer;
 use super::means::{GiveUp, Means, Recomputed};
 use super::queue::Rank;
-use super::run::{run, timed_out};
+use super::run::{run, see_to, timed_out};
 use super::trace::{self, Answered};
 use super::{Cache, CacheRef};
 use crate::answer::Answer;
@@ -246,14 +246,29 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
+        let (answer, reason) = (self.answer, self.reason);
+        // Before the box: what a future takes over and moves on it keeps twice.
+        let (planned, store_if) = match self.key_unless_bypassed() {
+            Some(key) => {
+                let (cache, plan, store_if, give_up) = self.plan(key, means);
+                (Ok((cache, plan, give_up)), store_if)
+            }
+            None => (Err(self), means.store_if),
+        };
+        let mut background = Some(background);
         Pending(Box::pin(async move {
-            let Some(key) = self.key_unless_bypassed() else {
-                return self.bypass(body).await;
+            let (cache, plan, give_up) = match planned {
+                Ok((ref cache, ref plan, give_up)) => (cache, plan, give_up),
+                Err(ref bypassed) => return Box::pin(bypassed.bypass(body)).await,
             };
-            let (answer, reason) = (self.answer, self.reason);
-            let (cache, plan, store_if, give_up) = self.plan(key, means);
             let body = || async move { Recomputed::judged(answer, body().await, store_if) };
-            run(&cache, reason, plan, give_up, background, body).await
+            let (output, due) = run(cache, reason, plan, give_up, &mut background, body).await;
+            if let (Ok((cache, plan, ..)), Some(background)) = (planned, background)
+                && plan.remember.refresh.is_some()
+            {
+                see_to(&cache, due, plan, background);
+            }
+            output
         }))
     }
 

@@ -177,7 +177,7 @@ impl Cache {
             decides: Decides::nothing(),
         };
         let body = || async { Recomputed::new(compute().await) };
-        Box::pin(run::run(self, reason, plan, None, NoBackground, body)).await
+        Box::pin(run::run(self, reason, &plan, None, &mut Some(NoBackground), body)).await.0
     }
 
     /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was

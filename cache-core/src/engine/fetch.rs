@@ -1,19 +1,21 @@
 //! THE PATH of a call that the local tier did not answer: join or lead, ask the shared tier, compute, fill, tell.
 
+use std::sync::Arc;
+
 use super::background::Background;
 use super::compute::alone;
 use super::computing;
 use super::direct;
 use super::fill::{self, Fill};
 use super::flight::Joined;
-use super::lead::{Leading, Led, Purpose};
+use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
 use super::means::{Decides, Recomputed};
 use super::shared::{Looked, Question};
 use super::soft::softly;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
-use super::{Cache, Landing};
+use super::{Cache, Function, Landing};
 use crate::answer::Answer;
 use crate::entry::{MissReason, Remember};
 use crate::error::Error;
@@ -50,6 +52,7 @@ impl<A: Answer, S> Plan<A, S> {
 /// Answers a call that the local tier did not: `reason` says why not. Takes the background if it needs it.
 pub(super) async fn fetch<A, S, G, B, F>(
     cache: &Cache,
+    function: &Arc<Function>,
     tally: &mut Tally<'_>,
     reason: MissReason,
     plan: &Plan<A, S>,
@@ -65,14 +68,13 @@ where
     F: Future<Output = Recomputed<A::Output>>,
 {
     let asked = cache.0.clock.now();
-    let function = cache.0.functions.of(plan.key.identity());
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
-        return Box::pin(alone(cache, &function, plan.answer, body)).await;
+        return Box::pin(alone(cache, function, plan.answer, body)).await;
     }
     let question =
-        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
+        Question::new::<A::Value>(cache, function, &plan.key, &plan.tags, &plan.remember, plan.storage);
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = question.as_ref().filter(|question| question.reads_through);
     let mut held: Option<Held> = None;
@@ -97,7 +99,7 @@ where
                 }
                 Looked::Stale(stored) => {
                     let seen = (MissReason::Expired, Some(stored.frame.clone()));
-                    let stale = Held::new(cache, &function, plan, borne, stored);
+                    let stale = Held::new(cache, function, plan, borne, stored);
                     if cache.is_resting(&plan.key)
                         && let Some(output) = stale.answer(tally, plan)
                     {
@@ -128,11 +130,19 @@ where
                 }
             }
             Joined::Lead(lead) => {
-                let mut leading = Leading::new(cache, &function, lead, plan, asks);
+                let mut leading = Leading::new(cache, function, lead, plan, asks);
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
                 leading.held = held.take();
-                match leading.fetch(tally, reason, seen, may_soften, body).await {
+                let ahead = match (seen, asks) {
+                    (Some(seen), _) => Ahead::Seen(seen),
+                    (None, Some(question)) => match leading.look(question).await {
+                        (Looked::Usable(stored), borne) => return leading.answer_found(tally, borne, stored),
+                        (looked, borne) => Ahead::Looked(looked, borne),
+                    },
+                    (None, None) => Ahead::Nothing,
+                };
+                match Box::pin(leading.fetch(tally, reason, ahead, may_soften, body)).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
                         (held, body) = (Some(stale), unused);
@@ -168,7 +178,7 @@ where
                 if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
-                return Box::pin(alone(cache, &function, plan.answer, body)).await;
+                return Box::pin(alone(cache, function, plan.answer, body)).await;
             }
             Waited::Landed(Landing::Absent) if looks_itself => {}
             Waited::Landed(Landing::Absent) => {
@@ -182,20 +192,20 @@ where
                 if let Some(output) = error.and_then(|error| plan.answer.fail(error)) {
                     return output;
                 }
-                return Box::pin(alone(cache, &function, plan.answer, body)).await;
+                return Box::pin(alone(cache, function, plan.answer, body)).await;
             }
             Waited::Landed(Landing::NotShared) => {
                 // Each computes for itself, at once and not one after the other; one of them leads, so
                 // that later callers have somebody to join.
                 return match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
                     Joined::Lead(lead) => {
-                        let leading = Leading::new(cache, &function, lead, plan, None);
+                        let leading = Leading::new(cache, function, lead, plan, None);
                         let borne = leading.borne();
                         let computed = Box::pin(leading.compute(borne, None, Purpose::Call, body)).await;
                         computed.answer(tally, plan)
                     }
                     Joined::Follow(_) | Joined::Found(()) => {
-                        Box::pin(alone(cache, &function, plan.answer, body)).await
+                        Box::pin(alone(cache, function, plan.answer, body)).await
                     }
                 };
             }

@@ -47,6 +47,16 @@ pub(super) enum Purpose {
     Background,
 }
 
+/// What is known of the shared tier before the right to compute is asked for.
+pub(super) enum Ahead<V> {
+    /// It is not asked.
+    Nothing,
+    /// The caller has looked for itself.
+    Seen(Seen),
+    /// The leader has looked.
+    Looked(Looked<V>, Borne),
+}
+
 /// What leading a call came to.
 pub(super) enum Led<O, B> {
     Answer(O),
@@ -94,14 +104,20 @@ where
         Borne::now(self.cache, self.function, &self.plan.tags)
     }
 
-    /// Asks the shared tier, and computes if it has no value.
-    // What comes after a miss is in boxes of its own: a hit in the shared tier then fits an allocation of the size that
-    // allocators are quick with.
+    /// Looks into the shared tier, under the epochs that it tells along.
+    pub(super) async fn look(&self, question: &Question<'c, S>) -> (Looked<A::Value>, Borne) {
+        let mut borne = self.borne();
+        self.lead.bear(borne.clone());
+        // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
+        (question.look(&mut borne).await, borne)
+    }
+
+    /// Goes on after a look that found nothing usable: asks for the right to compute, and computes if nobody else does.
     pub(super) async fn fetch<B, F>(
         mut self,
         tally: &mut Tally<'_>,
         reason: MissReason,
-        seen: Option<Seen>,
+        ahead: Ahead<A::Value>,
         may_soften: bool,
         body: B,
     ) -> Led<A::Output, B>
@@ -111,44 +127,47 @@ where
     {
         let Some(question) = self.question else {
             tally.count(Happening::Miss(reason));
-            return Led::Answer(Box::pin(self.compute_alone(tally, body)).await);
+            return Led::Answer(self.compute_alone(tally, body).await);
         };
-        let seen = match seen {
-            Some(seen) => seen,
-            None => {
-                let mut borne = self.borne();
-                self.lead.bear(borne.clone());
-                // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
-                match question.look(&mut borne).await {
-                    Looked::Usable(stored) => {
-                        tally.count(Happening::SharedHit);
-                        tally.notice_due(self.plan, &stored, self.cache.0.chance.unit());
-                        return Led::Answer(self.land_found(borne, stored));
-                    }
-                    Looked::Stale(stored) => {
-                        let seen = (MissReason::Expired, Some(stored.frame.clone()));
-                        let held = self.keep_stale(&borne, stored);
-                        if self.cache.is_resting(&self.plan.key)
-                            && let Some(output) = held.answer(tally, self.plan)
-                        {
-                            self.lead.land(Landing::StandIn(held.entry), |_| ());
-                            return Led::Answer(output);
-                        }
-                        if may_soften && self.plan.remember.soft_timeout.is_some() {
-                            return Led::Soften(held, body);
-                        }
-                        self.held = Some(held);
-                        seen
-                    }
-                    Looked::Unusable(reason, frame) => (reason, frame),
-                    Looked::Away(_) => {
-                        tally.count(Happening::Miss(MissReason::Unreachable));
-                        return Led::Answer(Box::pin(self.compute_alone(tally, body)).await);
-                    }
+        let seen = match ahead {
+            Ahead::Seen(seen) => seen,
+            Ahead::Looked(Looked::Usable(stored), borne) => {
+                return Led::Answer(self.answer_found(tally, borne, stored));
+            }
+            Ahead::Looked(Looked::Stale(stored), borne) => {
+                let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                let held = self.keep_stale(&borne, stored);
+                if self.cache.is_resting(&self.plan.key)
+                    && let Some(output) = held.answer(tally, self.plan)
+                {
+                    self.lead.land(Landing::StandIn(held.entry), |_| ());
+                    return Led::Answer(output);
                 }
+                if may_soften && self.plan.remember.soft_timeout.is_some() {
+                    return Led::Soften(held, body);
+                }
+                self.held = Some(held);
+                seen
+            }
+            Ahead::Looked(Looked::Unusable(reason, frame), _) => (reason, frame),
+            Ahead::Looked(Looked::Away(_), _) | Ahead::Nothing => {
+                tally.count(Happening::Miss(MissReason::Unreachable));
+                return Led::Answer(self.compute_alone(tally, body).await);
             }
         };
-        Led::Answer(Box::pin(self.obtain(question, tally, seen, body)).await)
+        Led::Answer(self.obtain(question, tally, seen, body).await)
+    }
+
+    /// Answers with a value that the shared tier had.
+    pub(super) fn answer_found(
+        self,
+        tally: &mut Tally<'_>,
+        borne: Borne,
+        stored: Stored<A::Value>,
+    ) -> A::Output {
+        tally.count(Happening::SharedHit);
+        tally.notice_due(self.plan, &stored, self.cache.0.chance.unit());
+        self.land_found(borne, stored)
     }
 
     /// Computes without the shared tier.
@@ -294,37 +313,57 @@ where
     }
 
     /// Ends the flight with what was computed: fills the shared tier, lands. Answers what stands in for an error.
-    pub(super) async fn conclude(
+    async fn conclude(
         self,
-        mut borne: Borne,
-        hold: Option<Hold<'_>>,
+        borne: Borne,
+        hold: Option<Hold<'c>>,
         purpose: Purpose,
         opening: &Opening<'_>,
-        ended: Ended<'_, A::Value>,
+        ended: Ended<'c, A::Value>,
     ) -> Option<Arc<StoredEntry>> {
-        let Self { cache, lead, plan, question, held, replaces, function } = self;
+        match self.land(borne, hold, purpose, opening, ended) {
+            Landed::Here(stands_in) => stands_in,
+            Landed::Not(sharing) => {
+                sharing.finish().await;
+                None
+            }
+        }
+    }
+
+    /// The same as far as it goes without waiting.
+    pub(super) fn land(
+        mut self,
+        mut borne: Borne,
+        hold: Option<Hold<'c>>,
+        purpose: Purpose,
+        opening: &Opening<'_>,
+        ended: Ended<'c, A::Value>,
+    ) -> Landed<'c, A, S> {
+        let Self { cache, plan, function, .. } = self;
         let Ended { outcome, value, error, is_stored, directions, cost } = ended;
         let keeps_old = plan.keeps_old();
         if outcome == Outcome::Error && keeps_old {
             // The epochs do not show that a key was invalidated; the flight does.
-            let held = held.as_ref().filter(|_| lead.is_attached());
+            let held = self.held.as_ref().filter(|_| self.lead.is_attached());
             let stands_in = cache.newest::<A::Value>(&plan.key, held);
             if let Some(entry) = stands_in {
                 // In the background that is noted where all failures are; and who asked for it is told.
                 if purpose == Purpose::Call {
                     cache.0.set_back(&plan.key);
                 }
-                lead.land(Landing::StandIn(entry.clone()), |_| ());
-                return Some(entry);
+                self.lead.land(Landing::StandIn(entry.clone()), |_| ());
+                return Landed::Here(Some(entry));
             }
         }
         let Some(value) = value else {
-            if outcome == Outcome::Absent {
-                land_absent(cache, lead, hold).await;
-                return None;
+            match (outcome, hold) {
+                (Outcome::Absent, Some(hold)) => {
+                    return Landed::Not(Sharing { leading: self, borne, hold, stored: None });
+                }
+                (Outcome::Absent, None) => land_absent(cache, self.lead),
+                _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
             }
-            lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ());
-            return None;
+            return Landed::Here(None);
         };
         if keeps_old {
             cache.0.setbacks.succeeded(&plan.key);
@@ -332,7 +371,7 @@ where
         let verdict = Verdict::of(plan, value, outcome, is_stored, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
-        let mut fill = Fill {
+        let fill = Fill {
             key: &plan.key,
             remember: &plan.remember,
             outcome,
@@ -342,25 +381,77 @@ where
             age: Duration::ZERO,
             version: None,
             is_asked_for: purpose != Purpose::Background,
-            replaces,
+            replaces: self.replaces.take(),
         };
-        let share = match (hold, named, question) {
-            (_, None, _) => Share::Refused,
-            (Some(hold), Some(stamps), Some(question)) => {
+        let share = match (hold, named) {
+            (_, None) => Share::Refused,
+            (Some(hold), Some(stamps)) => {
                 let named = fill::Named { tags: verdict.tags, stamps };
-                let unchanged = held.as_ref().filter(|_| verdict.is_unchanged);
-                let sharing = fill::share(question, &fill, &mut borne, value, named, unchanged, hold);
-                liveness::keep(cache, &lead, sharing).await
+                let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
+                return Landed::Not(Sharing { leading: self, borne, hold, stored });
             }
-            (_, Some(stamps), _) => {
+            (None, Some(stamps)) => {
                 borne.name(stamps);
                 Share::NotShared
             }
         };
+        self.lead.learn(borne.clone());
+        fill::land(cache, self.lead, &fill, &borne, plan.storage, value, share);
+        Landed::Here(None)
+    }
+}
+
+/// How far a flight has come to its end without waiting.
+pub(super) enum Landed<'c, A: Answer, S> {
+    /// It has landed. With what stands in for an error.
+    Here(Option<Arc<StoredEntry>>),
+    /// The shared tier comes first.
+    Not(Sharing<'c, A, S>),
+}
+
+/// A flight that lands once the shared tier was told.
+pub(super) struct Sharing<'c, A: Answer, S> {
+    leading: Leading<'c, A, S>,
+    borne: Borne,
+    hold: Hold<'c>,
+    /// `None` where there is nothing, and that is not stored.
+    stored: Option<ToStore<'c, A::Value>>,
+}
+
+/// A value about to be stored.
+struct ToStore<'c, V> {
+    fill: Fill<'c>,
+    value: &'c V,
+    named: fill::Named,
+    is_unchanged: bool,
+}
+
+impl<'c, A, S> Sharing<'c, A, S>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    /// Tells the shared tier, and lands.
+    pub(super) async fn finish(self) {
+        let Self { leading, mut borne, hold, stored } = self;
+        let Leading { cache, lead, plan, question, held, .. } = leading;
+        let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
+            fill::unshare(hold).await;
+            return land_absent(cache, lead);
+        };
+        let share = match question {
+            Some(question) => {
+                let unchanged = held.as_ref().filter(|_| is_unchanged);
+                let sharing = fill::share(question, &fill, &mut borne, value, named, unchanged, hold);
+                liveness::keep(cache, &lead, sharing).await
+            }
+            // Nobody has a lease who has no question.
+            None => Share::NotShared,
+        };
         fill.version = share.version();
         lead.learn(borne.clone());
         fill::land(cache, lead, &fill, &borne, plan.storage, value, share);
-        None
     }
 }
 
@@ -436,10 +527,7 @@ impl<'e, V> Ended<'e, V> {
 }
 
 /// Ends a flight with nothing, which is not stored: what is stored is older, and goes.
-async fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>, hold: Option<Hold<'_>>) {
-    if let Some(hold) = hold {
-        fill::unshare(hold).await;
-    }
+fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>) {
     let key = lead.key().clone();
     let displaced = lead.land(Landing::Absent, |may_store| match may_store {
         true => cache.0.tier.remove(&key),

@@ -17,15 +17,15 @@ use crate::error::{Error, ErrorKind};
 use crate::event::stats::Happening;
 use crate::storage::Storage;
 
-/// Answers a call that the local tier did not, within its time limit, and sees to what is to be done in the background.
+/// Answers a call that the local tier did not, within its time limit. Tells which value of the shared tier is to be recomputed.
 pub(super) async fn run<A, S, G, B, F>(
     cache: &Cache,
     reason: MissReason,
-    plan: Plan<A, S>,
+    plan: &Plan<A, S>,
     give_up: GiveUp<A::Output>,
-    background: G,
+    background: &mut Option<G>,
     body: B,
-) -> A::Output
+) -> (A::Output, Option<u64>)
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
@@ -36,8 +36,7 @@ where
 {
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally::new(&function, !plan.remember.grace.is_zero());
-    let mut background = Some(background);
-    let fetching = fetch::fetch(cache, &mut tally, reason, &plan, &mut background, body);
+    let fetching = fetch::fetch(cache, &function, &mut tally, reason, plan, background, body);
     let output = match plan.remember.hard_timeout.zip(give_up) {
         None => fetching.await,
         Some((limit, give_up)) => match Box::pin(within(&cache.0.clock, limit, fetching)).await {
@@ -46,7 +45,7 @@ where
                 let error = timed_out(&function, limit);
                 let stale = cache.0.stand_in::<A::Value>(&plan.key);
                 stale.iter().for_each(|_| cache.0.set_back(&plan.key));
-                let answered = stale.and_then(|entry| answer_stale(&mut tally, &plan, &entry));
+                let answered = stale.and_then(|entry| answer_stale(&mut tally, plan, &entry));
                 answered.unwrap_or_else(|| {
                     // Where it was on the way to a tier yet, nobody has said so.
                     tally.count(Happening::Miss(reason));
@@ -58,17 +57,12 @@ where
     if trace::is_used() {
         trace::note(cache, Some(&plan.key), &function.title(), Answered::of(tally.told));
     }
-    if plan.remember.refresh.is_some()
-        && let Some(background) = background
-    {
-        see_to(cache, tally.due, plan, background);
-    }
-    output
+    (output, tally.due)
 }
 
 /// Has recomputed what the shared tier had and is due, or keeps warm what was just stored.
 #[cold]
-fn see_to<A, S, G>(cache: &Cache, due: Option<u64>, plan: Plan<A, S>, background: G)
+pub(super) fn see_to<A, S, G>(cache: &Cache, due: Option<u64>, plan: Plan<A, S>, background: G)
 where
     A: Answer,
     S: Storage<A::Value>,

@@ -1,5 +1,6 @@
 //! What is sent to the server, and what comes back.
 
+pub(crate) mod gets;
 pub(crate) mod reply;
 pub(crate) mod script;
 
@@ -27,14 +28,6 @@ impl Command {
     pub(crate) fn on_key(name: &str, key: &str) -> Self {
         let mut cmd = redis::cmd(name);
         cmd.arg(key);
-        Self { cmd, script: None, has_text: false, keyed: Some(1) }
-    }
-
-    /// A plain command on several keys, for servers that have no slots.
-    pub(crate) fn on_keys(name: &str, keys: &[&str]) -> Self {
-        let bytes = keys.iter().map(|key| key.len() + 16).sum();
-        let mut cmd = Cmd::with_capacity(1 + keys.len(), bytes);
-        cmd.arg(name).arg(keys);
         Self { cmd, script: None, has_text: false, keyed: Some(1) }
     }
 

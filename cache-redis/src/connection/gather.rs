@@ -7,18 +7,21 @@
 //! What is sent for many is sent by a task of its own, so that a caller that goes away, or is kept and not polled,
 //! takes nothing from the others.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::Error;
-use redis::Pipeline;
+use redis::{Pipeline, RedisError, Value};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
+use super::alone::Alone;
+use super::deadline::Term;
 use super::{Answers, Link, Request};
 use crate::command::Command;
+use crate::command::gets::Gets;
 use crate::error;
 
 /// So many calls are sent at once, however many wait.
@@ -48,7 +51,39 @@ impl Drop for Underway<'_> {
 }
 
 impl Link {
+    /// Reads values, together with others that are read at the time, and waits for them, `limit` at most. Answers
+    /// all that is asked for at once.
+    pub(crate) async fn get(
+        &self,
+        gets: Gets<'_>,
+        limit: Duration,
+        doing: &'static str,
+    ) -> Result<Result<Value, RedisError>, Error> {
+        let is_alone = self.gather.underway.fetch_add(1, Ordering::Relaxed) == 0;
+        let _underway = Underway(&self.gather);
+        let mut left = limit;
+        if is_alone {
+            match self.read_alone(&gets.packed(), limit).await {
+                Alone::Answered(answer) => return Ok(answer),
+                Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
+                Alone::NotSent => {}
+                Alone::Broken(for_another) => left = for_another,
+            }
+        }
+        // In a box, so that a read that is alone is small.
+        Box::pin(async move {
+            let commands = || vec![gets.command()];
+            let answer = match is_alone {
+                true => self.within(left, doing, self.send_commands(&commands(), left)).await,
+                false => self.read_together(commands, limit, doing).await,
+            };
+            Ok(answer?.pop().unwrap_or(Ok(Value::Nil)))
+        })
+        .await
+    }
+
     /// Sends commands that only read, together with those of others, and waits for their answers, `limit` at most.
+    #[cfg(feature = "cluster")]
     pub(crate) async fn read(
         &self,
         commands: impl Fn() -> Vec<Command>,
@@ -58,14 +93,31 @@ impl Link {
         let is_alone = self.gather.underway.fetch_add(1, Ordering::Relaxed) == 0;
         let _underway = Underway(&self.gather);
         if is_alone {
-            let commands = commands();
-            return self.within(limit, doing, self.send_commands(&commands, limit)).await;
+            let (commands, mut left) = (commands(), limit);
+            if let [one] = &commands[..] {
+                match self.read_alone(&one.cmd().get_packed_command(), limit).await {
+                    Alone::Answered(answer) => return Ok(vec![answer]),
+                    Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
+                    Alone::NotSent => {}
+                    Alone::Broken(for_another) => left = for_another,
+                }
+            }
+            return self.within(left, doing, self.send_commands(&commands, left)).await;
         }
-        match timeout(limit, self.join(commands(), limit, doing)).await {
-            Ok(Ok(answered)) => answered,
+        self.read_together(commands, limit, doing).await
+    }
+
+    async fn read_together(
+        &self,
+        commands: impl Fn() -> Vec<Command>,
+        limit: Duration,
+        doing: &'static str,
+    ) -> Result<Answers, Error> {
+        match Term::of(limit).keep(pin!(self.join(commands(), limit, doing))).await {
+            Some(Ok(answered)) => answered,
             // The runtime that was to send it has ended.
-            Ok(Err(_)) => Box::pin(self.run(&commands(), limit, doing)).await,
-            Err(_) => Err(error::timed_out(doing, &self.place, limit)),
+            Some(Err(_)) => Box::pin(self.run(&commands(), limit, doing)).await,
+            None => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
 

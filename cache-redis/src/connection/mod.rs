@@ -1,25 +1,31 @@
 //! The link to the server: one connection that all calls share, made when needed and made again when it broke.
 
+mod alone;
+mod deadline;
+mod dial;
 mod gather;
 pub(crate) mod links;
 pub(crate) mod open;
 pub(crate) mod place;
 mod silence;
+mod socket;
 pub(crate) mod traffic;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::Error;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
+use self::deadline::Term;
+use self::dial::Opened;
 use self::gather::Gather;
 use self::place::Place;
 use self::silence::Silence;
+use self::socket::Socket;
 use crate::clock::Moment;
 use crate::command::Command;
 use crate::config::Config;
@@ -66,7 +72,7 @@ struct Slot {
 
 /// A connection that was made.
 struct Live {
-    connection: MultiplexedConnection,
+    opened: Opened,
     silence: Silence,
 }
 
@@ -104,11 +110,11 @@ impl Link {
         doing: &str,
         answers: impl Future<Output = Result<Answers, Lost>>,
     ) -> Result<Answers, Error> {
-        match timeout(limit, answers).await {
-            Ok(Ok(answers)) => Ok(answers),
-            Ok(Err(Lost::ByClient(error))) => Err(error::of(&format!("{doing} at {}", self.place), error)),
-            Ok(Err(Lost::Connecting(error))) => Err(error),
-            Err(_) => Err(error::timed_out(doing, &self.place, limit)),
+        match Term::of(limit).keep(pin!(answers)).await {
+            Some(Ok(answers)) => Ok(answers),
+            Some(Err(Lost::ByClient(error))) => Err(error::of(&format!("{doing} at {}", self.place), error)),
+            Some(Err(Lost::Connecting(error))) => Err(error),
+            None => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
 
@@ -162,14 +168,7 @@ impl Link {
         };
         let mut waiting =
             Waiting { link: self, live: &live, began: Moment::now(), limit, is_answered: false };
-        let mut connection = live.connection.clone();
-        let (count, answered) = match request {
-            Request::One(cmd) => (1, connection.send_packed_command(cmd).await.map(|answer| vec![answer])),
-            Request::Several(pipeline) => {
-                let count = pipeline.len();
-                (count, connection.send_packed_commands(pipeline, 0, count).await)
-            }
-        };
+        let (count, answered) = live.answer(request).await;
         waiting.is_answered = true;
         match answered {
             Ok(values) if values.len() == count => {
@@ -236,7 +235,7 @@ impl Link {
         tokio::spawn(async move {
             let opened = open::for_commands(&config, &place, recent.as_deref())
                 .await
-                .map(|connection| Arc::new(Live { connection, silence: Silence::new(Moment::now()) }));
+                .map(|opened| Arc::new(Live { opened, silence: Silence::new(Moment::now()) }));
             if let Some(slot) = slot.upgrade() {
                 let mut slot = lock(&slot);
                 if slot.attempt.as_ref().is_some_and(|current| current.outcome.same_channel(&own)) {
@@ -267,6 +266,27 @@ impl Link {
             slot.current = None;
             slot.replaced = Some(Moment::now());
         }
+    }
+}
+
+impl Live {
+    /// Sends a request and waits for its answers: so many, if all is well.
+    async fn answer(&self, request: Request<'_>) -> (usize, Result<Vec<Value>, RedisError>) {
+        let carried = self.opened.socket.as_deref().map(Socket::carry);
+        let mut connection = self.opened.connection.clone();
+        let (count, answered) = match request {
+            Request::One(cmd) => (1, connection.send_packed_command(cmd).await.map(|answer| vec![answer])),
+            Request::Several(pipeline) => {
+                let count = pipeline.len();
+                (count, connection.send_packed_commands(pipeline, 0, count).await)
+            }
+        };
+        if answered.is_ok()
+            && let Some(carried) = carried
+        {
+            carried.answered();
+        }
+        (count, answered)
     }
 }
 

@@ -1,16 +1,13 @@
 //! Opening a connection, and making sure that a Redis is at the other end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cache_core::{Error, ErrorKind};
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{
-    AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value,
-};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use tokio::time::timeout;
 
+use super::dial::{Kind, Opened, dial};
 use super::place::Place;
 use crate::address::Address;
 use crate::command::script::Script;
@@ -29,15 +26,15 @@ pub(crate) async fn for_commands(
     config: &Arc<Config>,
     place: &Place,
     recent: Option<&Recent>,
-) -> Result<MultiplexedConnection, Error> {
-    let mut connection = open(config, place, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await?;
+) -> Result<Opened, Error> {
+    let mut opened = open(config, place, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await?;
     if let Some(recent) = recent {
         let limit = config.connect_limit();
-        let repeating = repeat(&mut connection, recent, place);
+        let repeating = repeat(&mut opened.connection, recent, place);
         let timed_out = |_| error::timed_out("repeating invalidations at another server", place, limit);
         timeout(limit, repeating).await.map_err(timed_out)??;
     }
-    Ok(connection)
+    Ok(opened)
 }
 
 /// Repeats the last changes, if this is another server than the one that has them.
@@ -83,7 +80,8 @@ pub(crate) async fn for_messages(
         hear(push);
         Ok::<(), std::convert::Infallible>(())
     };
-    open(config, place, ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(hear)).await
+    let client = AsyncConnectionConfig::new().set_push_sender(hear);
+    open(config, place, ProtocolVersion::RESP3, client).await.map(|opened| opened.connection)
 }
 
 async fn open(
@@ -91,7 +89,7 @@ async fn open(
     place: &Place,
     protocol: ProtocolVersion,
     client: AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, Error> {
+) -> Result<Opened, Error> {
     let limit = config.connect_limit();
     let opening = async {
         match place {
@@ -126,7 +124,9 @@ async fn open(
 /// Opens a connection to a sentinel. The caller limits the time.
 #[cfg(feature = "sentinel")]
 pub(crate) async fn to_sentinel(config: &Config, address: &Address) -> Result<MultiplexedConnection, Error> {
-    connect(config, address, Whom::Sentinel, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await
+    let client = AsyncConnectionConfig::new();
+    let opened = connect(config, address, Whom::Sentinel, ProtocolVersion::RESP2, client).await?;
+    Ok(opened.connection)
 }
 
 /// Whom a connection is meant for.
@@ -150,22 +150,23 @@ async fn connect(
     whom: Whom,
     protocol: ProtocolVersion,
     client: AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, Error> {
+) -> Result<Opened, Error> {
     let attempted = format!("connecting to Redis at {address}");
     // The client's own limits would not cover what is asked afterwards; that of the caller does.
     let client = client.set_connection_timeout(None).set_response_timeout(None);
     #[cfg(feature = "tls")]
     let client = named(client, config, address);
     let login = login(config, whom, &attempted).await?.set_protocol(protocol);
-    let target = config.info(address).map_err(|error| error::of(&attempted, error))?;
-    let target = target.set_tcp_settings(socket_options(config.connect_limit())).set_redis_settings(login);
-    let mut connection = Client::open(target)
-        .map_err(|error| error::of(&attempted, error))?
-        .get_multiplexed_async_connection_with_config(&client)
-        .await
-        .map_err(|error| of_login(&attempted, config, error))?;
-    greet(&mut connection, config, whom, &attempted).await?;
-    Ok(connection)
+    let kind = match (whom, protocol) {
+        #[cfg(feature = "sentinel")]
+        (Whom::Sentinel, _) => Kind::ByClient,
+        (_, ProtocolVersion::RESP2) => Kind::Shared,
+        _ => Kind::ByClient,
+    };
+    let dialled = dial(config, address, kind, login, client).await;
+    let mut opened = dialled.map_err(|error| of_login(&attempted, config, error))?;
+    greet(&mut opened.connection, config, whom, &attempted).await?;
+    Ok(opened)
 }
 
 /// Where certificates bear another name than the host, the client is told that name, and led to the host.
@@ -197,22 +198,6 @@ fn with(login: RedisConnectionInfo, credentials: Credentials) -> RedisConnection
         Some(username) => login.set_username(username),
         None => login,
     }
-}
-
-/// Small commands go out at once (on a network Nagle's algorithm doubles the time of a call: redis-rs#2195), and
-/// the kernel notices a peer that is gone.
-fn socket_options(limit: Duration) -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(5));
-    #[cfg(not(windows))]
-    let keepalive = keepalive.with_interval(Duration::from_secs(1));
-    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
-    let keepalive = keepalive.with_retries(3);
-    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let settings = settings.set_user_timeout(limit.max(Duration::from_secs(3)));
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = limit;
-    settings
 }
 
 /// An error of logging in. What it says of the database is a setting of ours.

@@ -45,7 +45,7 @@ async fn one_node_of_many_is_enough_to_find_the_others() {
 }
 
 /// What the documentation says a user needs.
-const RULES: &str = "resetchannels ~larder:* &larder:* +get +set +del +getrange +setrange +strlen +pttl +pexpire +time \
+const RULES: &str = "resetchannels ~larder:* &larder:* +get +mget +set +del +getrange +setrange +strlen +pttl +pexpire +time \
     +publish +subscribe +unsubscribe +ping +eval +evalsha +select +client|setname +info \
     +cluster|slots +asking";
 

@@ -143,11 +143,14 @@ async fn waiting_for_replicas_needs_a_rule_of_its_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forbidden_command_is_told_with_the_rule() {
     let server = Server::start();
-    for (forbidden, says) in [("get", "'get'"), ("evalsha", "'evalsha'"), ("set", "run"), ("time", "run")] {
+    for (forbidden, says) in
+        [("get", "'get'"), ("mget", "'mget'"), ("evalsha", "'evalsha'"), ("set", "run"), ("time", "run")]
+    {
         let redis = user(&server, &RULES.replace(&format!("+{forbidden} "), "")).await;
 
         let error = match forbidden {
             "get" => redis.read(&"k".into(), &[]).await.map(drop),
+            "mget" => redis.read(&"k".into(), &[TagKey::Everything]).await.map(drop),
             _ => redis.lease(request(&"k".into(), Tags::NONE)).await.map(drop),
         };
 

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,14 +12,13 @@ use crate::engine::call::Pending;
 use crate::engine::compute::Attempt;
 use crate::engine::computing::{self, Directions, Running};
 use crate::engine::flight::Lead;
-use crate::engine::lead::{Ended, Leading, Purpose};
+use crate::engine::lead::{Ended, Landed, Leading, Purpose, Sharing};
 use crate::engine::liveness;
 use crate::engine::means::Recomputed;
 use crate::engine::shared::{Borne, Hold};
 use crate::engine::stale::{Held, answer_stale};
 use crate::engine::together::together;
 use crate::engine::{Cache, Landing};
-use crate::entry::StoredEntry;
 use crate::key::Key;
 use crate::local::epochs::Opening;
 use crate::storage::Storage;
@@ -88,7 +86,7 @@ where
             };
             let plans = tracks().map(|at| self.tracks[at].plan);
             let ended = plans.zip(costs).map(|(plan, cost)| Ended::failed(plan, &error, cost)).collect();
-            if !self.land_error(&computing, ended, &opening).await {
+            if !self.land_error(&computing, ended, &opening) {
                 self.failed = Some(error);
             }
         })
@@ -164,13 +162,15 @@ where
             }
         }
         let ats: Vec<usize> = flights.iter().map(|(flight, _)| flight.at).collect();
-        let concluding = flights.into_iter().zip(&computed).map(|((flight, cost), computed)| {
+        let mut sharing = Vec::new();
+        for ((flight, cost), computed) in flights.into_iter().zip(&computed) {
             let track = &self.tracks[flight.at];
             let ended = Ended::of(track.plan, computed, directions.clone(), cost);
-            flight.conclude(cache, track, opening, ended)
-        });
-        let concluding: Vec<_> = concluding.collect();
-        together(concluding).await;
+            if let Landed::Not(first) = flight.land(cache, track, opening, ended) {
+                sharing.push(first);
+            }
+        }
+        together(sharing.into_iter().map(Sharing::finish)).await;
         for (at, computed) in ats.into_iter().zip(computed) {
             let track = &mut self.tracks[at];
             track.done(cache, track.plan.answer.item(computed.output));
@@ -178,7 +178,7 @@ where
     }
 
     /// Hands the error to those who wait for it. Whether stale values stand in for all that this call wanted.
-    async fn land_error(
+    fn land_error(
         &mut self,
         computing: &[At],
         ended: Vec<Ended<'_, A::Value>>,
@@ -187,19 +187,16 @@ where
         let cache = self.cache;
         let ats = computing.iter().filter_map(At::track);
         let flights: Vec<_> = ats.map(|at| Flight::take(at, &mut self.tracks[at])).collect();
-        let ats: Vec<usize> = flights.iter().flatten().map(|flight| flight.at).collect();
-        let concluding = flights.into_iter().zip(ended).filter_map(|(flight, ended)| {
-            let flight = flight?;
-            let track = &self.tracks[flight.at];
-            Some(flight.conclude(cache, track, opening, ended))
-        });
-        let concluding: Vec<_> = concluding.collect();
-        let standing_in = together(concluding).await;
         let mut answered = 0;
-        for (at, entry) in ats.into_iter().zip(standing_in) {
+        for (flight, ended) in flights.into_iter().zip(ended) {
+            let Some(flight) = flight else { continue };
+            let at = flight.at;
+            // An error goes nowhere but to who waits for it.
+            let Landed::Here(Some(entry)) = flight.land(cache, &self.tracks[at], opening, ended) else {
+                continue;
+            };
             let track = &mut self.tracks[at];
-            let stale = entry.and_then(|entry| answer_stale(&mut track.tally, track.plan, &entry));
-            if let Some(output) = stale {
+            if let Some(output) = answer_stale(&mut track.tally, track.plan, &entry) {
                 answered += 1;
                 track.done(cache, track.plan.answer.item(output));
             }
@@ -228,15 +225,16 @@ impl<'c> Flight<'c> {
         }
     }
 
-    /// Ends it: fills the shared tier, lands.
-    async fn conclude<A, S>(
+    /// Ends it, as far as that goes without waiting.
+    fn land<'t, A, S>(
         self,
-        cache: &Cache,
-        track: &Track<'_, A, S>,
+        cache: &'t Cache,
+        track: &'t Track<'_, A, S>,
         opening: &Opening<'_>,
-        ended: Ended<'_, A::Value>,
-    ) -> Option<Arc<StoredEntry>>
+        ended: Ended<'t, A::Value>,
+    ) -> Landed<'t, A, S>
     where
+        'c: 't,
         A: Each,
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
@@ -245,7 +243,7 @@ impl<'c> Flight<'c> {
         let question = track.question.as_ref();
         let mut leading = Leading::new(cache, track.function, lead, track.plan, question);
         leading.held = held;
-        leading.conclude(borne, hold, Purpose::Call, opening, ended).await
+        leading.land(borne, hold, Purpose::Call, opening, ended)
     }
 }
 

@@ -24,7 +24,7 @@ pub(in crate::engine) struct Question<'c, S> {
     pub(in crate::engine) key: EntryKey,
     pub(in crate::engine) storage: S,
     pub(in crate::engine) fingerprint: u64,
-    pub(in crate::engine) remember: Remember,
+    pub(in crate::engine) remember: &'c Remember,
     /// Whether the epochs are asked for each time, whatever the bus has told.
     pub(in crate::engine) reads_through: bool,
     /// How long a lease lives.
@@ -51,7 +51,7 @@ impl<'c, S: Copy> Question<'c, S> {
         function: &'c Function,
         key: &Key,
         tags: &'c [Tag],
-        remember: &Remember,
+        remember: &'c Remember,
         storage: S,
     ) -> Option<Self>
     where
@@ -73,7 +73,7 @@ impl<'c, S: Copy> Question<'c, S> {
             key: EntryKey::from(key.text()),
             storage,
             fingerprint,
-            remember: *remember,
+            remember,
             reads_through: remember.reads_through,
             lease: remember.lease,
         })
@@ -105,7 +105,7 @@ impl<'c, S: Copy> Question<'c, S> {
 
     /// How long the epochs must be kept at least: longer than any entry lives that relies on them.
     pub(super) fn tag_life(&self) -> Duration {
-        let of = &self.remember;
+        let of = self.remember;
         let ttl = of.ttl.max(of.none_ttl.unwrap_or_default()).max(of.err_ttl.unwrap_or_default());
         self.tag_life_for(ttl.saturating_add(of.grace))
     }
@@ -127,12 +127,17 @@ impl<'c, S: Copy> Question<'c, S> {
         (keys, needed)
     }
 
+    /// The server's time now, if it was ever told.
+    fn known_time(&self) -> Option<ServerTime> {
+        self.shared.server_clock.latest(self.cache.0.clock.now())
+    }
+
     /// The server's time now; asks for it, if it was never told.
     pub(super) async fn server_time(&self) -> Result<ServerTime, Error> {
-        let clock = &self.cache.0.clock;
-        if let Some(time) = self.shared.server_clock.latest(clock.now()) {
+        if let Some(time) = self.known_time() {
             return Ok(time);
         }
+        let clock = &self.cache.0.clock;
         let asked = clock.now();
         let time = self.shared.ask(self.shared.backend.health()).await?;
         self.shared.server_clock.told(time, asked, clock.now());
@@ -195,23 +200,52 @@ impl<'c, S: Copy> Question<'c, S> {
         S: Storage<V>,
     {
         let Some(found) = found else { return Looked::Unusable(MissReason::Absent, None) };
-        let now = match self.server_time().await {
+        let now = match self.known_time() {
+            Some(now) => Ok(now),
+            None => Box::pin(self.server_time()).await,
+        };
+        let now = match now {
             Ok(now) => now,
             Err(error) => return Looked::Away(error),
         };
+        match self.judge_at(now, found, current) {
+            Ok(looked) => looked,
+            // In a box, since few values name tags.
+            Err(stored) => Box::pin(self.judge_named(stored, borne)).await,
+        }
+    }
+
+    /// The same at a time that is known, without waiting; or the value, whose own tags have yet to be compared.
+    pub(super) fn judge_at<V>(
+        &self,
+        now: ServerTime,
+        found: Found,
+        current: Option<Epoch>,
+    ) -> Result<Looked<V>, Stored<V>>
+    where
+        S: Storage<V>,
+    {
         match stored::read(self, &found, current, now) {
-            Ok(stored) if stored.named.is_empty() => Looked::found(stored),
-            Ok(stored) => match self.compare_named(&stored, borne).await {
-                Ok(Named::Current) => Looked::found(stored),
-                Ok(Named::Outdated) => Looked::Unusable(MissReason::Invalidated, Some(stored.frame)),
-                Err(error) => Looked::Away(error),
-            },
+            Ok(stored) if stored.named.is_empty() => Ok(Looked::found(stored)),
+            Ok(stored) => Err(stored),
             Err(reason) => {
                 if matches!(reason, MissReason::Undecodable) {
                     self.shared.counters.undecodable(self.function.identity);
                 }
-                Looked::Unusable(reason, Some(found.frame))
+                Ok(Looked::Unusable(reason, Some(found.frame)))
             }
+        }
+    }
+
+    /// What a value is worth that names tags itself.
+    pub(super) async fn judge_named<V>(&self, stored: Stored<V>, borne: &mut Borne) -> Looked<V>
+    where
+        S: Storage<V>,
+    {
+        match self.compare_named(&stored, borne).await {
+            Ok(Named::Current) => Looked::found(stored),
+            Ok(Named::Outdated) => Looked::Unusable(MissReason::Invalidated, Some(stored.frame)),
+            Err(error) => Looked::Away(error),
         }
     }
 }

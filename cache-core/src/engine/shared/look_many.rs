@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Borne, Looked, Question, away};
-use crate::backend::{EntryKey, Epoch, Found, TagKey};
+use super::{Borne, Looked, Question, Stored, away};
+use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::engine::together::together;
 use crate::entry::MissReason;
 use crate::storage::Storage;
@@ -41,40 +41,62 @@ where
         Ok(read) => read,
         Err(error) => return all_away(error),
     };
-    let epochs = read.epochs;
-    let judging = asked.into_iter().zip(known).zip(read.found).map(|(((question, borne), known), found)| {
-        let current = match known {
-            Known::Here(epoch) => Some((epoch, true)),
+    let now = match first.server_time().await {
+        Ok(now) => now,
+        Err(error) => return all_away(error),
+    };
+    let mut looked: Vec<Option<Looked<V>>> = Vec::with_capacity(asked.len());
+    let mut later = Vec::new();
+    for (at, (((question, borne), known), found)) in asked.into_iter().zip(known).zip(read.found).enumerate()
+    {
+        let (current, is_told) = match known {
+            Known::Here(epoch) => (Some(epoch), true),
             Known::Read(places) => {
-                let own: Vec<Option<Epoch>> =
-                    places.iter().map(|at| epochs.get(*at).copied().flatten()).collect();
+                let own = places.into_iter().map(|at| read.epochs.get(at).copied().flatten());
+                let own: Vec<Option<Epoch>> = own.collect();
                 borne.learn(cache, own.iter().copied());
-                own.into_iter().collect::<Option<Vec<_>>>().map(|own| (Epoch::combined(own), false))
+                (own.into_iter().collect::<Option<Vec<_>>>().map(Epoch::combined), false)
             }
         };
-        judge(question, borne, current, found)
-    });
-    together(judging).await
+        let judged = match found {
+            Ok(Some(found)) => question.judge_at(now, found, current),
+            Ok(None) => Ok(Looked::Unusable(MissReason::Absent, None)),
+            Err(error) => Ok(Looked::Away(error)),
+        };
+        looked.push(match judged {
+            // What the bus has told may be wrong after a loss of the tag's epoch: the server has the last word.
+            Ok(Looked::Unusable(MissReason::Invalidated, _)) if is_told => {
+                later.push(judge(at, question, borne, None));
+                None
+            }
+            Ok(looked) => Some(looked),
+            Err(stored) => {
+                later.push(judge(at, question, borne, Some(stored)));
+                None
+            }
+        });
+    }
+    for (at, judged) in together(later).await {
+        looked[at] = Some(judged);
+    }
+    looked.into_iter().flatten().collect()
 }
 
-/// Judges one: mostly without waiting.
+/// Judges one that takes another round trip: what names tags itself, or what the bus tells to be outdated.
 async fn judge<V, S: Storage<V>>(
+    at: usize,
     question: &Question<'_, S>,
     borne: &mut Borne,
-    current: Option<(Epoch, bool)>,
-    found: Result<Option<Found>, crate::Error>,
-) -> Looked<V> {
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return Looked::Away(error),
+    stored: Option<Stored<V>>,
+) -> (usize, Looked<V>) {
+    let looked = match stored {
+        Some(stored) => match question.judge_named(stored, borne).await {
+            Looked::Unusable(MissReason::Invalidated, _) => question.look_whole(borne).await,
+            looked => looked,
+        },
+        None => question.look_whole(borne).await,
     };
-    let is_told = current.is_some_and(|(_, is_told)| is_told);
-    let looked = question.judge(found, current.map(|(epoch, _)| epoch), borne).await;
-    // What the bus has told may be wrong after a loss of the tag's epoch: the server has the last word.
-    match looked {
-        Looked::Unusable(MissReason::Invalidated, _) if is_told => question.look_whole(borne).await,
-        looked => looked,
-    }
+    (at, looked)
 }
 
 /// The tags that are asked for, each once.

@@ -1,0 +1,121 @@
+//! The client's side of a socket.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Reading, Socket, State};
+
+/// What the client takes for its socket.
+pub(in crate::connection) struct ClientSide(pub(in crate::connection) Arc<Socket>);
+
+impl State {
+    /// Reads what comes before the client's own bytes. Tells whom to wake.
+    fn poll_others(&mut self, context: &mut Context<'_>) -> Poll<Option<Waker>> {
+        if matches!(self.reading, Reading::None | Reading::Answered(_)) {
+            return Poll::Ready(None);
+        }
+        let answered = self.poll_answer(context);
+        match (std::mem::replace(&mut self.reading, Reading::None), answered) {
+            (Reading::Alone(waker) | Reading::Carried(waker), Poll::Ready(answer)) => {
+                self.reading = Reading::Answered(answer);
+                Poll::Ready(Some(waker))
+            }
+            (Reading::Alone(waker), Poll::Pending) => {
+                self.reading = Reading::Carried(waker);
+                Poll::Pending
+            }
+            (reading, Poll::Pending) => {
+                self.reading = reading;
+                Poll::Pending
+            }
+            (_, Poll::Ready(_)) => Poll::Ready(None),
+        }
+    }
+
+    fn poll_own(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(failure) = self.failure {
+            return Poll::Ready(Err(failure.into()));
+        }
+        if !self.read.is_empty() {
+            let unused = self.read.unused();
+            let count = unused.len().min(into.remaining());
+            into.put_slice(&unused[..count]);
+            self.read.take(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = into.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, into);
+        match &polled {
+            Poll::Ready(Ok(())) if into.filled().len() == before => {
+                self.failure = Some(io::ErrorKind::UnexpectedEof);
+            }
+            Poll::Ready(Err(error)) => self.failure = Some(error.kind()),
+            _ => {}
+        }
+        polled
+    }
+}
+
+impl AsyncRead for ClientSide {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut state = self.0.lock();
+        if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(context.waker())) {
+            state.driver = Some(context.waker().clone());
+        }
+        let answered = match state.poll_others(context) {
+            Poll::Ready(answered) => answered,
+            Poll::Pending => return Poll::Pending,
+        };
+        let polled = state.poll_own(context, into);
+        drop(state);
+        if let Some(waker) = answered {
+            waker.wake();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ClientSide {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0.lock().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.lock().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.lock().stream).poll_shutdown(context)
+    }
+}
+
+/// The client has given the connection up.
+impl Drop for ClientSide {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        let kind = *state.failure.get_or_insert(io::ErrorKind::BrokenPipe);
+        let reading = std::mem::replace(&mut state.reading, Reading::None);
+        let (reading, waker) = match reading {
+            Reading::Alone(waker) | Reading::Carried(waker) => {
+                (Reading::Answered(Err(io::Error::from(kind).into())), Some(waker))
+            }
+            other => (other, None),
+        };
+        state.reading = reading;
+        let driver = state.driver.take();
+        drop(state);
+        // Outside the lock: dropping a waker may drop a task.
+        drop(driver);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Both sides of a socket, with a peer that answers byte by byte as a test tells it.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// Longer than anything takes that works.
+const LONG: Duration = Duration::from_secs(20);
+const READ: &[u8] = b"*1\r\n$4\r\nREAD\r\n";
+
+struct Sides {
+    socket: Arc<Socket>,
+    client: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    peer: TcpStream,
+}
+
+async fn sides() -> Sides {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let stream = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("connected");
+    let (peer, _) = listener.accept().await.expect("accepted");
+    let socket = Socket::new(Stream::Tcp(stream));
+    let login = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let side = ClientSide(Arc::clone(&socket));
+    let (client, driver) =
+        MultiplexedConnection::new_with_config(&login, side, config).await.expect("set up");
+    let driver = tokio::spawn(driver);
+    // As it is mostly: it has nothing to do, and waits.
+    while socket.lock().driver.is_none() {
+        tokio::task::yield_now().await;
+    }
+    Sides { socket, client, driver, peer }
+}
+
+impl Sides {
+    /// Waits until the peer has got so many bytes.
+    async fn got(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        within(self.peer.read_exact(&mut bytes)).await.expect("the bytes");
+        bytes
+    }
+
+    /// A call by the client, under way until it is awaited.
+    fn call(&self, word: &str) -> JoinHandle<Value> {
+        let (mut client, socket, cmd) = (self.client.clone(), self.socket.clone(), redis::cmd(word));
+        // Here, and not in the task, which may begin later.
+        let number = std::mem::ManuallyDrop::new(socket.carry()).number;
+        tokio::spawn(async move {
+            let call = Call { socket: &socket, number, is_answered: false };
+            let answer = client.send_packed_command(&cmd).await.expect("an answer");
+            call.answered();
+            answer
+        })
+    }
+}
+
+async fn within<F: Future>(waiting: F) -> F::Output {
+    tokio::time::timeout(LONG, waiting).await.expect("it takes no longer")
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn text(text: &str) -> Value {
+    Value::BulkString(text.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn a_read_that_is_alone_gets_its_answer_however_it_is_cut() {
+    let mut sides = sides().await;
+    sides.peer.set_nodelay(true).expect("set");
+
+    for (answer, expected) in [("$5\r\nhello\r\n", text("hello")), ("$-1\r\n", Value::Nil)] {
+        let socket = sides.socket.clone();
+        let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+        assert_eq!(sides.got(READ.len()).await, READ);
+        for byte in answer.bytes() {
+            sides.peer.write_all(&[byte]).await.expect("written");
+            tokio::task::yield_now().await;
+        }
+
+        assert_eq!(within(reading).await.expect("no panic").expect("an answer"), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_is_whole_and_its_room_is_given_back() {
+    let mut sides = sides().await;
+    let large = "x".repeat(3 << 20);
+
+    let socket = sides.socket.clone();
+    let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+    sides.got(READ.len()).await;
+    sides.peer.write_all(format!("${}\r\n{large}\r\n", large.len()).as_bytes()).await.expect("written");
+
+    assert_eq!(within(reading).await.expect("no panic").expect("an answer"), text(&large));
+    assert_eq!(sides.socket.lock().read.buffer.len(), BUFFER);
+}
+
+#[tokio::test]
+async fn a_read_that_is_kept_and_not_polled_holds_nobody_up() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let mut turn = pin!(socket.begin(READ).expect("its turn"));
+    assert!(poll_once(turn.as_mut()).is_pending());
+
+    let call = sides.call("CALL");
+    sides.got(2 * READ.len()).await;
+    // Nor if it is polled once more, and then not again.
+    assert!(poll_once(turn.as_mut()).is_pending());
+    sides.peer.write_all(b"$4\r\nread\r\n$4\r\ncall\r\n").await.expect("written");
+
+    assert_eq!(within(call).await.expect("no panic"), text("call"));
+    assert_eq!(within(turn).await.expect("an answer"), text("read"));
+}
+
+#[tokio::test]
+async fn a_read_is_woken_when_the_client_reads_for_it() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+    sides.got(READ.len()).await;
+
+    let call = sides.call("CALL");
+    sides.got(READ.len()).await;
+    sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
+    assert_eq!(within(reading).await.expect("no panic").expect("an answer"), text("read"));
+    sides.peer.write_all(b"$4\r\ncall\r\n").await.expect("written");
+
+    assert_eq!(within(call).await.expect("no panic"), text("call"));
+}
+
+#[tokio::test]
+async fn the_answer_to_a_read_that_went_away_is_nobodys() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    {
+        let mut turn = pin!(socket.begin(READ).expect("its turn"));
+        assert!(poll_once(turn.as_mut()).is_pending());
+    }
+    assert!(socket.begin(READ).is_none());
+
+    let call = sides.call("CALL");
+    sides.got(2 * READ.len()).await;
+    sides.peer.write_all(b"$4\r\nread\r\n$4\r\ncall\r\n").await.expect("written");
+
+    assert_eq!(within(call).await.expect("no panic"), text("call"));
+    assert!(socket.begin(READ).is_some());
+}
+
+#[tokio::test]
+async fn the_answer_to_a_read_that_went_away_is_read_although_nobody_asks() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    {
+        let mut turn = pin!(socket.begin(READ).expect("its turn"));
+        assert!(poll_once(turn.as_mut()).is_pending());
+    }
+    sides.got(READ.len()).await;
+    sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
+
+    let began = crate::clock::Moment::now();
+    let next = loop {
+        if let Some(turn) = socket.begin(READ) {
+            break turn;
+        }
+        assert!(began.elapsed() < LONG);
+        tokio::task::yield_now().await;
+    };
+    sides.got(READ.len()).await;
+    sides.peer.write_all(b"$4\r\nnext\r\n").await.expect("written");
+
+    assert_eq!(within(next).await.expect("an answer"), text("next"));
+}
+
+#[tokio::test]
+async fn no_read_begins_before_an_answer_that_is_under_way() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+
+    // One that is waited for, and one that was given up.
+    let call = sides.call("CALL");
+    assert!(socket.begin(READ).is_none());
+    sides.got(READ.len()).await;
+    call.abort();
+    within(call).await.expect_err("it was aborted");
+    assert!(socket.begin(READ).is_none());
+    sides.peer.write_all(b"$4\r\nlate\r\n").await.expect("written");
+    assert!(socket.begin(READ).is_none());
+
+    let later = sides.call("CALL");
+    sides.got(READ.len()).await;
+    sides.peer.write_all(b"$5\r\nlater\r\n").await.expect("written");
+    assert_eq!(within(later).await.expect("no panic"), text("later"));
+    assert!(socket.begin(READ).is_some());
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_ends_the_read_and_the_client() {
+    let sides = sides().await;
+    let socket = sides.socket.clone();
+    let turn = socket.begin(READ).expect("its turn");
+
+    drop(sides.peer);
+
+    assert!(within(turn).await.expect_err("no answer").is_connection_dropped());
+    within(sides.driver).await.expect("it has ended");
+    assert!(socket.begin(READ).is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_is_given_up_ends_the_read() {
+    let sides = sides().await;
+    let socket = sides.socket.clone();
+    let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+    tokio::task::yield_now().await;
+
+    sides.driver.abort();
+
+    let error = within(reading).await.expect("no panic").expect_err("no answer");
+    assert!(error.is_connection_dropped());
+}
+
+#[tokio::test]
+async fn what_is_no_answer_breaks_the_connection() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let turn = socket.begin(READ).expect("its turn");
+
+    sides.peer.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.expect("written");
+
+    assert_eq!(within(turn).await.expect_err("no answer").kind(), redis::ErrorKind::Parse);
+    within(sides.driver).await.expect("it has ended");
+}
+
+#[tokio::test]
+async fn the_client_notices_the_end_of_a_connection_after_a_read() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let turn = socket.begin(READ).expect("its turn");
+    sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
+    within(turn).await.expect("an answer");
+
+    drop(sides.peer);
+
+    within(sides.driver).await.expect("it has ended");
+    assert!(socket.begin(READ).is_none());
+}
+
+#[tokio::test]
+async fn the_client_notices_an_end_that_comes_with_the_answer() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let turn = socket.begin(READ).expect("its turn");
+    sides.got(READ.len()).await;
+    sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
+
+    drop(sides.peer);
+
+    within(turn).await.expect("an answer");
+    within(sides.driver).await.expect("it has ended");
+}

@@ -2,9 +2,10 @@
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
 pub use cache_core::{
-    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Deferred, Entry, Error, ErrorKind,
-    FunctionStats, Invalidate, Key, Local, MissReason, Misses, Options, Peek, Policy, RefreshStats,
-    Registration, SharedStats, Stats, Tag, Timing, Trace, TracedCall, backend, codec, current, key, trace,
+    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Deferred, Entry, Error, ErrorKind, Event,
+    Events, FunctionStats, Invalidate, Invalidated, Invalidator, Key, Local, MissReason, Misses, Options,
+    Peek, Policy, RefreshStats, Registration, SharedStats, Stats, Tag, Tier, Timing, Trace, TracedCall,
+    backend, codec, current, key, trace,
 };
 pub use cache_macros::{cached, invalidates, updates};
 #[cfg(feature = "redis-tls")]

@@ -13,9 +13,12 @@ use super::{EntryKey, Epoch, TagKey, random};
 pub struct Origin(u64);
 
 impl Origin {
+    /// Who is no view: a program that is not Larder, and changed the store by the documented script.
+    pub const OUTSIDE: Self = Self(0);
+
     /// Draws an origin.
     pub fn random() -> Self {
-        Self(random::bits())
+        Self(random::bits().max(1))
     }
 
     /// The bits.

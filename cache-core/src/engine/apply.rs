@@ -10,6 +10,7 @@ use super::{Cache, Inner};
 use crate::backend::dynamic::BoxFuture;
 use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::error::{Error, ErrorKind};
+use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
 use crate::local::epochs::{Cell, Severity};
 
@@ -125,6 +126,24 @@ impl Inner {
         if part.tags.contains(&(TagKey::Everything, Severity::Hard)) {
             // The epochs have done it; this gives the memory back.
             self.tier.clear();
+        }
+        if self.subscribers.is_any() {
+            self.tell_part(part);
+        }
+    }
+
+    #[cold]
+    fn tell_part(&self, part: &Resolved) {
+        let keys = part.removed.iter().map(|key| (key, Severity::Hard));
+        for (key, severity) in keys.chain(part.expired.iter().map(|(key, _)| (key, Severity::Soft))) {
+            self.tell_invalidation(
+                || Invalidated::Entry(key.to_string().into()),
+                severity,
+                Invalidator::Here,
+            );
+        }
+        for (tag, severity) in &part.tags {
+            self.tell_invalidation(|| tag.into(), *severity, Invalidator::Here);
         }
     }
 

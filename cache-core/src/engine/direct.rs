@@ -139,7 +139,7 @@ impl Cache {
             return compute().await;
         }
         let note = |answered| {
-            if trace::is_used() {
+            if trace::is_watched() && trace::is_wanted(self) {
                 trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
             }
         };
@@ -153,7 +153,7 @@ impl Cache {
                 return answer.restore(value);
             }
             Closer::Resting(value, function) => {
-                function.counters.count(Happening::Stale);
+                self.count(&function, key, Happening::Stale);
                 note(Answered::Stale);
                 return answer.restore(value);
             }
@@ -188,11 +188,20 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
+        let tell_hit = || {
+            if trace::is_watched() {
+                self.tell_hit(&self.0.functions.of(key.identity()).title(), key);
+            }
+        };
         if let Some(found) = self.look_up(&key.view(), |value| value) {
+            tell_hit();
             return Ok(Some(found));
         }
         let reason = match self.look_closer(&key.view(), false) {
-            Closer::Fresh(value, _) => return Ok(Some(value)),
+            Closer::Fresh(value, _) => {
+                tell_hit();
+                return Ok(Some(value));
+            }
             // It only stands in for a computation.
             Closer::Resting(..) => MissReason::Expired,
             Closer::Miss(reason) => reason,

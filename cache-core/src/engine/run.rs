@@ -35,7 +35,7 @@ where
     F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
-    let mut tally = Tally::new(&function, !plan.remember.grace.is_zero());
+    let mut tally = Tally::new(cache, &function, &plan.key, !plan.remember.grace.is_zero());
     let mut background = Some(background);
     let fetching = fetch::fetch(cache, &mut tally, reason, &plan, &mut background, body);
     let output = match plan.remember.hard_timeout.zip(give_up) {
@@ -55,13 +55,16 @@ where
             }
         },
     };
-    if trace::is_used() {
+    if trace::is_watched() {
         trace::note(cache, Some(&plan.key), &function.title(), Answered::of(tally.told));
     }
+    let due = tally.due;
+    // It borrows the plan.
+    drop(tally);
     if plan.remember.refresh.is_some()
         && let Some(background) = background
     {
-        see_to(cache, tally.due, plan, background);
+        see_to(cache, due, plan, background);
     }
     output
 }

@@ -3,6 +3,7 @@
 use super::Shared;
 use crate::backend::{Change, EntryKey, Epoch, Heard, Message, TagKey};
 use crate::engine::Cache;
+use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
 use crate::local::epochs::Severity;
 
@@ -34,6 +35,13 @@ impl Shared {
     fn hear_message(&self, cache: &Cache, message: Message) {
         self.counters.heard();
         let is_own = message.origin == self.backend.origin();
+        let by = Invalidator::of(message.origin, self.backend.origin());
+        let tell = |key: &EntryKey, severity| {
+            // Its own were told when they were applied.
+            if !is_own {
+                cache.0.tell_invalidation(|| Invalidated::Entry(key.as_str().into()), severity, by);
+            }
+        };
         match message.change {
             Change::Heartbeat { nonce } => {
                 if is_own && let Some(beat) = self.keeper.beat_heard(nonce) {
@@ -48,12 +56,14 @@ impl Shared {
                     with_key(&key, |key| cache.0.remove_here(key));
                 }
                 self.waiters.wake(&key);
+                tell(&key, Severity::Hard);
             }
             Change::Expired { key } => {
                 if !(is_own && self.echoes.is_echo(&key)) {
                     with_key(&key, |key| cache.0.expire_here(key));
                 }
                 self.waiters.wake(&key);
+                tell(&key, Severity::Soft);
             }
             Change::Filled { key } => {
                 // What is here is older, and so may be what a flight has read.
@@ -66,6 +76,9 @@ impl Shared {
             Change::TagsInvalidated { epochs } => {
                 for (tag, epoch) in epochs {
                     self.hear_epoch(cache, &tag, epoch);
+                    if !is_own {
+                        cache.0.tell_invalidation(|| (&tag).into(), Severity::Hard, by);
+                    }
                 }
             }
         }

@@ -41,6 +41,7 @@ use crate::backend::dynamic::DynBackend;
 use crate::codec::AnyCodec;
 use crate::error::{Error, ErrorKind};
 use crate::event::shared::SharedCounters;
+use crate::event::subscribers::Subscribers;
 use crate::local::epochs::Cell;
 
 /// Values of more bytes than this are returned and not stored in the shared tier, unless the builder says otherwise.
@@ -72,13 +73,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(backend: Arc<dyn DynBackend>, codec: AnyCodec, max_value_bytes: usize) -> Self {
+    pub(super) fn new(
+        backend: Arc<dyn DynBackend>,
+        codec: AnyCodec,
+        max_value_bytes: usize,
+        subscribers: Arc<Subscribers>,
+    ) -> Self {
         Self {
             backend,
             codec,
             max_value_bytes,
             everything: Arc::default(),
-            counters: SharedCounters::default(),
+            counters: SharedCounters::new(subscribers),
             generation: AtomicU64::new(1),
             breaker: Breaker::default(),
             echoes: Echoes::default(),

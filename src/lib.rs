@@ -11,7 +11,7 @@ pub use cache_macros::{cached, invalidates, updates};
 #[cfg(feature = "redis-tls")]
 pub use cache_redis::Tls;
 #[cfg(feature = "redis")]
-pub use cache_redis::{Credentials, Redis, RedisBuilder};
+pub use cache_redis::{Credentials, OUTSIDE_SCRIPT, Redis, RedisBuilder};
 
 /// What tests use: a clock to move, a conformance suite for backends, and a backend that fails on demand.
 #[cfg(feature = "testing")]

@@ -76,6 +76,19 @@ pub enum Change {
         /// Whose lease.
         key: EntryKey,
     },
+    /// A program that is not Larder asks for invalidations. Whoever hears it makes them in the store, too: the program
+    /// could not.
+    Requested {
+        /// Whose entries are to be removed.
+        keys: Vec<EntryKey>,
+        /// What is to get a new epoch.
+        tags: Vec<TagKey>,
+    },
+    /// A program that is not Larder said what cannot be read.
+    Unread {
+        /// Why not, and what to write.
+        why: &'static str,
+    },
     /// The sender hears itself.
     Heartbeat {
         /// Tells one heartbeat from the next.

@@ -164,7 +164,7 @@ impl Inner {
     }
 
     /// Moves the epoch of `tag` here, after it got `epoch` in the shared tier; without that, because it could not.
-    fn move_here(&self, tag: &TagKey, epoch: Option<Epoch>, severity: Severity) {
+    pub(super) fn move_here(&self, tag: &TagKey, epoch: Option<Epoch>, severity: Severity) {
         let generation = self.shared.as_deref().map_or(0, super::Shared::generation);
         let change = |cell: &Cell| match epoch {
             Some(epoch) => cell.moved(epoch, generation, severity),

@@ -22,6 +22,7 @@ pub(crate) struct SharedCounters {
     gaps: AtomicU64,
     repeated: AtomicU64,
     refusals: AtomicU64,
+    unread: AtomicU64,
     is_deaf: AtomicBool,
     /// Functions whose entries could not be read or written, and that this was logged of.
     unreadable: Mutex<HashSet<Identity>>,
@@ -80,6 +81,13 @@ impl SharedCounters {
         self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A program outside said what cannot be read. Logged when it begins, and now and then while it lasts.
+    pub(crate) fn unread(&self, why: &'static str) {
+        if self.unread.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOGGED) {
+            super::log::warn!(why, "an invalidation from outside was not understood, and is not made");
+        }
+    }
+
     /// Messages may have been missed.
     pub(crate) fn gap(&self) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
@@ -117,6 +125,7 @@ impl SharedCounters {
             openings: read(&self.openings),
             messages: read(&self.messages),
             gaps: read(&self.gaps),
+            unread: read(&self.unread),
         }
     }
 }

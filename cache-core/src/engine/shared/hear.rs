@@ -30,6 +30,7 @@ impl Shared {
         self.server_clock.forget();
         self.waiters.wake_all();
         self.keeper.wake();
+        self.go_on_with_requests(cache);
     }
 
     fn hear_message(&self, cache: &Cache, message: Message) {
@@ -73,6 +74,8 @@ impl Shared {
                 self.waiters.wake(&key);
             }
             Change::Released { key } => self.waiters.wake(&key),
+            Change::Requested { keys, tags } => self.make_requested(cache, keys, tags),
+            Change::Unread { why } => self.counters.unread(why),
             Change::TagsInvalidated { epochs } => {
                 for (tag, epoch) in epochs {
                     self.hear_epoch(cache, &tag, epoch);
@@ -103,7 +106,7 @@ impl Shared {
 }
 
 /// Reads the key out of its text. A function that is not known here, or a text that is no key, has no entry here.
-fn with_key(text: &EntryKey, then: impl FnOnce(&Key)) {
+pub(super) fn with_key(text: &EntryKey, then: impl FnOnce(&Key)) {
     if let Ok(Some(key)) = Key::parse(text.as_str()) {
         then(&key);
     }

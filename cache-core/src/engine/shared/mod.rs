@@ -10,6 +10,7 @@ mod keeper;
 mod look;
 mod look_many;
 mod obtain;
+mod requests;
 mod server_clock;
 mod stored;
 mod undone;
@@ -32,6 +33,7 @@ use self::breaker::{Breaker, Failed};
 use self::echoes::{Echoes, Underway as Expecting};
 use self::keeper::Keeper;
 use self::look::away;
+use self::requests::Requests;
 use self::server_clock::ServerClock;
 use self::undone::Undone;
 use self::waiters::Waiters;
@@ -67,6 +69,7 @@ pub(super) struct Shared {
     breaker: Breaker,
     echoes: Echoes,
     keeper: Keeper,
+    requests: Requests,
     server_clock: ServerClock,
     undone: Undone,
     waiters: Waiters,
@@ -89,6 +92,7 @@ impl Shared {
             breaker: Breaker::default(),
             echoes: Echoes::default(),
             keeper: Keeper::default(),
+            requests: Requests::default(),
             server_clock: ServerClock::default(),
             undone: Undone::default(),
             waiters: Waiters::default(),

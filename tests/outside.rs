@@ -199,6 +199,38 @@ fn what_is_no_name_is_refused_and_changes_nothing() {
     assert_eq!(server.command(&["DBSIZE"]), Reply::Int(0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_rules_are_enough() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shared-tier.md")).unwrap();
+    let server = Server::start();
+    let rules = page.lines().filter(|line| {
+        line.starts_with("ACL SETUSER console ") || line.starts_with("ACL SETUSER messenger ")
+    });
+    let rules: Vec<Vec<&str>> = rules.map(|rule| rule.split(' ').collect()).collect();
+    assert_eq!(rules.len(), 2, "the page has them");
+    for rule in rules {
+        assert_eq!(server.command(&rule), Reply::Text(b"OK".to_vec()), "{rule:?}");
+    }
+    let cache = process(&server.url()).await;
+    hears(&cache).await;
+    let mut events = cache.subscribe();
+    let user = |name| ["--no-auth-warning", "--user", name, "--pass", "password"];
+
+    for (name, what) in ways() {
+        let ran = cli(&server, &[&user("console")[..], &["--eval", SCRIPT, name]].concat());
+        assert_eq!(ran, "1", "{name}");
+        // Twice: what is there already is read, too.
+        assert_eq!(cli(&server, &[&user("console")[..], &["--eval", SCRIPT, name]].concat()), "1");
+        hears_of(&mut events, &what).await;
+        hears_of(&mut events, &what).await;
+    }
+    let message = ["PUBLISH", "shop:invalidate", r#"{"everything":true}"#];
+    assert_eq!(cli(&server, &[&user("messenger")[..], &message].concat()), "1");
+    hears_of(&mut events, &Invalidated::Everything).await;
+    let refused = cli(&server, &[&user("messenger")[..], &["GET", "shop:t:{menu:1}"]].concat());
+    assert!(refused.contains("NOPERM"), "{refused}");
+}
+
 /// The epoch of a tag, and how long it lives, in ms.
 fn epoch(server: &Server, name: &str) -> (u64, Vec<u8>, i64) {
     let Reply::Text(bytes) = server.command(&["GET", name]) else { panic!("an epoch at {name}") };

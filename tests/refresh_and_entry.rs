@@ -208,9 +208,9 @@ mod clearing {
     static ASKED: AtomicU64 = AtomicU64::new(0);
 
     #[cached(ttl = 60, tags = ["menu:{id}"])]
-    async fn menu<T: Into<u64> + Copy + serde::Serialize>(id: T, with: &str) -> u64
+    async fn menu<T>(id: T, with: &str) -> u64
     where
-        T: std::fmt::Display,
+        T: Into<u64> + Copy + serde::Serialize + std::fmt::Display,
     {
         let _ = with;
         ASKED.fetch_add(1, Ordering::Relaxed) + id.into()

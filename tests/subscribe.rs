@@ -4,6 +4,10 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use larder::{Cache, Event, Events, Invalidate, Invalidated, Invalidator, MissReason, Tier, cached};
@@ -425,4 +429,44 @@ async fn each_item_of_a_batch_is_told() {
         told(&mut events),
         ["Local hit item item:v0:1", "Absent miss item item:v0:2", "fill item item:v0:2"]
     );
+}
+
+/// Uses the cache where it is woken, as an executor may that polls at once.
+struct UsesTheCache {
+    cache: Cache,
+    times: AtomicU64,
+}
+
+impl Wake for UsesTheCache {
+    fn wake(self: Arc<Self>) {
+        // Under the lock that orders it with a fill.
+        support::Task::new(self.cache.invalidate(&key(1))).end().unwrap();
+        self.times.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_is_woken_by_a_fill_may_use_the_cache_at_once() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // A lock that is held meanwhile would stop this thread for ever.
+    std::thread::spawn(move || {
+        let cache = Cache::default();
+        let mut events = cache.subscribe();
+        let hearing = async move { while !matches!(events.next().await, Some(Event::Fill { .. })) {} };
+        let hearing = RefCell::new(Box::pin(hearing));
+        let user = Arc::new(UsesTheCache { cache: cache.clone(), times: AtomicU64::new(0) });
+        let waker = Waker::from(user.clone());
+
+        let body = async || {
+            // From here on the next event is the fill.
+            assert!(hearing.borrow_mut().as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            1_u64
+        };
+        let computed = support::Task::new(cache.get_or_compute(&key(1), &hour(), body)).end();
+
+        let again = support::Task::new(cache.get_or_compute(&key(1), &hour(), async || 2_u64)).end();
+        done.send((computed, user.times.load(Ordering::SeqCst), again)).unwrap();
+    });
+
+    assert_eq!(ended.recv_timeout(SOON).expect("it hangs"), (1, 1, 2));
 }

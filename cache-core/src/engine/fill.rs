@@ -1,5 +1,6 @@
 //! Storing what was computed: in the shared tier first, then in the local one.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,7 +200,11 @@ pub(super) fn land<V, S>(
     S: Storage<V>,
 {
     let key = fill.key;
-    let count = |what| cache.count(fill.function, key, what);
+    let happened = Cell::new(None);
+    let count = |what| {
+        fill.function.counters.count(what);
+        happened.set(Some(what));
+    };
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
     let entry = fill.entry(cache, borne, storage, value.clone(), here, None);
     let landing = Landing::Value(entry.clone());
@@ -218,7 +223,11 @@ pub(super) fn land<V, S>(
             count(Happening::Refused);
             Displaced::default()
         }
-        (Some(_), Some(_)) => store(cache, fill, entry, share),
+        (Some(_), Some(_)) => {
+            let (what, displaced) = store(cache, key, entry, share);
+            count(what);
+            displaced
+        }
         (Some(_), None) => {
             if is_stored {
                 count(Happening::Fill);
@@ -231,6 +240,10 @@ pub(super) fn land<V, S>(
         (None, _) => Displaced::default(),
     });
     drop(displaced);
+    // Not under the lock of the flights: it wakes others.
+    if let Some(what) = happened.get() {
+        cache.tell(fill.function, key, what);
+    }
 }
 
 /// Ends a flight with a value that the shared tier had: it enters the local tier, unless an invalidation came since
@@ -261,15 +274,14 @@ pub(super) fn land_found<V, S>(
     drop(displaced);
 }
 
-/// Puts an entry into the local tier and counts that; the caller holds the key's place in the table of flights.
-pub(super) fn store(cache: &Cache, fill: &Fill<'_>, entry: Arc<StoredEntry>, share: Share) -> Displaced {
-    let (happening, displaced) = match cache.0.tier.install(fill.key, entry) {
+/// Puts an entry into the local tier, and says what that is counted as; the caller holds the key's place in the table of
+/// flights.
+fn store(cache: &Cache, key: &Key, entry: Arc<StoredEntry>, share: Share) -> (Happening, Displaced) {
+    match cache.0.tier.install(key, entry) {
         Installed::Stored(displaced) => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) if share.version().is_some() => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) => (Happening::Rejected, displaced),
-    };
-    cache.count(fill.function, fill.key, happening);
-    displaced
+    }
 }
 
 impl<'c> Fill<'c> {

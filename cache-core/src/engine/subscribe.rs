@@ -44,13 +44,19 @@ impl Cache {
     /// Counts what happened about `key`, and tells it.
     pub(super) fn count(&self, function: &Function, key: &Key, what: Happening) {
         function.counters.count(what);
+        self.tell(function, key, what);
+    }
+
+    /// Tells what was counted elsewhere. Not under a lock: it wakes others.
+    #[inline]
+    pub(super) fn tell(&self, function: &Function, key: &Key, what: Happening) {
         if self.0.subscribers.is_any() {
-            self.tell(function, key, what);
+            self.tell_subscribers(function, key, what);
         }
     }
 
     #[cold]
-    fn tell(&self, function: &Function, key: &Key, what: Happening) {
+    fn tell_subscribers(&self, function: &Function, key: &Key, what: Happening) {
         let (function, key) = (function.title().into(), key.to_string().into());
         let event = match what {
             Happening::SharedHit => Event::Hit { function, key, tier: Tier::Shared },

@@ -81,7 +81,9 @@ impl Subscribers {
 
     #[cold]
     fn deliver(&self, event: &Event) {
-        for queue in &*self.queues.read().unwrap_or_else(PoisonError::into_inner) {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // Outside the lock: it wakes others, who may leave then.
+        for queue in queues {
             queue.push(event.clone());
         }
     }

@@ -188,18 +188,13 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
-        let tell_hit = || {
-            if trace::is_watched() {
-                self.tell_hit(&self.0.functions.of(key.identity()).title(), key);
-            }
-        };
         if let Some(found) = self.look_up(&key.view(), |value| value) {
-            tell_hit();
+            self.tell_found(key);
             return Ok(Some(found));
         }
         let reason = match self.look_closer(&key.view(), false) {
             Closer::Fresh(value, _) => {
-                tell_hit();
+                self.tell_found(key);
                 return Ok(Some(value));
             }
             // It only stands in for a computation.

@@ -151,6 +151,7 @@ ryu
 serde
 serde_core
 serde_derive
+serde_json
 sha1_smol
 slab
 smallvec
@@ -175,6 +176,7 @@ zerofrom-derive
 zerotrie
 zerovec
 zerovec-derive
+zmij
 LIST
 }
 

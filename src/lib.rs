@@ -2,16 +2,16 @@
 #![cfg_attr(any(not(doctest), feature = "testing"), doc = include_str!("../README.md"))]
 
 pub use cache_core::{
-    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Deferred, Entry, Error, ErrorKind,
-    FunctionStats, Invalidate, Key, Local, MissReason, Misses, Options, Peek, Policy, Progress, RefreshStats,
-    Registration, SharedStats, Stats, Tag, Timing, Trace, TracedCall, WarmUp, Warmed, backend, codec,
-    current, key, trace, warm_up,
+    Answered, Cache, CacheBuilder, Clear, Clock, Computation, Deferred, Entry, Error, ErrorKind, Event,
+    Events, FunctionStats, Invalidate, Invalidated, Invalidator, Key, Local, MissReason, Misses, Options,
+    Peek, Policy, Progress, RefreshStats, Registration, SharedStats, Stats, Tag, Tier, Timing, Trace,
+    TracedCall, WarmUp, Warmed, backend, codec, current, key, trace, warm_up,
 };
 pub use cache_macros::{cached, invalidates, updates};
 #[cfg(feature = "redis-tls")]
 pub use cache_redis::Tls;
 #[cfg(feature = "redis")]
-pub use cache_redis::{Credentials, Redis, RedisBuilder};
+pub use cache_redis::{Credentials, OUTSIDE_SCRIPT, Redis, RedisBuilder};
 
 /// What tests use: a clock to move, a conformance suite for backends, and a backend that fails on demand.
 #[cfg(feature = "testing")]

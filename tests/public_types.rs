@@ -17,6 +17,8 @@ fn every_public_type_is_send_and_sync_and_debug() {
     check::<larder::Clock>();
     check::<Entry<Result<Option<String>, std::fmt::Error>>>();
     check::<larder::Error>();
+    check::<larder::Event>();
+    check::<larder::Events>();
     check::<larder::ErrorKind>();
     check::<larder::FunctionStats>();
     check::<Key>();

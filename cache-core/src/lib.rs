@@ -34,7 +34,10 @@ pub use engine::{
 };
 pub use entry::MissReason;
 pub use error::{Error, ErrorKind};
-pub use event::{FunctionStats, Misses, RefreshStats, SharedStats, Stats, Timing};
+pub use event::{
+    Event, Events, FunctionStats, Invalidated, Invalidator, Misses, RefreshStats, SharedStats, Stats, Tier,
+    Timing,
+};
 pub use key::{Key, Tag};
 pub use local::Local;
 pub use policy::Policy;

@@ -15,7 +15,8 @@
 //! | `prefix:f:{function}`, `prefix:a-:{-}` | the epochs of a function, and of everything under the prefix |
 //!
 //! All of it expires by itself. Messages go through the channel `prefix:b`, heartbeats through
-//! `prefix:b:` and 16 hex digits.
+//! `prefix:b:` and 16 hex digits. On `prefix:invalidate` programs that are not Larder ask for invalidations, see
+//! [`OUTSIDE_SCRIPT`].
 //!
 //! # What a user of the server must be allowed
 //!
@@ -41,6 +42,7 @@ mod error;
 mod join;
 mod message;
 mod names;
+mod outside;
 mod recent;
 mod scheme;
 #[cfg(feature = "sentinel")]
@@ -55,5 +57,6 @@ mod url;
 pub use backend::Redis;
 pub use config::RedisBuilder;
 pub use credentials::Credentials;
+pub use outside::OUTSIDE_SCRIPT;
 #[cfg(feature = "tls")]
 pub use tls::Tls;

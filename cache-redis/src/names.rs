@@ -38,6 +38,11 @@ pub(crate) fn own_channel(prefix: &Prefix, origin: Origin) -> String {
     format!("{prefix}:b:{:016x}", origin.bits())
 }
 
+/// The channel on which programs that are not Larder ask for invalidations. The last part of no other one is `invalidate`.
+pub(crate) fn outside_channel(prefix: &Prefix) -> String {
+    format!("{prefix}:invalidate")
+}
+
 fn braced(prefix: &Prefix, letter: &str, text: &str) -> String {
     // Nothing before the first `}` would make the cluster hash the whole name, and put an entry and its lease
     // into different slots. The other form has a letter of its own, so it stays injective.
@@ -77,10 +82,11 @@ mod tests {
         assert_eq!(entry(&app, &"".into()), "app:e-:{-}");
         assert_eq!(channel(&app), "app:b");
         assert_eq!(own_channel(&app, Origin::from_bits(7)), "app:b:0000000000000007");
+        assert_eq!(outside_channel(&app), "app:invalidate");
     }
 
     /// All names of one prefix and text.
-    fn all(prefix: &Prefix, text: &str) -> [String; 6] {
+    fn all(prefix: &Prefix, text: &str) -> [String; 7] {
         [
             entry(prefix, &text.into()),
             lease(prefix, &text.into()),
@@ -88,6 +94,7 @@ mod tests {
             tag(prefix, &TagKey::Function(text.into())),
             channel(prefix),
             own_channel(prefix, Origin::from_bits(0xb)),
+            outside_channel(prefix),
         ]
     }
 

@@ -13,9 +13,12 @@ use super::{EntryKey, Epoch, TagKey, random};
 pub struct Origin(u64);
 
 impl Origin {
+    /// Who is no view: a program that is not Larder, and changed the store by the documented script.
+    pub const OUTSIDE: Self = Self(0);
+
     /// Draws an origin.
     pub fn random() -> Self {
-        Self(random::bits())
+        Self(random::bits().max(1))
     }
 
     /// The bits.
@@ -72,6 +75,19 @@ pub enum Change {
     Released {
         /// Whose lease.
         key: EntryKey,
+    },
+    /// A program that is not Larder asks for invalidations. Whoever hears it makes them in the store, too: the program
+    /// could not.
+    Requested {
+        /// Whose entries are to be removed.
+        keys: Vec<EntryKey>,
+        /// What is to get a new epoch.
+        tags: Vec<TagKey>,
+    },
+    /// A program that is not Larder said what cannot be read.
+    Unread {
+        /// Why not, and what to write.
+        why: &'static str,
     },
     /// The sender hears itself.
     Heartbeat {

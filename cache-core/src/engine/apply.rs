@@ -10,6 +10,7 @@ use super::{Cache, Inner};
 use crate::backend::dynamic::BoxFuture;
 use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::error::{Error, ErrorKind};
+use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
 use crate::local::epochs::{Cell, Severity};
 
@@ -126,6 +127,24 @@ impl Inner {
             // The epochs have done it; this gives the memory back.
             self.tier.clear();
         }
+        if self.subscribers.is_any() {
+            self.tell_part(part);
+        }
+    }
+
+    #[cold]
+    fn tell_part(&self, part: &Resolved) {
+        let keys = part.removed.iter().map(|key| (key, Severity::Hard));
+        for (key, severity) in keys.chain(part.expired.iter().map(|(key, _)| (key, Severity::Soft))) {
+            self.tell_invalidation(
+                || Invalidated::Entry(key.to_string().into()),
+                severity,
+                Invalidator::Here,
+            );
+        }
+        for (tag, severity) in &part.tags {
+            self.tell_invalidation(|| tag.into(), *severity, Invalidator::Here);
+        }
     }
 
     /// Removes what this process holds under `key`: the entry, and the flight for later callers.
@@ -145,7 +164,7 @@ impl Inner {
     }
 
     /// Moves the epoch of `tag` here, after it got `epoch` in the shared tier; without that, because it could not.
-    fn move_here(&self, tag: &TagKey, epoch: Option<Epoch>, severity: Severity) {
+    pub(super) fn move_here(&self, tag: &TagKey, epoch: Option<Epoch>, severity: Severity) {
         let generation = self.shared.as_deref().map_or(0, super::Shared::generation);
         let change = |cell: &Cell| match epoch {
             Some(epoch) => cell.moved(epoch, generation, severity),

@@ -13,6 +13,7 @@ use crate::chance::{Chance, entropy};
 use crate::clock::{Clock, Sweep};
 use crate::codec::AnyCodec;
 use crate::error::{Error, ErrorKind};
+use crate::event::subscribers::Subscribers;
 use crate::key::SecretKey;
 use crate::local::{Local, LocalTier};
 
@@ -135,11 +136,12 @@ impl CacheBuilder {
     pub fn build(self) -> Result<Cache, Error> {
         let prefix = self.prefix.unwrap_or_else(|| "larder".to_owned());
         check_prefix(&prefix)?;
+        let subscribers = Arc::<Subscribers>::default();
         let shared = match &self.shared {
             Some(backend) => {
                 let view = backend.view(&Prefix::new(&prefix)?);
                 let limit = self.max_value_bytes.unwrap_or(MAX_VALUE_BYTES);
-                Some(Box::new(Shared::new(view, self.codec, limit)))
+                Some(Box::new(Shared::new(view, self.codec, limit, subscribers.clone())))
             }
             None => None,
         };
@@ -155,6 +157,7 @@ impl CacheBuilder {
             secret_key: self.secret_key.unwrap_or_else(random_secret),
             chance: self.seed.map_or_else(Chance::random, Chance::seeded),
             shared,
+            subscribers,
             refreshing: Refreshing::new(self.max_refreshes.unwrap_or_else(twice_the_cores)),
             ..Inner::empty()
         });

@@ -144,7 +144,7 @@ impl<A: Answer> Call<A> {
         if found.is_none() {
             return self.find_closer();
         }
-        if trace::is_used() {
+        if trace::is_watched() {
             self.note(Answered::LocalHit);
         }
         found
@@ -154,6 +154,9 @@ impl<A: Answer> Call<A> {
     #[cold]
     #[inline(never)]
     fn note(&self, answered: Answered) {
+        if !trace::is_wanted(&self.cache) {
+            return;
+        }
         let function = self.cache.0.functions.of(self.key.identity());
         trace::note(&self.cache, self.key.clone().finish().ok().as_ref(), &function.title(), answered);
     }
@@ -182,14 +185,14 @@ impl<A: Answer> Call<A> {
         match self.cache.look_closer(&key.view(), self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
                 self.attention = attention;
-                if trace::is_used() {
+                if trace::is_watched() {
                     self.note(Answered::LocalHit);
                 }
                 Some(self.answer.restore(value))
             }
             Closer::Resting(value, function) => {
-                function.counters.count(Happening::Stale);
-                if trace::is_used() {
+                self.cache.count(&function, &key, Happening::Stale);
+                if trace::is_watched() {
                     self.note(Answered::Stale);
                 }
                 Some(self.answer.restore(value))
@@ -371,7 +374,7 @@ impl<A: Answer> Call<A> {
     {
         self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
         let output = body().await;
-        if trace::is_used() {
+        if trace::is_watched() {
             self.note(Answered::Bypassed);
         }
         output

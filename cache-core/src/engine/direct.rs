@@ -147,7 +147,7 @@ impl Cache {
             return compute().await;
         }
         let note = |answered| {
-            if trace::is_used() {
+            if trace::is_watched() && trace::is_wanted(self) {
                 trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
             }
         };
@@ -161,7 +161,7 @@ impl Cache {
                 return answer.restore(value);
             }
             Closer::Resting(value, function) => {
-                function.counters.count(Happening::Stale);
+                self.count(&function, key, Happening::Stale);
                 note(Answered::Stale);
                 return answer.restore(value);
             }
@@ -197,10 +197,14 @@ impl Cache {
             return Ok(None);
         }
         if let Some(found) = self.look_up(&key.view(), |value| value) {
+            self.tell_found(key);
             return Ok(Some(found));
         }
         let reason = match self.look_closer(&key.view(), false) {
-            Closer::Fresh(value, _) => return Ok(Some(value)),
+            Closer::Fresh(value, _) => {
+                self.tell_found(key);
+                return Ok(Some(value));
+            }
             // It only stands in for a computation.
             Closer::Resting(..) => MissReason::Expired,
             Closer::Miss(reason) => reason,

@@ -223,7 +223,7 @@ pub(super) async fn find<V: direct::Value>(
 ) -> Result<Option<V>, Error> {
     let function = cache.0.functions.of(key.identity());
     let Some(question) = Question::new::<V>(cache, &function, key, tags, &remember, Encoded) else {
-        function.counters.count(Happening::Miss(reason));
+        cache.count(&function, key, Happening::Miss(reason));
         return Ok(None);
     };
     // In the table of flights while it reads, so that an invalidation keeps the value out of the local tier. Where
@@ -238,7 +238,7 @@ pub(super) async fn find<V: direct::Value>(
     }
     match question.look::<V>(&mut borne).await {
         Looked::Usable(stored) => {
-            function.counters.count(Happening::SharedHit);
+            cache.count(&function, key, Happening::SharedHit);
             if let Some(lead) = lead {
                 lead.learn(borne.clone());
                 let fill = Fill::found(key, &remember, &function, &stored);
@@ -247,15 +247,15 @@ pub(super) async fn find<V: direct::Value>(
             Ok(Some(stored.value))
         }
         Looked::Stale(_) => {
-            function.counters.count(Happening::Miss(MissReason::Expired));
+            cache.count(&function, key, Happening::Miss(MissReason::Expired));
             Ok(None)
         }
         Looked::Unusable(reason, _) => {
-            function.counters.count(Happening::Miss(reason));
+            cache.count(&function, key, Happening::Miss(reason));
             Ok(None)
         }
         Looked::Away(error) => {
-            function.counters.count(Happening::Miss(MissReason::Unreachable));
+            cache.count(&function, key, Happening::Miss(MissReason::Unreachable));
             Err(error)
         }
     }

@@ -1,5 +1,6 @@
 //! Storing what was computed: in the shared tier first, then in the local one.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::answer::Outcome;
 use crate::backend::{Epoch, ServerTime, TagKey, Tags};
 use crate::clock::Tick;
 use crate::entry::{Care, Header, Lifetime, Remember, StoredEntry, Upkeep};
-use crate::event::stats::{Counters, Happening};
+use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::local::epochs::Stamp;
 use crate::local::{Displaced, Installed};
@@ -198,7 +199,12 @@ pub(super) fn land<V, S>(
     V: Clone + Send + Sync + 'static,
     S: Storage<V>,
 {
-    let (key, counters) = (fill.key, &fill.function.counters);
+    let key = fill.key;
+    let happened = Cell::new(None);
+    let count = |what| {
+        fill.function.counters.count(what);
+        happened.set(Some(what));
+    };
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
     let entry = fill.entry(cache, borne, storage, value.clone(), here, None);
     let landing = Landing::Value(entry.clone());
@@ -206,21 +212,25 @@ pub(super) fn land<V, S>(
     let displaced = lead.land(landing, |may_store| match (fill.lifetime, here) {
         // What is here is older than what the shared tier has by now.
         (Some(_), _) if share == Share::Refused => {
-            counters.count(Happening::Refused);
+            count(Happening::Refused);
             cache.0.tier.remove(key)
         }
         (Some(_), _) if !may_store && is_stored => {
-            counters.count(Happening::Fill);
+            count(Happening::Fill);
             cache.0.tier.remove(key)
         }
         (Some(_), _) if !may_store => {
-            counters.count(Happening::Refused);
+            count(Happening::Refused);
             Displaced::default()
         }
-        (Some(_), Some(_)) => store(cache, counters, key, entry, share),
+        (Some(_), Some(_)) => {
+            let (what, displaced) = store(cache, key, entry, share);
+            count(what);
+            displaced
+        }
         (Some(_), None) => {
             if is_stored {
-                counters.count(Happening::Fill);
+                count(Happening::Fill);
             }
             Displaced::default()
         }
@@ -230,6 +240,10 @@ pub(super) fn land<V, S>(
         (None, _) => Displaced::default(),
     });
     drop(displaced);
+    // Not under the lock of the flights: it wakes others.
+    if let Some(what) = happened.get() {
+        cache.tell(fill.function, key, what);
+    }
 }
 
 /// Ends a flight with a value that the shared tier had: it enters the local tier, unless an invalidation came since
@@ -260,21 +274,14 @@ pub(super) fn land_found<V, S>(
     drop(displaced);
 }
 
-/// Puts an entry into the local tier and counts that; the caller holds the key's place in the table of flights.
-pub(super) fn store(
-    cache: &Cache,
-    counters: &Counters,
-    key: &Key,
-    entry: Arc<StoredEntry>,
-    share: Share,
-) -> Displaced {
-    let (happening, displaced) = match cache.0.tier.install(key, entry) {
+/// Puts an entry into the local tier, and says what that is counted as; the caller holds the key's place in the table of
+/// flights.
+fn store(cache: &Cache, key: &Key, entry: Arc<StoredEntry>, share: Share) -> (Happening, Displaced) {
+    match cache.0.tier.install(key, entry) {
         Installed::Stored(displaced) => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) if share.version().is_some() => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) => (Happening::Rejected, displaced),
-    };
-    counters.count(happening);
-    displaced
+    }
 }
 
 impl<'c> Fill<'c> {

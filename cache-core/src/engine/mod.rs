@@ -33,6 +33,7 @@ mod setbacks;
 mod shared;
 mod soft;
 mod stale;
+mod subscribe;
 mod tally;
 mod together;
 mod trace;
@@ -65,6 +66,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};
 use crate::entry::StoredEntry;
 use crate::event::Stats;
+use crate::event::subscribers::Subscribers;
 use crate::event::unheard::FailedInvalidations;
 use crate::key::{Key, SecretKey};
 use crate::local::epochs::EpochTable;
@@ -115,6 +117,7 @@ pub(crate) struct Inner {
     setbacks: Setbacks,
     refreshing: Refreshing,
     handlers: Handlers,
+    subscribers: Arc<Subscribers>,
     failed_invalidations: FailedInvalidations,
     holders: background::Holders,
 }
@@ -163,6 +166,7 @@ impl Inner {
             setbacks: Setbacks::default(),
             refreshing: Refreshing::new(1),
             handlers: Handlers::default(),
+            subscribers: Arc::default(),
             failed_invalidations: FailedInvalidations::default(),
             holders: background::Holders::default(),
         }

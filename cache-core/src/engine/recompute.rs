@@ -49,7 +49,7 @@ where
     else {
         return Finished::ELSEWHERE;
     };
-    function.counters.count(Happening::Refresh);
+    cache.count(&function, &plan.key, Happening::Refresh);
     let mut setback = Setback { cache, key: &plan.key, is_one: true };
     let question =
         Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
@@ -57,7 +57,7 @@ where
     let finished = limited(cache, plan, leading.refresh(version, body)).await;
     setback.is_one = finished.has_failed;
     if finished.has_failed {
-        function.counters.count(Happening::FailedRefresh);
+        cache.count(&function, &plan.key, Happening::FailedRefresh);
     }
     finished
 }

@@ -35,7 +35,7 @@ where
     F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
-    let mut tally = Tally::new(&function, !plan.remember.grace.is_zero());
+    let mut tally = Tally::new(cache, &function, &plan.key, !plan.remember.grace.is_zero());
     let fetching = fetch::fetch(cache, &function, &mut tally, reason, plan, background, body);
     let output = match plan.remember.hard_timeout.zip(give_up) {
         None => fetching.await,
@@ -54,7 +54,7 @@ where
             }
         },
     };
-    if trace::is_used() {
+    if trace::is_watched() {
         trace::note(cache, Some(&plan.key), &function.title(), Answered::of(tally.told));
     }
     (output, tally.due)

@@ -1,15 +1,18 @@
 //! Counts a call once, whatever becomes of it.
 
-use super::Function;
 use super::fetch::Plan;
 use super::shared::Stored;
+use super::{Cache, Function};
 use crate::answer::Answer;
 use crate::clock::Tick;
 use crate::entry::refresh::is_due;
 use crate::event::stats::Happening;
+use crate::key::Key;
 
 /// What a call is counted as.
 pub(super) struct Tally<'f> {
+    cache: &'f Cache,
+    key: &'f Key,
     pub(super) function: &'f Function,
     /// Whether a stale value may yet answer, so that a miss is only known to be one in the end.
     is_open: bool,
@@ -23,8 +26,8 @@ pub(super) struct Tally<'f> {
 
 impl<'f> Tally<'f> {
     /// For a call that a stale value may answer (`is_open`), or not.
-    pub(super) fn new(function: &'f Function, is_open: bool) -> Self {
-        Self { function, is_open, pending: None, is_counted: false, told: None, due: None }
+    pub(super) fn new(cache: &'f Cache, function: &'f Function, key: &'f Key, is_open: bool) -> Self {
+        Self { cache, key, function, is_open, pending: None, is_counted: false, told: None, due: None }
     }
 
     /// Says what the call is. The first word counts, unless a stale value answers in the end.
@@ -41,7 +44,7 @@ impl<'f> Tally<'f> {
         // What was pending was on the way to a value.
         let what = self.pending.take().filter(|_| what != Happening::Stale).unwrap_or(what);
         self.told = Some(what);
-        self.function.counters.count(what);
+        self.cache.count(self.function, self.key, what);
     }
 
     /// Notices whether a value of the shared tier is to be recomputed.
@@ -72,7 +75,7 @@ impl<'f> Tally<'f> {
 impl Drop for Tally<'_> {
     fn drop(&mut self) {
         if let Some(pending) = self.pending.take() {
-            self.function.counters.count(pending);
+            self.cache.count(self.function, self.key, pending);
         }
     }
 }
@@ -82,14 +85,14 @@ mod tests {
     use super::*;
     use crate::engine::function::Functions;
     use crate::entry::MissReason;
-    use crate::key::Key;
 
     #[test]
     fn a_call_is_counted_once_and_as_stale_if_a_stale_value_answered() {
-        let functions = Functions::default();
-        let function = functions.of(Key::of("f", 1).unwrap().identity());
+        let (cache, functions) = (Cache::default(), Functions::default());
+        let key = Key::of("f", 1).unwrap();
+        let function = functions.of(key.identity());
         let counted = |is_open, said: &[Happening]| {
-            let mut tally = Tally::new(&function, is_open);
+            let mut tally = Tally::new(&cache, &function, &key, is_open);
             said.iter().for_each(|what| tally.count(*what));
             drop(tally);
             let stats = function.counters.report(String::new());

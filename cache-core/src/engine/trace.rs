@@ -1,12 +1,13 @@
 //! What the cached calls inside of a future did.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Cache;
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
+use crate::event::watch::Watching;
+pub(super) use crate::event::watch::is_watched;
 use crate::key::Key;
 
 /// What one cached call did.
@@ -49,9 +50,6 @@ pub struct Trace {
     pub calls: Vec<TracedCall>,
 }
 
-/// Spares programs that trace nothing the look at the task's local.
-static IS_USED: AtomicBool = AtomicBool::new(false);
-
 type Calls = Arc<Mutex<Vec<TracedCall>>>;
 
 tokio::task_local! {
@@ -75,22 +73,27 @@ tokio::task_local! {
 ///
 /// That of `future`.
 pub async fn trace<F: Future>(future: F) -> (F::Output, Trace) {
-    IS_USED.store(true, Ordering::Relaxed);
+    let _watching = Watching::begin();
     let calls = Calls::default();
     let output = TRACED.scope(calls.clone(), future).await;
     let calls = std::mem::take(&mut *calls.lock().unwrap_or_else(PoisonError::into_inner));
     (output, Trace { calls })
 }
 
-/// Whether anything was ever traced.
-#[inline]
-pub(super) fn is_used() -> bool {
-    IS_USED.load(Ordering::Relaxed)
+/// Whether anybody wants to know what answers the calls of `cache` in this task.
+#[cold]
+pub(super) fn is_wanted(cache: &Cache) -> bool {
+    cache.0.subscribers.is_any() || TRACED.try_with(|_| ()).is_ok()
 }
 
-/// Notes what answered a call, if it is traced.
+/// Notes what answered a call, if it is traced. A hit in the local tier was counted where it was found, and is told here.
 #[cold]
 pub(super) fn note(cache: &Cache, key: Option<&Key>, name: &str, answered: Answered) {
+    if answered == Answered::LocalHit
+        && let Some(key) = key
+    {
+        cache.tell_hit(name, key);
+    }
     let _ = TRACED.try_with(|calls| {
         let entry = key.and_then(|key| cache.0.tier.find(&key.view(), Arc::clone));
         let age =

@@ -71,6 +71,8 @@ pub struct SharedStats {
     pub messages: u64,
     /// Times that messages may have been missed; the first is the beginning.
     pub gaps: u64,
+    /// Messages of programs that are not Larder that could not be read: not of the documented form, or too long.
+    pub unread: u64,
 }
 
 /// Statistics of one function in one cache.

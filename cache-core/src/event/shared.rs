@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::report::SharedStats;
+use super::subscribers::Subscribers;
+use super::told::Event;
 use crate::error::Error;
 use crate::key::Identity;
 
@@ -20,12 +22,19 @@ pub(crate) struct SharedCounters {
     gaps: AtomicU64,
     repeated: AtomicU64,
     refusals: AtomicU64,
+    unread: AtomicU64,
     is_deaf: AtomicBool,
     /// Functions whose entries could not be read or written, and that this was logged of.
     unreadable: Mutex<HashSet<Identity>>,
+    /// Who is told, beside being counted.
+    subscribers: Arc<Subscribers>,
 }
 
 impl SharedCounters {
+    pub(crate) fn new(subscribers: Arc<Subscribers>) -> Self {
+        Self { subscribers, ..Self::default() }
+    }
+
     /// A call to the shared tier failed.
     pub(crate) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -59,6 +68,12 @@ impl SharedCounters {
     /// The breaker opened.
     pub(crate) fn opened(&self) {
         self.openings.fetch_add(1, Ordering::Relaxed);
+        self.subscribers.tell(|| Event::BreakerOpened);
+    }
+
+    /// The breaker closed.
+    pub(crate) fn closed(&self) {
+        self.subscribers.tell(|| Event::BreakerClosed);
     }
 
     /// A message was heard.
@@ -66,9 +81,17 @@ impl SharedCounters {
         self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A program outside said what cannot be read. Logged when it begins, and now and then while it lasts.
+    pub(crate) fn unread(&self, why: &'static str) {
+        if self.unread.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOGGED) {
+            super::log::warn!(why, "an invalidation from outside was not understood, and is not made");
+        }
+    }
+
     /// Messages may have been missed.
     pub(crate) fn gap(&self) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
+        self.subscribers.tell(|| Event::Gap);
     }
 
     /// An invalidation that had failed was repeated.
@@ -102,6 +125,7 @@ impl SharedCounters {
             openings: read(&self.openings),
             messages: read(&self.messages),
             gaps: read(&self.gaps),
+            unread: read(&self.unread),
         }
     }
 }

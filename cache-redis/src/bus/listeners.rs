@@ -9,12 +9,12 @@ use cache_core::Error;
 use cache_core::backend::{Change, Feed, Heard, Listening};
 use tokio::sync::oneshot;
 
-use crate::message;
+use crate::{message, outside};
 
 /// One subscription.
 struct Listener {
-    /// Its prefix's channel, and its view's own.
-    channels: [Arc<str>; 2],
+    /// Its prefix's channel, its view's own, and that of programs outside.
+    channels: [Arc<str>; 3],
     feed: Feed,
     hearing: Hearing,
 }
@@ -71,7 +71,7 @@ impl Listeners {
     /// Adds a listener; the answer comes when messages arrive.
     pub(super) fn add(
         &mut self,
-        channels: [Arc<str>; 2],
+        channels: [Arc<str>; 3],
         feed: Feed,
     ) -> oneshot::Receiver<Result<(), Error>> {
         let (sender, answer) = oneshot::channel();
@@ -138,16 +138,25 @@ impl Listeners {
 
     /// A message came.
     pub(super) fn deliver(&mut self, channel: &[u8], payload: &[u8]) {
-        // What cannot be read may have been an invalidation.
-        let heard = message::decode(payload).map_or(Heard::Gap, Heard::Message);
+        let mut listeners = self.listeners.iter();
+        let is_from_outside = listeners.any(|listener| listener.channels[2].as_bytes() == channel);
+        let heard = match is_from_outside {
+            true => Heard::Message(outside::read(payload)),
+            // What cannot be read may have been an invalidation.
+            false => message::decode(payload).map_or(Heard::Gap, Heard::Message),
+        };
         let is_heartbeat = matches!(
             &heard,
             Heard::Message(message) if matches!(message.change, Change::Heartbeat { .. })
         );
         self.listeners.retain(|listener| {
-            let [all, own] = &listener.channels;
+            let [all, own, outside] = &listener.channels;
             // A heartbeat proves something only on the channel of its own.
-            let expected = if is_heartbeat { own } else { all };
+            let expected = match is_heartbeat {
+                _ if is_from_outside => outside,
+                true => own,
+                false => all,
+            };
             let is_meant = matches!(listener.hearing, Hearing::Yes) && expected.as_bytes() == channel;
             !is_meant || listener.feed.send(heard.clone()) == Listening::Yes
         });
@@ -178,13 +187,14 @@ mod tests {
 
     fn listening(listeners: &mut Listeners) -> (Subscription, oneshot::Receiver<Result<(), Error>>) {
         let (feed, subscription) = subscription(16);
-        let answer = listeners.add(["a:b".into(), "a:b:1".into()], feed);
+        let answer = listeners.add(["a:b".into(), "a:b:1".into(), "a:invalidate".into()], feed);
         (subscription, answer)
     }
 
     fn confirm(listeners: &mut Listeners) {
         listeners.confirm(b"a:b:1");
         listeners.confirm(b"a:b");
+        listeners.confirm(b"a:invalidate");
     }
 
     #[tokio::test]
@@ -223,11 +233,32 @@ mod tests {
         assert_eq!(ear.hear().await, Some(Heard::Gap));
     }
 
+    #[tokio::test]
+    async fn what_programs_outside_say_is_never_a_gap() {
+        let mut listeners = Listeners::default();
+        let (mut ear, _answer) = listening(&mut listeners);
+        confirm(&mut listeners);
+
+        listeners.deliver(b"a:invalidate", b"\xffnew");
+        listeners.deliver(b"a:invalidate", br#"{"keys":["k"]}"#);
+        // Of another prefix.
+        listeners.deliver(b"b:invalidate", br#"{"keys":["k"]}"#);
+        let heartbeat = message::heartbeat(Origin::from_bits(1), 7);
+        listeners.deliver(b"a:b:1", &heartbeat);
+
+        let Some(Heard::Message(unread)) = ear.hear().await else { panic!("a message") };
+        assert!(matches!(unread.change, Change::Unread { .. }), "{unread:?}");
+        let change = Change::Requested { keys: vec!["k".into()], tags: Vec::new() };
+        assert_eq!(ear.hear().await, Some(Heard::Message(Message { origin: Origin::OUTSIDE, change })));
+        let Some(Heard::Message(beat)) = ear.hear().await else { panic!("a message") };
+        assert_eq!(beat.change, Change::Heartbeat { nonce: 7 });
+    }
+
     #[test]
     fn who_does_not_listen_wants_nothing() {
         let mut listeners = Listeners::default();
         let (ear, _answer) = listening(&mut listeners);
-        assert_eq!(listeners.wanted().len(), 2);
+        assert_eq!(listeners.wanted().len(), 3);
 
         drop(ear);
 

@@ -58,7 +58,9 @@ impl Bus {
     /// Listens to the messages of a prefix, and to the heartbeats of one view.
     pub(crate) async fn subscribe(&self, prefix: &Prefix, origin: Origin) -> Result<Subscription, Error> {
         let (feed, subscription) = subscription(QUEUE);
-        let channels = [names::channel(prefix).into(), names::own_channel(prefix, origin).into()];
+        let channels =
+            [names::channel(prefix), names::own_channel(prefix, origin), names::outside_channel(prefix)];
+        let channels = channels.map(Arc::from);
         let answer = self.inner.listeners().add(channels, feed);
         self.keep_listening();
         self.inner.changed.notify_one();

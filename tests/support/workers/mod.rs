@@ -16,6 +16,7 @@
 
 pub mod checker;
 pub mod database;
+pub mod deploys;
 pub mod load;
 pub mod worker;
 

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::database::{Client, Row};
+use super::deploys;
 use super::load::Load;
 use super::{lines, now};
 
@@ -224,6 +225,9 @@ async fn perform(command: &str, load: &Arc<Load>) -> String {
             Err(error) => error.to_string(),
         },
         "invalidate" => outcome(Function::named(words[1]).entry((number(2), number(3))).invalidate().await),
+        "call_deployed" => deploys::call(words[1], number(2)).await,
+        "invalidate_deployed" => outcome(deploys::invalidate(words[1], number(2)).await),
+        "invalidate_function" => outcome(me().cache.invalidate_function(words[1]).await.map(drop)),
         "invalidate_tag" => outcome(me().cache.invalidate_tags([words[1]]).await),
         "hears" => {
             // Asks once, so that somebody listens.
@@ -255,7 +259,7 @@ fn stats() -> String {
     let sum = |count: fn(&larder::FunctionStats) -> u64| stats.functions.iter().map(count).sum::<u64>();
     format!(
         "calls={} hits={} shared_hits={} joined={} computations={} fills={} refused={} messages={} gaps={} \
-         failures={} openings={} repeated={}",
+         failures={} openings={} repeated={} absent={} version={} undecodable={}",
         stats.calls(),
         stats.hits(),
         sum(|function| function.shared_hits),
@@ -268,6 +272,9 @@ fn stats() -> String {
         shared.failures,
         shared.openings,
         shared.repeated_invalidations,
+        sum(|function| function.misses.absent),
+        sum(|function| function.misses.version),
+        sum(|function| function.misses.undecodable),
     )
 }
 

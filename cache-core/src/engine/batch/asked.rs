@@ -140,7 +140,7 @@ where
                 ),
                 slot: at,
                 last: at,
-                tally: Tally::new(function, !plan.remember.grace.is_zero()),
+                tally: Tally::new(cache, function, &plan.key, !plan.remember.grace.is_zero()),
                 reason: *reason,
                 looks_itself: false,
                 held: None,

@@ -214,7 +214,7 @@ impl<A: Each, S> Track<'_, A, S> {
     fn done(&mut self, cache: &Cache, item: Option<A::Item>) {
         self.item = item;
         self.state = State::Done;
-        if trace::is_used() {
+        if trace::is_watched() {
             let answered = Answered::of(self.tally.told);
             trace::note(cache, Some(&self.plan.key), &self.function.title(), answered);
         }

@@ -3,6 +3,7 @@
 use super::Shared;
 use crate::backend::{Change, EntryKey, Epoch, Heard, Message, TagKey};
 use crate::engine::Cache;
+use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
 use crate::local::epochs::Severity;
 
@@ -29,11 +30,19 @@ impl Shared {
         self.server_clock.forget();
         self.waiters.wake_all();
         self.keeper.wake();
+        self.go_on_with_requests(cache);
     }
 
     fn hear_message(&self, cache: &Cache, message: Message) {
         self.counters.heard();
         let is_own = message.origin == self.backend.origin();
+        let by = Invalidator::of(message.origin, self.backend.origin());
+        let tell = |key: &EntryKey, severity| {
+            // Its own were told when they were applied.
+            if !is_own {
+                cache.0.tell_invalidation(|| Invalidated::Entry(key.as_str().into()), severity, by);
+            }
+        };
         match message.change {
             Change::Heartbeat { nonce } => {
                 if is_own && let Some(beat) = self.keeper.beat_heard(nonce) {
@@ -48,12 +57,14 @@ impl Shared {
                     with_key(&key, |key| cache.0.remove_here(key));
                 }
                 self.waiters.wake(&key);
+                tell(&key, Severity::Hard);
             }
             Change::Expired { key } => {
                 if !(is_own && self.echoes.is_echo(&key)) {
                     with_key(&key, |key| cache.0.expire_here(key));
                 }
                 self.waiters.wake(&key);
+                tell(&key, Severity::Soft);
             }
             Change::Filled { key } => {
                 // What is here is older, and so may be what a flight has read.
@@ -63,9 +74,14 @@ impl Shared {
                 self.waiters.wake(&key);
             }
             Change::Released { key } => self.waiters.wake(&key),
+            Change::Requested { keys, tags } => self.make_requested(cache, keys, tags),
+            Change::Unread { why } => self.counters.unread(why),
             Change::TagsInvalidated { epochs } => {
                 for (tag, epoch) in epochs {
                     self.hear_epoch(cache, &tag, epoch);
+                    if !is_own {
+                        cache.0.tell_invalidation(|| (&tag).into(), Severity::Hard, by);
+                    }
                 }
             }
         }
@@ -90,7 +106,7 @@ impl Shared {
 }
 
 /// Reads the key out of its text. A function that is not known here, or a text that is no key, has no entry here.
-fn with_key(text: &EntryKey, then: impl FnOnce(&Key)) {
+pub(super) fn with_key(text: &EntryKey, then: impl FnOnce(&Key)) {
     if let Ok(Some(key)) = Key::parse(text.as_str()) {
         then(&key);
     }

@@ -328,6 +328,7 @@ impl Shared {
             self.keeper.looks(cache.0.clock.now(), Duration::ZERO);
         }
         if self.breaker.close() {
+            self.counters.closed();
             crate::event::log::info!("the shared tier answers again");
         }
         self.waiters.wake_all();

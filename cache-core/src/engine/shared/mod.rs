@@ -10,6 +10,7 @@ mod keeper;
 mod look;
 mod look_many;
 mod obtain;
+mod requests;
 mod server_clock;
 mod stored;
 mod undone;
@@ -32,6 +33,7 @@ use self::breaker::{Breaker, Failed};
 use self::echoes::{Echoes, Underway as Expecting};
 use self::keeper::Keeper;
 use self::look::away;
+use self::requests::Requests;
 use self::server_clock::ServerClock;
 use self::undone::Undone;
 use self::waiters::Waiters;
@@ -41,6 +43,7 @@ use crate::backend::dynamic::DynBackend;
 use crate::codec::AnyCodec;
 use crate::error::{Error, ErrorKind};
 use crate::event::shared::SharedCounters;
+use crate::event::subscribers::Subscribers;
 use crate::local::epochs::Cell;
 
 /// Values of more bytes than this are returned and not stored in the shared tier, unless the builder says otherwise.
@@ -66,23 +69,30 @@ pub(super) struct Shared {
     breaker: Breaker,
     echoes: Echoes,
     keeper: Keeper,
+    requests: Requests,
     server_clock: ServerClock,
     undone: Undone,
     waiters: Waiters,
 }
 
 impl Shared {
-    pub(super) fn new(backend: Arc<dyn DynBackend>, codec: AnyCodec, max_value_bytes: usize) -> Self {
+    pub(super) fn new(
+        backend: Arc<dyn DynBackend>,
+        codec: AnyCodec,
+        max_value_bytes: usize,
+        subscribers: Arc<Subscribers>,
+    ) -> Self {
         Self {
             backend,
             codec,
             max_value_bytes,
             everything: Arc::default(),
-            counters: SharedCounters::default(),
+            counters: SharedCounters::new(subscribers),
             generation: AtomicU64::new(1),
             breaker: Breaker::default(),
             echoes: Echoes::default(),
             keeper: Keeper::default(),
+            requests: Requests::default(),
             server_clock: ServerClock::default(),
             undone: Undone::default(),
             waiters: Waiters::default(),

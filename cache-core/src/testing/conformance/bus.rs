@@ -157,7 +157,9 @@ pub async fn every_message_names_its_origin<S: Stage>(stage: &S) {
                     Change::TagsInvalidated { .. } => 2,
                     Change::Filled { .. } => 3,
                     Change::Released { .. } => 4,
-                    Change::Heartbeat { .. } => panic!("nobody sent {message:?}"),
+                    Change::Heartbeat { .. } | Change::Requested { .. } | Change::Unread { .. } => {
+                        panic!("nobody sent {message:?}")
+                    }
                 };
                 kinds_missing[kind] = false;
                 (kinds_missing == [false; 5]).then_some(())

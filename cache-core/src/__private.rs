@@ -7,8 +7,7 @@ pub use crate::answer::{
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
 pub use crate::engine::{
-    Background, CacheRef, Call, Invalidate, Means, NoBackground, Recomputed, Updating, Writing, current,
-    given, holds,
+    Background, CacheRef, Call, Means, NoBackground, Recomputed, Updating, Writing, current, given, holds,
 };
 pub use crate::give_up::{
     GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError, IsStrict, IsStrictWithNoError,

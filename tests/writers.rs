@@ -628,3 +628,20 @@ fn a_writer_asks_no_more_of_its_arguments_than_its_body_does() {
     check(Cache::default().deferred().apply());
     let _ = Invalidate::nothing();
 }
+
+#[invalidates(tags = ["dish:{result.1}"], when = |result| result.0.len() < name.len() + others.len())]
+async fn borrowed<'a>(db: &Db, name: &'a str, mut others: Vec<&'a str>) -> Written<(&'a str, u64)> {
+    db.set(name);
+    others.push(name);
+    let last = others.pop().ok_or(Trouble::Refused)?;
+    Ok((last, 1))
+}
+
+#[test]
+fn what_is_returned_may_borrow_from_the_arguments() {
+    run(async |db, _| {
+        let (written, name) = after(db, borrowed(db, "a", vec!["b"])).await;
+
+        assert_eq!((written, name.as_deref()), (Ok(("a", 1)), Some("a")));
+    });
+}

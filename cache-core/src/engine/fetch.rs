@@ -184,7 +184,7 @@ where
             Waited::Landed(Landing::Absent) => {
                 return match plan.answer.absent() {
                     Some(output) => output,
-                    None => Box::pin(alone(cache, &function, plan.answer, body)).await,
+                    None => Box::pin(alone(cache, function, plan.answer, body)).await,
                 };
             }
             Waited::Landed(Landing::Error(packed)) => {

@@ -358,7 +358,7 @@ where
         let Some(value) = value else {
             match (outcome, hold) {
                 (Outcome::Absent, Some(hold)) => {
-                    return Landed::Not(Sharing { leading: self, borne, hold, stored: None });
+                    return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored: None }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
@@ -388,7 +388,7 @@ where
             (Some(hold), Some(stamps)) => {
                 let named = fill::Named { tags: verdict.tags, stamps };
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
-                return Landed::Not(Sharing { leading: self, borne, hold, stored });
+                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored }));
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
@@ -406,7 +406,7 @@ pub(super) enum Landed<'c, A: Answer, S> {
     /// It has landed. With what stands in for an error.
     Here(Option<Arc<StoredEntry>>),
     /// The shared tier comes first.
-    Not(Sharing<'c, A, S>),
+    Not(Box<Sharing<'c, A, S>>),
 }
 
 /// A flight that lands once the shared tier was told.

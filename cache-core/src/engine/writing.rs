@@ -4,6 +4,7 @@ use super::deferred::Batch;
 use super::invalidation::Invalidate;
 use super::{Cache, CacheRef, Clear, Entry};
 use crate::error::Error;
+use crate::key::Tag;
 
 /// What one call of a writer invalidates, put together by the generated code: a part before the body, a part after it.
 #[derive(Debug)]
@@ -21,6 +22,11 @@ impl Writing {
     /// Adds tags, a handle's entry, a function.
     pub fn add(&mut self, named: impl Names) {
         self.set.add(named.into_set());
+    }
+
+    /// Adds a tag.
+    pub fn tag(&mut self, tag: Tag) {
+        self.set.add(Invalidate::tag(tag));
     }
 
     /// `expire`: all of it softly.
@@ -74,12 +80,6 @@ impl<R> Names for &Entry<R> {
 impl Names for Clear {
     fn into_set(self) -> Invalidate {
         self.into()
-    }
-}
-
-impl Names for Invalidate {
-    fn into_set(self) -> Invalidate {
-        self
     }
 }
 

@@ -116,13 +116,15 @@ impl<'f> Parts<'f> {
                 TagOption::Template(template) => self.template(template),
                 TagOption::Expr(expr) => {
                     let span = at(expr);
-                    let tag = quote_spanned!(span=> #p::Invalidate::tag(#p::Tag::from(#expr)));
+                    let tag = quote_spanned!(span=> #p::Writing::tag(&mut writing, #p::Tag::from(#expr)););
                     self.add(expr, tag);
                 }
             }
         }
         for entry in options.handles() {
-            self.add(entry, entry.to_token_stream());
+            let p = &self.p;
+            let add = quote_spanned!(at(entry)=> #p::Writing::add(&mut writing, #entry););
+            self.add(entry, add);
         }
         let softly =
             options.expire.as_ref().map(|_| quote_spanned!(site()=> let writing = writing.softly();));
@@ -147,10 +149,8 @@ impl<'f> Parts<'f> {
         });
     }
 
-    /// Adds what `named` gives, before the body if it can be told then.
-    fn add(&mut self, expr: &Expr, named: TokenStream) {
-        let p = &self.p;
-        let add = quote_spanned!(at(expr)=> #p::Writing::add(&mut writing, #named););
+    /// Adds what `expr` names by `add`, before the body if it can be told then.
+    fn add(&mut self, expr: &Expr, add: TokenStream) {
         if mentions_result(expr) {
             self.late.push(expr.clone());
             let result = result(expr);
@@ -169,7 +169,7 @@ impl<'f> Parts<'f> {
         if template.places.is_empty() {
             let text = LitStr::new(&template.format, span);
             self.before.extend(quote_spanned! {span=>
-                #p::Writing::add(&mut writing, #p::Invalidate::tag(#p::Tag::from(#text)));
+                #p::Writing::tag(&mut writing, #p::Tag::from(#text));
             });
             return;
         }
@@ -198,10 +198,7 @@ impl<'f> Parts<'f> {
         }
         let format = LitStr::new(&template.format_with(&specs), span);
         let add = quote_spanned! {span=>
-            #p::Writing::add(
-                &mut writing,
-                #p::Invalidate::tag(#p::Tag::from(::core::format_args!(#format, #(#values),*))),
-            );
+            #p::Writing::tag(&mut writing, #p::Tag::from(::core::format_args!(#format, #(#values),*)));
         };
         if is_late {
             self.after.extend(add);

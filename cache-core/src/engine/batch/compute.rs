@@ -12,7 +12,7 @@ use crate::engine::call::Pending;
 use crate::engine::compute::Attempt;
 use crate::engine::computing::{self, Directions, Running};
 use crate::engine::flight::Lead;
-use crate::engine::lead::{Ended, Landed, Leading, Purpose, Sharing};
+use crate::engine::lead::{Ended, Landed, Leading, Purpose};
 use crate::engine::liveness;
 use crate::engine::means::Recomputed;
 use crate::engine::shared::{Borne, Hold};
@@ -170,7 +170,7 @@ where
                 sharing.push(first);
             }
         }
-        together(sharing.into_iter().map(Sharing::finish)).await;
+        together(sharing.into_iter().map(|sharing| sharing.finish())).await;
         for (at, computed) in ats.into_iter().zip(computed) {
             let track = &mut self.tracks[at];
             track.done(cache, track.plan.answer.item(computed.output));

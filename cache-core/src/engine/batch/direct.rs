@@ -16,6 +16,9 @@ use crate::event::stats::Happening;
 use crate::key::Key;
 use crate::storage::Encoded;
 
+/// Ids of any kind, and values that every tier can keep.
+type Many<K, V, A, W> = Asked<K, A, W, Natural, Encoded, fn(&V) -> bool>;
+
 impl Cache {
     /// Returns what is stored under the keys of `ids`, and computes and stores what is missing, all at once: `compute` gets the
     /// missing ids, each once and in their order. What it has no item for is left out of the answer, and not stored.
@@ -108,7 +111,7 @@ impl Cache {
         answer: A,
         ids: impl IntoIterator<Item = (K, Key)>,
         options: &Options,
-    ) -> Asked<K, A, W, Natural, Encoded, fn(&V) -> bool>
+    ) -> Many<K, V, A, W>
     where
         K: Eq + Hash + Clone,
         V: Value,

@@ -1,5 +1,7 @@
 //! Random batches, calls of single items, writes and invalidations, against a model of what is stored.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::collections::{BTreeMap, HashMap};

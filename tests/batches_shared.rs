@@ -1,5 +1,7 @@
 //! Batches over a shared tier: one round trip for all, one computation over all processes, nothing stale.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::collections::HashMap;

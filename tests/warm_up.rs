@@ -1,5 +1,7 @@
 //! Filling a cache before it is asked.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,8 +33,8 @@ async fn every_argument_is_called_and_what_fails_is_told() {
     let end = warmed.progress;
     assert_eq!((end.done, end.failed, end.total), (10, 1, Some(10)));
     assert_eq!(warmed.first_error.as_deref(), Some("three"));
-    let told = told.lock().unwrap();
-    assert_eq!(told.iter().map(|so_far| so_far.done).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    let told: Vec<usize> = told.lock().unwrap().iter().map(|so_far| so_far.done).collect();
+    assert_eq!(told, (1..=10).collect::<Vec<_>>());
     assert_eq!(cache.stats().local_entries, 9);
     cache.scope(square(9)).await.unwrap();
     assert_eq!(cache.stats().hits(), 1);

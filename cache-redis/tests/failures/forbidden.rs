@@ -50,7 +50,7 @@ async fn every_call(server: &Server, redis: &Redis) -> Result<(), Error> {
     let filled = redis.lease(LeaseRequest { claim: replace, ..request(&key, tags) }).await?;
     assert!(matches!(filled, Lease::Filled { .. }));
     redis.read(&key, &keys).await?;
-    redis.read_many(&[key.clone()], &keys).await?.found.remove(0)?;
+    redis.read_many(std::slice::from_ref(&key), &keys).await?.found.remove(0)?;
     redis.expire(&key, MINUTE).await?;
     redis.invalidate_tags(tags).await?;
     redis.invalidate(&key).await?;

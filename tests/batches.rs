@@ -190,7 +190,7 @@ async fn a_list_that_does_not_fit_is_answered_and_not_stored() {
 
     let (cache, calls) = (Cache::default(), Calls::default());
     for _ in 0..2 {
-        assert_eq!(cache.scope(short(&calls, &[1, 2])).await, [Some(1), None]);
+        assert_eq!(cache.scope(short(&calls, &[1, 2])).await, [Some(1)]);
     }
 
     assert_eq!(calls.take(), [[1, 2], [1, 2]]);
@@ -286,4 +286,59 @@ async fn a_batch_is_send() {
     });
 
     assert_eq!(answer.await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn two_items_of_one_id_are_answered_and_not_stored() {
+    #[cached(ttl = 60, each(user in users, by = |order| order.0), skip(calls))]
+    async fn orders(calls: &Calls, users: &[u64]) -> Vec<(u64, u64)> {
+        calls.note(users);
+        users.iter().flat_map(|user| [(*user, 1), (*user, 2)]).collect()
+    }
+
+    let (cache, calls) = (Cache::default(), Calls::default());
+    for _ in 0..2 {
+        assert_eq!(cache.scope(orders(&calls, &[7])).await, [(7, 1), (7, 2)]);
+    }
+
+    assert_eq!(calls.take(), [[7], [7]]);
+}
+
+#[tokio::test]
+async fn a_forced_batch_tells_how_it_went() {
+    #[cached(ttl = 60, grace = 60, each = ids, skip(calls))]
+    async fn fragile(calls: &Calls, ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+        calls.note(ids);
+        if calls.0.lock().unwrap().len() > 1 { Err("down".to_owned()) } else { Ok(of_numbers(ids)) }
+    }
+    fn of_numbers(ids: &[u64]) -> HashMap<u64, u64> {
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+
+    let (cache, calls) = (Cache::default(), Calls::default());
+    cache
+        .scope(async {
+            fragile(&calls, &[1, 2]).await.unwrap();
+            assert_eq!(fragile_refresh(&calls, &[1, 2]).await.unwrap_err(), "down");
+            // What was stored goes on, and stands in where it went stale.
+            assert_eq!(fragile(&calls, &[1, 2]).await.unwrap().len(), 2);
+            fragile_entry(1).expire().await.unwrap();
+            assert_eq!(fragile(&calls, &[1, 2]).await.unwrap().len(), 2);
+            assert_eq!(fragile(&calls, &[1, 3]).await.unwrap_err(), "down");
+            fragile_clear().await.unwrap();
+            assert_eq!(fragile(&calls, &[1, 2]).await.unwrap_err(), "down");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_error_that_is_not_sync_leaves_a_batch_send() {
+    #[cached(ttl = 60, each = ids)]
+    async fn failing(ids: Vec<u64>) -> Result<HashMap<u64, u64>, Box<dyn std::error::Error + Send>> {
+        Ok(ids.into_iter().map(|id| (id, id)).collect())
+    }
+
+    let answer = tokio::spawn(async { failing(vec![1]).await.map(|all| all.len()).ok() });
+
+    assert_eq!(answer.await.unwrap(), Some(1));
 }

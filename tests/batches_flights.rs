@@ -210,3 +210,60 @@ async fn every_id_is_counted_once() {
     let stats = cache.stats();
     assert_eq!((stats.hits(), stats.misses(), stats.computations()), (1, 3, 3));
 }
+
+/// Each asks for the one above it.
+#[cached(ttl = 60, each(id in ids, at_most = 1), skip(asked))]
+async fn chained(asked: &Gate, ids: &[u64]) -> HashMap<u64, u64> {
+    asked.computed.fetch_add(ids.len(), Ordering::Relaxed);
+    let above: Vec<u64> = ids.iter().filter(|id| **id < 3).map(|id| id + 1).collect();
+    let above = if above.is_empty() { HashMap::new() } else { chained_boxed(asked, &above).await };
+    ids.iter().map(|id| (*id, above.get(&(id + 1)).copied().unwrap_or(0) + 1)).collect()
+}
+
+fn chained_boxed<'c>(
+    asked: &'c Gate,
+    ids: &'c [u64],
+) -> std::pin::Pin<Box<dyn Future<Output = HashMap<u64, u64>> + Send + 'c>> {
+    Box::pin(chained(asked, ids))
+}
+
+#[tokio::test]
+async fn a_body_that_asks_for_what_its_own_batch_has_yet_to_compute_does_not_wait_for_ever() {
+    let (cache, gate) = (Cache::default(), Gate::new());
+
+    let all = cache.scope(chained(&gate, &[1, 2, 3]));
+    let all = tokio::time::timeout(std::time::Duration::from_secs(10), all).await.expect("it hangs");
+
+    assert_eq!(all, HashMap::from([(1, 3), (2, 2), (3, 1)]));
+    assert_eq!(cache.computations_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_item_of_a_list_that_does_not_fit_gets_nothing_of_it() {
+    #[cached(ttl = 60, name = "misfit", each = ids, skip(gate))]
+    async fn shifted(gate: &Gate, ids: &[u64]) -> Vec<Option<u64>> {
+        gate.pass(ids.len()).await;
+        ids.iter().filter(|id| **id != 2).map(|id| Some(*id)).collect()
+    }
+    #[cached(ttl = 60, name = "misfit", skip(gate))]
+    async fn right(gate: &Gate, id: u64) -> Option<u64> {
+        gate.pass(1).await;
+        Some(id)
+    }
+
+    let (cache, gate) = (Cache::default(), Gate::new());
+    let first = start(&cache, {
+        let gate = gate.clone();
+        async move { shifted(&gate, &[1, 2, 3]).await }
+    });
+    gate.until_begun().await;
+    let second = start(&cache, {
+        let gate = gate.clone();
+        async move { right(&gate, 2).await }
+    });
+    until_joined(&cache, 1).await;
+    gate.open.add_permits(8);
+
+    assert_eq!(first.await.unwrap(), [Some(1), Some(3)]);
+    assert_eq!(second.await.unwrap(), Some(2));
+}

@@ -222,3 +222,32 @@ async fn a_batch_that_is_cancelled_gives_its_leases_back() {
     let second = many(&two, &fast, &[1, 2, 3]);
     assert_eq!(tokio::time::timeout(SOON / 2, second).await.expect("it waits for nobody"), of(&[1, 2, 3]));
 }
+
+#[tokio::test]
+async fn leases_of_later_runs_are_kept() {
+    use std::time::Duration;
+
+    #[cached(ttl = 3600, name = "shared/slow", lease = "10s", each(id in ids, at_most = 1), skip(cache, rows), cache = cache)]
+    async fn slow(cache: &Cache, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
+        let _ = cache;
+        rows.read(ids).await
+    }
+
+    let (pair, rows) = (Pair::new(), Rows::held());
+    let running = tokio::spawn({
+        let (cache, rows) = (pair.cache.clone(), rows.clone());
+        async move { slow(&cache, &rows, &[1, 2, 3, 4, 5, 6]).await }
+    });
+    // Each run is shorter than the time between two renewals, and all of them longer than a lease.
+    for _ in 0..6 {
+        rows.until_begun().await;
+        for _ in 0..3 {
+            pair.pass(Duration::from_millis(900)).await;
+        }
+        rows.open.add_permits(1);
+    }
+
+    running.await.unwrap();
+    until(|| pair.faults.calls(Operation::Fill) == 6).await;
+    assert!(pair.faults.calls(Operation::Renew) > 0);
+}

@@ -157,15 +157,6 @@ impl<T, E, V> Makes<V> for Fallible<T, E> {
     type Optional = FallibleOptional<V, E>;
 }
 
-/// A collection, divided into items.
-#[derive(Debug)]
-pub struct Divided<V> {
-    /// In the order of the ids.
-    pub items: Vec<Option<V>>,
-    /// Whether it could be told what belongs to which id.
-    pub fits: bool,
-}
-
 /// How the collection `C` of a batch over ids of type `K` divides into items.
 #[diagnostic::on_unimplemented(
     message = "`{C}` does not divide into an item for each id",
@@ -178,8 +169,12 @@ pub trait Division<K, C>: Copy + Send + Sync {
     type Item;
     /// What an item is to the cache, beside the whole answer `W`.
     type Each<W: Makes<Self::Item>>: Each<Item = Self::Item, Error = W::Error>;
-    /// Divides. What belongs to none of the ids is left out.
-    fn divide(self, all: C, ids: &[K]) -> Divided<Self::Item>;
+    /// Whether it can be told what belongs to which id.
+    fn fits(self, _all: &C, _ids: &[K]) -> bool {
+        true
+    }
+    /// Divides, in the order of the ids. What belongs to none of them is left out.
+    fn divide(self, all: C, ids: &[K]) -> Vec<Option<Self::Item>>;
     /// Puts together what belongs to the ids, in their order.
     fn assemble(self, items: Vec<(K, Option<Self::Item>)>) -> C;
 }
@@ -192,8 +187,8 @@ impl<K: Eq + Hash, V, H: BuildHasher + Default> Division<K, HashMap<K, V, H>> fo
     type Item = V;
     type Each<W: Makes<V>> = W::Sparse;
 
-    fn divide(self, mut all: HashMap<K, V, H>, ids: &[K]) -> Divided<V> {
-        Divided { items: ids.iter().map(|id| all.remove(id)).collect(), fits: true }
+    fn divide(self, mut all: HashMap<K, V, H>, ids: &[K]) -> Vec<Option<V>> {
+        ids.iter().map(|id| all.remove(id)).collect()
     }
     fn assemble(self, items: Vec<(K, Option<V>)>) -> HashMap<K, V, H> {
         items.into_iter().filter_map(|(id, item)| Some((id, item?))).collect()
@@ -204,8 +199,8 @@ impl<K: Ord, V> Division<K, BTreeMap<K, V>> for Natural {
     type Item = V;
     type Each<W: Makes<V>> = W::Sparse;
 
-    fn divide(self, mut all: BTreeMap<K, V>, ids: &[K]) -> Divided<V> {
-        Divided { items: ids.iter().map(|id| all.remove(id)).collect(), fits: true }
+    fn divide(self, mut all: BTreeMap<K, V>, ids: &[K]) -> Vec<Option<V>> {
+        ids.iter().map(|id| all.remove(id)).collect()
     }
     fn assemble(self, items: Vec<(K, Option<V>)>) -> BTreeMap<K, V> {
         items.into_iter().filter_map(|(id, item)| Some((id, item?))).collect()
@@ -216,10 +211,12 @@ impl<K, V> Division<K, Vec<Option<V>>> for Natural {
     type Item = V;
     type Each<W: Makes<V>> = W::Optional;
 
-    fn divide(self, mut all: Vec<Option<V>>, ids: &[K]) -> Divided<V> {
-        let fits = all.len() == ids.len();
+    fn fits(self, all: &Vec<Option<V>>, ids: &[K]) -> bool {
+        all.len() == ids.len()
+    }
+    fn divide(self, mut all: Vec<Option<V>>, ids: &[K]) -> Vec<Option<V>> {
         all.resize_with(ids.len(), || None);
-        Divided { items: all, fits }
+        all
     }
     fn assemble(self, items: Vec<(K, Option<V>)>) -> Vec<Option<V>> {
         items.into_iter().map(|(_, item)| item).collect()
@@ -242,9 +239,13 @@ impl<K: Eq + Hash, V> Division<K, Vec<V>> for By<K, V> {
     type Item = V;
     type Each<W: Makes<V>> = W::Sparse;
 
-    fn divide(self, all: Vec<V>, ids: &[K]) -> Divided<V> {
+    fn fits(self, all: &Vec<V>, _: &[K]) -> bool {
+        let mut seen = HashSet::with_capacity(all.len());
+        all.iter().all(|item| seen.insert((self.0)(item)))
+    }
+    fn divide(self, all: Vec<V>, ids: &[K]) -> Vec<Option<V>> {
         let mut by_id: HashMap<K, V> = all.into_iter().map(|item| ((self.0)(&item), item)).collect();
-        Divided { items: ids.iter().map(|id| by_id.remove(id)).collect(), fits: true }
+        ids.iter().map(|id| by_id.remove(id)).collect()
     }
     fn assemble(self, items: Vec<(K, Option<V>)>) -> Vec<V> {
         // Who asks twice for one gets it once, as a query would answer.
@@ -267,7 +268,10 @@ impl<K, C, D: Division<K, C>> Division<K, C> for OrNone<D> {
     type Item = D::Item;
     type Each<W: Makes<D::Item>> = W::Optional;
 
-    fn divide(self, all: C, ids: &[K]) -> Divided<D::Item> {
+    fn fits(self, all: &C, ids: &[K]) -> bool {
+        self.0.fits(all, ids)
+    }
+    fn divide(self, all: C, ids: &[K]) -> Vec<Option<D::Item>> {
         self.0.divide(all, ids)
     }
     fn assemble(self, items: Vec<(K, Option<D::Item>)>) -> C {
@@ -365,27 +369,28 @@ mod tests {
     #[test]
     fn a_map_divides_by_its_keys_and_leaves_out_what_nobody_asked_for() {
         let all = HashMap::from([(1, "a"), (2, "b"), (9, "?")]);
-        let divided = Natural.divide(all, &[2, 3, 1]);
 
-        assert_eq!((divided.items, divided.fits), (vec![Some("b"), None, Some("a")], true));
+        assert_eq!(Natural.divide(all, &[2, 3, 1]), [Some("b"), None, Some("a")]);
     }
 
     #[test]
     fn a_list_in_the_order_of_the_ids_fits_if_it_is_as_long() {
-        let divided = Natural.divide(vec![Some("a"), None], &[1, 2]);
-        assert_eq!((divided.items, divided.fits), (vec![Some("a"), None], true));
+        assert!(Natural.fits(&vec![Some("a"), None], &[1, 2]));
+        assert_eq!(Natural.divide(vec![Some("a"), None], &[1, 2]), [Some("a"), None]);
 
-        assert!(!Natural.divide(vec![Some("a")], &[1, 2]).fits);
-        assert!(!Natural.divide(vec![Some("a"), None, None], &[1, 2]).fits);
+        assert!(!Natural.fits(&vec![Some("a")], &[1, 2]));
+        assert!(!Natural.fits(&vec![Some("a"), None, None], &[1, 2]));
     }
 
     #[test]
     fn a_list_by_id_has_each_item_once_and_in_the_order_asked_for() {
         let by = By(|item: &(u8, char)| item.0);
-        let divided = by.divide(vec![(1, 'a'), (2, 'b')], &[2, 3, 1]);
-        assert_eq!(divided.items, [Some((2, 'b')), None, Some((1, 'a'))]);
+        let all = vec![(1, 'a'), (2, 'b')];
+        assert!(by.fits(&all, &[2, 3, 1]));
+        assert_eq!(by.divide(all, &[2, 3, 1]), [Some((2, 'b')), None, Some((1, 'a'))]);
 
         let items = vec![(2, Some((2, 'b'))), (3, None), (1, Some((1, 'a'))), (2, Some((2, 'b')))];
         assert_eq!(by.assemble(items), [(2, 'b'), (1, 'a')]);
+        assert!(!by.fits(&vec![(1, 'a'), (1, 'b')], &[1]));
     }
 }

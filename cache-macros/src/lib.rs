@@ -519,6 +519,10 @@ use crate::model::{Batch, Model};
 ///   call was to compute and did not; so arguments that are neither references nor the ids are cloned for it.
 /// - `f_entry(id)` is the handle to one item: a `put` takes `Some(item)`, or `Ok(Some(item))` where the function returns a `Result`.
 ///   `f_refresh(ids)` computes all.
+/// - A list has one item for each id. One that is not as long as the ids, or with `by` has two items of one id, is returned as it is, and
+///   nothing of it is stored. With `by` the answer is in the order of the ids, whatever the order of the body.
+/// - `cache` and `store_if` are about all of them, and know no `id`. With `when = ..` ids that go past the cache go to the body as
+///   often as they are asked for.
 /// - Not with `refresh`, `timeout`, `err_ttl` or in a trait's `impl`.
 ///
 /// ## `in_trait`

@@ -110,7 +110,11 @@ where
                     }
                     Some(seen)
                 }
-                Looked::Unusable(reason, frame) => Some((reason, frame)),
+                Looked::Unusable(reason, frame) => {
+                    // What was held from an earlier look may have been invalidated since.
+                    held = None;
+                    Some((reason, frame))
+                }
                 Looked::Away(_) => {
                     // Once is enough: a call waits for a dead server no longer than one time limit.
                     (asks, reason) = (None, MissReason::Unreachable);

@@ -4,14 +4,14 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
 use syn::{FnArg, GenericParam, Pat, ReceiverKind, Signature, Type};
 
-use super::{Emitted, attribute, call, means, signature, site};
+use super::{Emitted, attribute, call, means, siblings, signature, site};
 use crate::item::{Argument, Function, Held, Ids, Place};
 use crate::model::{Batch, Model};
 
 pub(super) fn expand(model: &Model, batch: &Batch) -> TokenStream {
     let (cached, uncached) = (cached(model, batch), uncached(batch));
-    let (refresh, entry) = (refresh(model, batch), entry(model, batch));
-    quote_spanned!(site()=> #cached #uncached #refresh #entry)
+    let (refresh, entry, clear) = (refresh(model, batch), entry(model, batch), siblings::clear(model));
+    quote_spanned!(site()=> #cached #uncached #refresh #entry #clear)
 }
 
 /// `f`.
@@ -177,7 +177,7 @@ fn body(batch: &Batch) -> (TokenStream, TokenStream) {
         .enumerate()
         .map(
             |(index, argument)| {
-                if index == ids.index { handed(argument, ids) } else { again(function, argument) }
+                if index == ids.index { handed(function, argument, ids) } else { again(function, argument) }
             },
         )
         .collect();
@@ -189,9 +189,9 @@ fn body(batch: &Batch) -> (TokenStream, TokenStream) {
 }
 
 /// The ids that are missing, as the function takes ids.
-fn handed(argument: &Argument, ids: &Ids) -> TokenStream {
+fn handed(function: &Function, argument: &Argument, ids: &Ids) -> TokenStream {
     let name = &argument.name;
-    let mutability = mutability(argument);
+    let mutability = mutability(function, argument);
     let span = call::at(&argument.ty);
     match (&ids.held, ids.is_reference) {
         (Held::Slice, _) => quote_spanned!(span=> let #mutability #name = &missing[..];),
@@ -218,13 +218,14 @@ fn again(function: &Function, argument: &Argument) -> TokenStream {
         let pattern = &argument.pattern;
         return quote_spanned!(span=> let #pattern = #value;);
     }
-    let mutability = mutability(argument);
+    let mutability = mutability(function, argument);
     quote_spanned!(span=> let #mutability #name = #value;)
 }
 
-fn mutability(argument: &Argument) -> Option<syn::Token![mut]> {
+/// `mut`, where the body stands in the function itself and not in `f_uncached`.
+fn mutability(function: &Function, argument: &Argument) -> Option<syn::Token![mut]> {
     match &argument.pattern {
-        Pat::Ident(ident) => ident.mutability,
+        Pat::Ident(ident) if function.place != Place::Member => ident.mutability,
         _ => None,
     }
 }
@@ -275,7 +276,15 @@ fn wrapper(function: &Function) -> Signature {
     let mut sig = function.sig.clone();
     let mut arguments = function.arguments.iter();
     for input in &mut sig.inputs {
-        let FnArg::Typed(typed) = input else { continue };
+        let typed = match input {
+            FnArg::Typed(typed) => typed,
+            FnArg::Receiver(receiver) => {
+                if !matches!(receiver.kind, ReceiverKind::Reference(..)) {
+                    receiver.mutability = None;
+                }
+                continue;
+            }
+        };
         let Some(argument) = arguments.next() else { continue };
         *typed.pat = Pat::Ident(syn::PatIdent {
             attrs: Vec::new(),

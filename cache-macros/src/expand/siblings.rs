@@ -83,7 +83,7 @@ fn entry(model: &Model) -> TokenStream {
 }
 
 /// The whole function.
-fn clear(model: &Model) -> TokenStream {
+pub(super) fn clear(model: &Model) -> TokenStream {
     let function = &model.function;
     let name = signature::sibling_name(function, "clear");
     let docs = format!(

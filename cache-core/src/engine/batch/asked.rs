@@ -160,6 +160,7 @@ where
             tracks,
             computing: Vec::new(),
             failed: None,
+            verbatim: None,
         }
     }
 }

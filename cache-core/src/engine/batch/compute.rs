@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{At, Batch, Slotted, State, Track};
 use crate::answer::Outcome;
-use crate::batched::{Divided, Division, Each, Whole};
+use crate::batched::{Division, Each, Whole};
 use crate::engine::call::Pending;
 use crate::engine::compute::Attempt;
 use crate::engine::computing::{self, Directions, Running};
@@ -58,74 +58,85 @@ where
                     }
                 }
             }
-            let keys: Box<[Key]> = tracks().map(|at| self.tracks[at].plan.key.clone()).collect();
+            self.let_go();
+            // All that this batch leads: a body that asks for one of them would wait for this very task.
+            let led =
+                self.tracks.iter().filter(|track| matches!(track.state, State::Computes(..) | State::Alone));
+            let keys: Box<[Key]> = led.map(|track| track.plan.key.clone()).collect();
             let running = Running::of_all(cache, keys, None);
             // Before the body begins: which tags it bears, it may yet say.
             let opening = cache.0.epochs.open();
             let attempts: Vec<_> =
                 tracks().map(|at| Attempt::begin(cache, self.tracks[at].function)).collect();
-            let output = self.keep(computing::scope(&running, body)).await;
+            let output = keep(cache, &self.tracks, computing::scope(&running, body)).await;
 
             let ids: Vec<K> = computing.iter().map(|at| self.slots[self.slot_of(*at)].id.clone()).collect();
-            let (items, error, fits) = match self.whole.open(output) {
-                Ok(all) => {
-                    let Divided { items, fits } = self.division.divide(all, &ids);
-                    (items, None, fits)
+            let opened = self.whole.open(output);
+            let outcome = if opened.is_err() { Outcome::Error } else { Outcome::Value };
+            let took = attempts.into_iter().map(|attempt| attempt.end(outcome)).max().unwrap_or_default();
+            let cost = took / u32::try_from(ids.len().max(1)).unwrap_or(u32::MAX);
+            let error = match opened {
+                Ok(all) if self.division.fits(&all, &ids) => {
+                    let items = self.division.divide(all, &ids);
+                    let directions = running.take_directions();
+                    return self.land_items(&computing, items, &directions, cost, &opening).await;
                 }
-                Err(error) => (Vec::new(), Some(error), true),
-            };
-            let outcome = if error.is_some() { Outcome::Error } else { Outcome::Value };
-            let costs: Vec<Duration> = attempts.into_iter().map(|attempt| attempt.end(outcome)).collect();
-            let Some(error) = error else {
-                if !fits {
-                    misfit();
-                }
-                let directions = running.take_directions();
-                self.land_items(&computing, items, fits, &directions, costs, &opening).await;
-                return;
+                Ok(all) => return self.land_nothing(&computing, all, &ids),
+                Err(error) => error,
             };
             let plans = tracks().map(|at| self.tracks[at].plan);
-            let ended = plans.zip(costs).map(|(plan, cost)| Ended::failed(plan, &error, cost)).collect();
+            let ended = plans.map(|plan| Ended::failed(plan, &error, cost)).collect();
             if !self.land_error(&computing, ended, &opening) {
                 self.failed = Some(error);
             }
         })
     }
 
-    fn slot_of(&self, at: At) -> usize {
+    fn purpose(&self) -> Purpose {
+        if self.is_forced { Purpose::Forced } else { Purpose::Call }
+    }
+
+    pub(super) fn slot_of(&self, at: At) -> usize {
         match at {
             At::Track(at) => self.tracks[at].slot,
             At::Slot(at) => at,
         }
     }
 
-    /// Runs the body, shows that its leaders live, and renews their leases: also of those that come after it.
-    async fn keep<F: Future>(&self, body: F) -> F::Output {
-        let clock = &self.cache.0.clock;
-        let leads = || {
-            self.tracks.iter().filter_map(|track| match &track.state {
-                State::Computes(lead, hold, _) => Some((lead, hold.as_ref())),
-                State::Leads(lead, _) => Some((lead, None)),
-                _ => None,
-            })
+    /// Lets go of what it leads and cannot compute, as another process does: a body may ask for it, and need not wait for
+    /// this batch then. Who follows takes over.
+    fn let_go(&mut self) {
+        for track in &mut self.tracks {
+            if matches!(track.state, State::Leads(..)) {
+                track.state = State::Open;
+            }
+        }
+    }
+
+    /// Answers with a list of which nobody can tell what belongs to which id: nobody else gets anything of it.
+    fn land_nothing(&mut self, computing: &[At], all: W::Value, ids: &[K]) {
+        misfit();
+        let answers_all = computing.len() == self.slots.len();
+        let items = match answers_all {
+            // As the body returned it.
+            true => {
+                self.verbatim = Some(all);
+                ids.iter().map(|_| None).collect()
+            }
+            false => self.division.divide(all, ids),
         };
-        let mut body = pin!(body);
-        // Only made for a body that waits.
-        let mut renewals: Option<Vec<Renewal<'_>>> = None;
-        let renewing = poll_fn(|context| {
-            if let Poll::Ready(output) = body.as_mut().poll(context) {
-                return Poll::Ready(output);
+        for (at, item) in computing.iter().zip(items) {
+            match *at {
+                At::Slot(at) => self.slots[at].state = Slotted::Item(item),
+                At::Track(at) => {
+                    let track = &mut self.tracks[at];
+                    if let Some(flight) = Flight::take(at, track) {
+                        flight.lead.land(Landing::NotShared, |_| ());
+                    }
+                    track.done(self.cache, item);
+                }
             }
-            let holds = || leads().filter_map(|(_, hold)| hold);
-            let renewals = renewals.get_or_insert_with(|| {
-                holds().map(|hold| Box::pin(hold.renew(clock)) as Renewal<'_>).collect()
-            });
-            for renewal in renewals {
-                let Poll::Pending = renewal.as_mut().poll(context);
-            }
-            Poll::Pending
-        });
-        liveness::keep_all(self.cache, || leads().for_each(|(lead, _)| lead.beat()), renewing).await
+        }
     }
 
     /// Stores each item, and hands it to those who wait for it.
@@ -133,14 +144,12 @@ where
         &mut self,
         computing: &[At],
         items: Vec<Option<A::Item>>,
-        fits: bool,
         directions: &Directions,
-        costs: Vec<Duration>,
+        cost: Duration,
         opening: &Opening<'_>,
     ) {
         let cache = self.cache;
         let (mut flights, mut computed) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-        let mut costs = costs.into_iter();
         for (at, item) in computing.iter().zip(items) {
             let at = match *at {
                 At::Track(at) => at,
@@ -149,24 +158,24 @@ where
                     continue;
                 }
             };
-            let (track, cost) = (&mut self.tracks[at], costs.next().unwrap_or_default());
+            let track = &mut self.tracks[at];
             match Flight::take(at, track) {
                 Some(flight) => {
                     let answer = track.plan.answer;
                     let output = answer.of(item);
-                    let is_stored = fits && answer.stored(&output).is_none_or(self.store_if);
-                    flights.push((flight, cost));
+                    let is_stored = answer.stored(&output).is_none_or(self.store_if);
+                    flights.push(flight);
                     computed.push(Recomputed { output, is_stored });
                 }
                 None => track.done(cache, item),
             }
         }
-        let ats: Vec<usize> = flights.iter().map(|(flight, _)| flight.at).collect();
+        let ats: Vec<usize> = flights.iter().map(|flight| flight.at).collect();
         let mut sharing = Vec::new();
-        for ((flight, cost), computed) in flights.into_iter().zip(&computed) {
+        for (flight, computed) in flights.into_iter().zip(&computed) {
             let track = &self.tracks[flight.at];
             let ended = Ended::of(track.plan, computed, directions.clone(), cost);
-            if let Landed::Not(first) = flight.land(cache, track, opening, ended) {
+            if let Landed::Not(first) = flight.land(cache, track, self.purpose(), opening, ended) {
                 sharing.push(first);
             }
         }
@@ -192,11 +201,16 @@ where
             let Some(flight) = flight else { continue };
             let at = flight.at;
             // An error goes nowhere but to who waits for it.
-            let Landed::Here(Some(entry)) = flight.land(cache, &self.tracks[at], opening, ended) else {
+            let Landed::Here(Some(entry)) =
+                flight.land(cache, &self.tracks[at], self.purpose(), opening, ended)
+            else {
                 continue;
             };
             let track = &mut self.tracks[at];
-            if let Some(output) = answer_stale(&mut track.tally, track.plan, &entry) {
+            // Who forces it wants to know how it went.
+            if !self.is_forced
+                && let Some(output) = answer_stale(&mut track.tally, track.plan, &entry)
+            {
                 answered += 1;
                 track.done(cache, track.plan.answer.item(output));
             }
@@ -230,6 +244,7 @@ impl<'c> Flight<'c> {
         self,
         cache: &'t Cache,
         track: &'t Track<'_, A, S>,
+        purpose: Purpose,
         opening: &Opening<'_>,
         ended: Ended<'t, A::Value>,
     ) -> Landed<'t, A, S>
@@ -243,15 +258,42 @@ impl<'c> Flight<'c> {
         let question = track.question.as_ref();
         let mut leading = Leading::new(cache, track.function, lead, track.plan, question);
         leading.held = held;
-        leading.land(borne, hold, Purpose::Call, opening, ended)
+        leading.land(borne, hold, purpose, opening, ended)
     }
 }
 
-/// A list that is not as long as its ids: whose is what?
+/// Runs the body, shows that the leaders live, and renews their leases: also of those that come after it.
+async fn keep<A: Each, S, F: Future>(cache: &Cache, tracks: &[Track<'_, A, S>], body: F) -> F::Output {
+    let clock = &cache.0.clock;
+    let leads = || {
+        tracks.iter().filter_map(|track| match &track.state {
+            State::Computes(lead, hold, _) => Some((lead, hold.as_ref())),
+            _ => None,
+        })
+    };
+    let mut body = pin!(body);
+    // Only made for a body that waits.
+    let mut renewals: Option<Vec<Renewal<'_>>> = None;
+    let renewing = poll_fn(|context| {
+        if let Poll::Ready(output) = body.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        let holds = || leads().filter_map(|(_, hold)| hold);
+        let renewals = renewals
+            .get_or_insert_with(|| holds().map(|hold| Box::pin(hold.renew(clock)) as Renewal<'_>).collect());
+        for renewal in renewals {
+            let Poll::Pending = renewal.as_mut().poll(context);
+        }
+        Poll::Pending
+    });
+    liveness::keep_all(cache, || leads().for_each(|(lead, _)| lead.beat()), renewing).await
+}
+
+/// A list of which nobody can tell what belongs to which id.
 #[cold]
 fn misfit() {
     crate::event::log::warn!(
-        "a batch returned a list that is not as long as its ids, so nothing of it is stored; return one \
-         `Some(item)` or `None` for each id, in their order"
+        "a batch returned a list that is not as long as its ids, or has two items of one id, so nothing of it is \
+         stored; return one item for each id"
     );
 }

@@ -10,6 +10,7 @@ use crate::engine::call::Opened;
 use crate::engine::direct::{Options, Value};
 use crate::engine::look_up::Closer;
 use crate::engine::means::Means;
+use crate::engine::trace::{self, Answered};
 use crate::engine::{Cache, CacheRef};
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
@@ -143,13 +144,23 @@ impl Cache {
         if is_bypassed {
             return Err(MissReason::Absent);
         }
+        let note = |answered| {
+            if trace::is_watched() && trace::is_wanted(self) {
+                trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
+            }
+        };
         if let Some(found) = self.look_up(&key.view(), |value| value) {
+            note(Answered::LocalHit);
             return Ok(found);
         }
         match self.look_closer(&key.view(), false) {
-            Closer::Fresh(value, _) => Ok(value),
+            Closer::Fresh(value, _) => {
+                note(Answered::LocalHit);
+                Ok(value)
+            }
             Closer::Resting(value, function) => {
-                function.counters.count(Happening::Stale);
+                self.count(&function, key, Happening::Stale);
+                note(Answered::Stale);
                 Ok(value)
             }
             Closer::Miss(reason) => Err(reason),

@@ -163,7 +163,11 @@ where
                 track.held = Some(held);
                 track.state = State::Looked(Some(seen));
             }
-            Looked::Unusable(reason, frame) => track.state = State::Looked(Some((reason, frame))),
+            Looked::Unusable(reason, frame) => {
+                // What was held from an earlier look may have been invalidated since.
+                track.held = None;
+                track.state = State::Looked(Some((reason, frame)));
+            }
             // Once is enough: a call waits for a dead server no longer than one time limit.
             Looked::Away(_) => {
                 track.looks_itself = false;

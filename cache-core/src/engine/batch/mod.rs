@@ -55,6 +55,8 @@ pub struct Batch<'c, K, A: Each, W: Whole, D, S, P> {
     tracks: Vec<Track<'c, A, S>>,
     computing: Vec<At>,
     failed: Option<W::Error>,
+    /// What the body returned, where nobody can tell what belongs to which id.
+    verbatim: Option<W::Value>,
 }
 
 /// One id that was asked for.
@@ -177,7 +179,10 @@ where
         let tracks = self.tracks.iter().enumerate();
         let missing = tracks.filter(|(_, track)| matches!(track.state, State::Computes(..) | State::Alone));
         let missing = missing.map(|(at, _)| At::Track(at));
-        self.computing = bypassed.chain(missing).take(self.at_most).collect();
+        let mut computing: Vec<At> = bypassed.chain(missing).collect();
+        computing.sort_by_key(|at| self.slot_of(*at));
+        computing.truncate(self.at_most);
+        self.computing = computing;
         let id = |at: &At| match *at {
             At::Track(at) => self.slots[self.tracks[at].slot].id.clone(),
             At::Slot(at) => self.slots[at].id.clone(),
@@ -187,6 +192,9 @@ where
 
     /// Puts the answer together. Nothing is left of it afterwards.
     fn answer(&mut self) -> W::Output {
+        if let Some(all) = self.verbatim.take() {
+            return self.whole.close(Ok(all));
+        }
         let mut items: Vec<Option<A::Item>> = self.tracks.iter_mut().map(|track| track.item.take()).collect();
         let slots = std::mem::take(&mut self.slots);
         let all = slots.into_iter().enumerate().map(|(at, slot)| {

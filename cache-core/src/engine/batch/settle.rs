@@ -13,6 +13,7 @@ use crate::engine::lead::Leading;
 use crate::engine::liveness::{self, Waited};
 use crate::engine::shared::{Borne, Obtained, Underway, obtain};
 use crate::engine::stale::answer_stale;
+use crate::engine::together::AT_ONCE;
 use crate::engine::{Cache, Landing};
 use crate::entry::{MissReason, StoredEntry};
 use crate::event::stats::Happening;
@@ -78,13 +79,25 @@ where
         }
     }
     poll_fn(|context| {
-        waits.retain_mut(|wait| match wait.future.as_mut().poll(context) {
-            Poll::Ready(event) => {
-                events.push((wait.at, event));
-                false
-            }
-            Poll::Pending => true,
-        });
+        // No more ask for a lease at the same time than a server takes well.
+        while {
+            let (mut asking, before) = (0, events.len());
+            waits.retain_mut(|wait| {
+                let asks = !wait.is_waiting.load(Ordering::Relaxed);
+                asking += usize::from(asks);
+                if asks && asking > AT_ONCE {
+                    return true;
+                }
+                match wait.future.as_mut().poll(context) {
+                    Poll::Ready(event) => {
+                        events.push((wait.at, event));
+                        false
+                    }
+                    Poll::Pending => true,
+                }
+            });
+            asking > AT_ONCE && events.len() > before
+        } {}
         let has_work = events.iter().any(|(_, event)| event.is_work());
         let rest_waits = waits.iter().all(|wait| wait.is_waiting.load(Ordering::Relaxed));
         if waits.is_empty() || has_work && rest_waits { Poll::Ready(()) } else { Poll::Pending }

@@ -2,8 +2,8 @@
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(in crate::engine) struct Hold<'c> {
     /// Whether something is there that the value would replace.
     replaces: bool,
     is_lost: AtomicBool,
+    /// When it was last asked for, or to be renewed: who goes on keeping it need not begin anew.
+    kept: Mutex<Tick>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl<'c> Hold<'c> {
             state: State::Free,
             replaces: false,
             is_lost: AtomicBool::new(false),
+            kept: Mutex::new(question.cache.0.clock.now()),
         }
     }
 
@@ -142,6 +145,7 @@ impl<'c> Hold<'c> {
             Lease::Granted { grant, epochs } => {
                 let answered = clock.now();
                 self.shared.server_clock.told(grant.granted_at, asked, answered);
+                self.set_kept(asked);
                 State::Granted { grant: *grant, epochs: epochs.clone(), answered }
             }
             Lease::Held { .. } | Lease::Filled { .. } => State::Free,
@@ -181,12 +185,21 @@ impl<'c> Hold<'c> {
         .await
     }
 
+    fn kept(&self) -> Tick {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_kept(&self, at: Tick) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
     /// Renews the lease for as long as it is polled.
     pub(in crate::engine) async fn renew(&self, clock: &Clock) -> std::convert::Infallible {
         let State::Granted { grant, answered, .. } = &self.state else { return pending().await };
         let mut kept = *answered;
         loop {
-            clock.sleep(self.life / RENEWALS).await;
+            clock.sleep((self.life / RENEWALS).saturating_sub(clock.now().since(self.kept()))).await;
+            self.set_kept(clock.now());
             let renewal = self.shared.ask(self.backend.renew(&self.key, grant, self.life)).await;
             // An error is not the end: the next renewal may come in time.
             if matches!(renewal, Ok(Renewal::Refused)) {

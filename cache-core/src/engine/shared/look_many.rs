@@ -45,10 +45,11 @@ where
         Ok(now) => now,
         Err(error) => return all_away(error),
     };
+    // A backend that answers too little has not answered the rest.
+    let found = read.found.into_iter().chain(std::iter::repeat_with(|| Err(away())));
     let mut looked: Vec<Option<Looked<V>>> = Vec::with_capacity(asked.len());
     let mut later = Vec::new();
-    for (at, (((question, borne), known), found)) in asked.into_iter().zip(known).zip(read.found).enumerate()
-    {
+    for (at, (((question, borne), known), found)) in asked.into_iter().zip(known).zip(found).enumerate() {
         let (current, is_told) = match known {
             Known::Here(epoch) => (Some(epoch), true),
             Known::Read(places) => {

@@ -3,54 +3,16 @@
 #![cfg(all(feature = "redis", feature = "testing", feature = "tracing"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
+mod support;
+
 use std::error::Error as _;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder::testing::redis::Server;
 use larder::{Cache, Error, Redis, cached};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use support::log::Log;
 
 const SECRET: &str = "hunter2-hunter2";
-
-/// Keeps whatever anybody logs, at each level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Visit for &Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.lock().unwrap().push_str(&format!("{field}={value:?} "));
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut &*self);
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut &*self);
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut &*self);
-        self.0.lock().unwrap().push('\n');
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 #[cached(ttl = 60, tags = ["menu"])]
 async fn dish(id: u64) -> u64 {
@@ -99,7 +61,7 @@ async fn a_password_is_told_to_nobody() {
     told.push_str(&use_in_vain(&cache).await);
     told.push_str(&all_of(&builder.connect().await.expect_err("nobody is there")));
 
-    let logged = log.0.lock().unwrap().clone();
+    let logged = log.text();
     assert!(logged.contains("the shared tier does not answer"), "{logged}");
     assert!(logged.contains("the bus cannot be listened to"), "{logged}");
     for told in [told, logged] {

@@ -51,6 +51,10 @@ fn asked(payload: &[u8]) -> Result<Change, &'static str> {
     if payload.len() > MOST_BYTES {
         return Err(TOO_LONG);
     }
+    // serde takes a list for a struct, too, by the order of its fields, which nobody is promised.
+    if !payload.trim_ascii_start().starts_with(b"{") {
+        return Err(NO_JSON);
+    }
     // Not what serde says: that repeats the message, and so what may be a secret.
     let said: Said = serde_json::from_slice(payload).map_err(|_| NO_JSON)?;
     let Said { tags, keys, functions, everything } = said;
@@ -105,6 +109,8 @@ mod tests {
             "menu",
             "null",
             "[]",
+            r#"[["menu"]]"#,
+            r#" [["menu"],[],[],false]"#,
             "\"menu\"",
             r#"{"tags":"menu"}"#,
             r#"{"tags":[1]}"#,

@@ -113,7 +113,7 @@ where
             Refilled::Refused => return Share::Refused,
             Refilled::Unknown => return Share::Unknown,
             // Something else is there by now: the value has to be sent after all.
-            Refilled::Other(again) => return fill_whole(question, fill, &unstored, now, &kept, again).await,
+            Refilled::Other(again) => return fill_whole(question, fill, &unstored, now, &kept, *again).await,
         }
     }
     fill_whole(question, fill, &unstored, now, &kept, hold).await

@@ -223,7 +223,7 @@ where
 struct Flight<'c> {
     at: usize,
     lead: Lead<'c, Key, Borne, Landing>,
-    hold: Option<Hold<'c>>,
+    hold: Option<Box<Hold<'c>>>,
     borne: Borne,
     held: Option<Held>,
 }
@@ -258,7 +258,7 @@ impl<'c> Flight<'c> {
         let question = track.question.as_ref();
         let mut leading = Leading::new(cache, track.function, lead, track.plan, question);
         leading.held = held;
-        leading.land(borne, hold, purpose, opening, ended)
+        leading.land(borne, hold.map(|hold| *hold), purpose, opening, ended)
     }
 }
 
@@ -267,7 +267,7 @@ async fn keep<A: Each, S, F: Future>(cache: &Cache, tracks: &[Track<'_, A, S>], 
     let clock = &cache.0.clock;
     let leads = || {
         tracks.iter().filter_map(|track| match &track.state {
-            State::Computes(lead, hold, _) => Some((lead, hold.as_ref())),
+            State::Computes(lead, hold, _) => Some((lead, hold.as_deref())),
             _ => None,
         })
     };

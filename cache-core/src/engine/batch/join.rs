@@ -193,7 +193,7 @@ where
             }
             None => (None, Borne::now(cache, track.function, &track.plan.tags)),
         };
-        track.state = State::Computes(lead, hold, borne);
+        track.state = State::Computes(lead, hold.map(Box::new), borne);
     });
     together(taking).await;
 }

@@ -118,7 +118,7 @@ enum State<'c> {
     /// It is up to this call, once it has the lease.
     Leads(Lead<'c, Key, Borne, Landing>, Seen),
     /// To be computed.
-    Computes(Lead<'c, Key, Borne, Landing>, Option<Hold<'c>>, Borne),
+    Computes(Lead<'c, Key, Borne, Landing>, Option<Box<Hold<'c>>>, Borne),
     /// To be computed for this call alone.
     Alone,
     Done,

@@ -21,14 +21,17 @@ use crate::storage::Storage;
 
 /// What one wait came to.
 enum Event<'c, V> {
-    Obtained(Obtained<'c, V>),
+    Obtained(Box<Obtained<'c, V>>),
     Waited(Waited),
 }
 
 impl<V> Event<'_, V> {
     /// Whether it leaves this call something to do.
     fn is_work(&self) -> bool {
-        !matches!(self, Self::Obtained(Obtained::Value(..)) | Self::Waited(Waited::Landed(Landing::Value(_))))
+        if let Self::Obtained(obtained) = self {
+            return !matches!(**obtained, Obtained::Value(..));
+        }
+        !matches!(self, Self::Waited(Waited::Landed(Landing::Value(_))))
     }
 }
 
@@ -71,7 +74,7 @@ where
                             tally.count(Happening::Joined);
                         }
                     });
-                    Event::Obtained(liveness::keep(cache, lead, obtaining).await)
+                    Event::Obtained(Box::new(liveness::keep(cache, lead, obtaining).await))
                 });
                 waits.push(Wait { at, future, is_waiting });
             }
@@ -116,7 +119,7 @@ where
     S: Storage<A::Value>,
 {
     match (event, std::mem::replace(&mut track.state, State::Open)) {
-        (Event::Obtained(obtained), State::Leads(lead, _)) => match obtained {
+        (Event::Obtained(obtained), State::Leads(lead, _)) => match *obtained {
             Obtained::Value(stored, borne) => {
                 track.tally.count(Happening::SharedHit);
                 let leading = Leading::new(cache, track.function, lead, track.plan, None);
@@ -125,7 +128,7 @@ where
             }
             Obtained::Lease(hold, borne, reason) => {
                 track.tally.count(Happening::Miss(reason));
-                track.state = State::Computes(lead, Some(hold), borne);
+                track.state = State::Computes(lead, Some(Box::new(hold)), borne);
             }
             Obtained::Away => {
                 track.tally.count(Happening::Miss(MissReason::Unreachable));

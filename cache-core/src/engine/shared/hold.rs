@@ -83,7 +83,7 @@ pub(in crate::engine) enum Refilled<'c> {
     Refused,
     Unknown,
     /// It is not there any more; the lease is.
-    Other(Hold<'c>),
+    Other(Box<Hold<'c>>),
 }
 
 /// What became of a fill.
@@ -253,7 +253,7 @@ impl<'c> Hold<'c> {
         let (key, life, tags) = (&self.key, kept.life, kept.tags());
         let request = RefillRequest { key, grant: &grant, seen, head: &head, size, life, tags };
         match self.shared.ask(self.backend.refill(request)).await {
-            Ok(Refill::Other) => Refilled::Other(self),
+            Ok(Refill::Other) => Refilled::Other(Box::new(self)),
             Ok(refill) => {
                 self.state = State::Free;
                 if refill == Refill::Stored { Refilled::Stored } else { Refilled::Refused }

@@ -5,8 +5,49 @@ use redis::{RedisError, Value};
 /// No line is longer: values are told by their lengths, and errors are short.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// The first answer and its length; `None` as long as not all of it is there.
+/// No read asks for more at once.
+const MOST_PARTS: usize = 64 << 10;
+/// No server sends a longer value, unless its `proto-max-bulk-len` says so.
+const LONGEST_VALUE: usize = 512 << 20;
+
+/// The first answer and its length; `None` as long as not all of it is there. Nothing is copied before that, since what is
+/// long comes in many pieces.
 pub(super) fn take(bytes: &[u8]) -> Result<Option<(Value, usize)>, RedisError> {
+    match measure(bytes)? {
+        Some(_) => build(bytes),
+        None => Ok(None),
+    }
+}
+
+/// The length of the first answer, by the lines that tell lengths.
+fn measure(bytes: &[u8]) -> Result<Option<usize>, RedisError> {
+    let Some((line, behind)) = line(bytes)? else { return Ok(None) };
+    let count = match line[0] {
+        b'$' => match number(line)? {
+            Some(length) if length > LONGEST_VALUE => return Err(misfit()),
+            Some(length) => return Ok(Some(behind + length + 2).filter(|end| *end <= bytes.len())),
+            None => 0,
+        },
+        b'*' => number(line)?.unwrap_or(0),
+        _ => 0,
+    };
+    let mut at = behind;
+    if count > MOST_PARTS {
+        return Err(misfit());
+    }
+    for _ in 0..count {
+        if bytes.get(at) == Some(&b'*') {
+            return Err(misfit());
+        }
+        match measure(&bytes[at..])? {
+            Some(length) => at += length,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(at))
+}
+
+fn build(bytes: &[u8]) -> Result<Option<(Value, usize)>, RedisError> {
     let Some((line, behind)) = line(bytes)? else { return Ok(None) };
     match line[0] {
         b'$' => Ok(take_bulk(bytes, line, behind)?),
@@ -36,7 +77,7 @@ fn take_array(bytes: &[u8], line: &[u8], behind: usize) -> Result<Option<(Value,
         if bytes.get(at) == Some(&b'*') {
             return Err(misfit());
         }
-        let Some((part, length)) = take(&bytes[at..])? else { return Ok(None) };
+        let Some((part, length)) = build(&bytes[at..])? else { return Ok(None) };
         parts.push(part);
         at += length;
     }

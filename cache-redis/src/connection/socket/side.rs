@@ -85,7 +85,12 @@ impl AsyncRead for ClientSide {
 
 impl AsyncWrite for ClientSide {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0.lock().stream).poll_write(context, bytes)
+        let mut state = self.0.lock();
+        if state.failure.is_some() {
+            // Behind half a command it would be read as a part of that.
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut state.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -15,9 +15,15 @@ pub(in crate::connection) struct Turn<'s> {
     is_over: bool,
 }
 
+/// What is longer goes the long way: it may find the kernel's buffer too small, and half a command breaks the connection.
+const LONGEST_COMMAND: usize = 16 << 10;
+
 impl Socket {
     /// Writes a command, if nothing else is under way. `None` means that nothing was written.
     pub(in crate::connection) fn begin(&self, command: &[u8]) -> Option<Turn<'_>> {
+        if command.len() > LONGEST_COMMAND {
+            return None;
+        }
         let mut state = self.lock();
         let is_idle = matches!(state.reading, Reading::None) && state.read.is_empty();
         if !is_idle || !state.carried.is_none() || state.failure.is_some() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Each module may use those above it in this list: not its neighbours, and nothing below.
 const LAYERS: [&[&str]; 10] = [
     &["answer", "chance", "clock", "error", "kept", "owned", "sync"],
-    &["give_up", "key"],
+    &["batched", "give_up", "key"],
     &["entry"],
     &["backend", "policy"],
     &["codec"],

@@ -1,5 +1,6 @@
 //! What the leader of a flight does: ask the shared tier, compute, fill, land.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -308,29 +309,17 @@ where
         let cost = attempt.end(outcome);
         let ended = Ended::of(plan, &recomputed, running.take_directions(), cost);
         let leading = Self { cache, function, lead, plan, question, held, replaces };
-        let stands_in = leading.conclude(borne, hold, purpose, &opening, ended).await;
+        let stands_in = match leading.land(borne, hold, purpose, &opening, ended) {
+            Landed::Here(stands_in) => stands_in,
+            Landed::Not(sharing) => {
+                sharing.finishing().await;
+                None
+            }
+        };
         Computed { output: recomputed.output, stands_in }
     }
 
-    /// Ends the flight with what was computed: fills the shared tier, lands. Answers what stands in for an error.
-    async fn conclude(
-        self,
-        borne: Borne,
-        hold: Option<Hold<'c>>,
-        purpose: Purpose,
-        opening: &Opening<'_>,
-        ended: Ended<'c, A::Value>,
-    ) -> Option<Arc<StoredEntry>> {
-        match self.land(borne, hold, purpose, opening, ended) {
-            Landed::Here(stands_in) => stands_in,
-            Landed::Not(sharing) => {
-                sharing.finish().await;
-                None
-            }
-        }
-    }
-
-    /// The same as far as it goes without waiting.
+    /// Ends the flight with what was computed, as far as that goes without waiting. Answers what stands in for an error.
     pub(super) fn land(
         mut self,
         mut borne: Borne,
@@ -432,8 +421,14 @@ where
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
 {
-    /// Tells the shared tier, and lands.
-    pub(super) async fn finish(self) {
+    /// Tells the shared tier, and lands. In a box made out of sight: a body may ask for others, whose bodies ask for more, and
+    /// each of them has this on its stack.
+    #[inline(never)]
+    pub(super) fn finishing(self) -> Pin<Box<impl Future<Output = ()> + use<'c, A, S>>> {
+        Box::pin(self.finish())
+    }
+
+    async fn finish(self) {
         let Self { leading, mut borne, hold, stored } = self;
         let Leading { cache, lead, plan, question, held, .. } = leading;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {

@@ -179,7 +179,7 @@ where
                 sharing.push(first);
             }
         }
-        together(sharing.into_iter().map(|sharing| sharing.finish())).await;
+        together(sharing.into_iter().map(|sharing| sharing.finishing())).await;
         for (at, computed) in ats.into_iter().zip(computed) {
             let track = &mut self.tracks[at];
             track.done(cache, track.plan.answer.item(computed.output));

@@ -155,8 +155,17 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_an_error() {
-        let foreign: [&[u8]; 6] =
-            [b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n", b"$-2\r\n", b"$1\r\nabc", b"\n", b"*1\r\n*0\r\n"];
+        let foreign: [&[u8]; 8] = [
+            b"HTTP/1.1 400 Bad Request\r\n",
+            b"$x\r\n",
+            b"$-2\r\n",
+            b"$1\r\nabc",
+            b"\n",
+            b"*1\r\n*0\r\n",
+            // At once, and not when all of it is there.
+            b"*1000000000\r\n",
+            b"$1000000000\r\n",
+        ];
         for bytes in foreign {
             assert!(take(bytes).is_err(), "{bytes:?}");
         }

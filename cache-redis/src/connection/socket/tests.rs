@@ -206,6 +206,15 @@ async fn no_read_begins_before_an_answer_that_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_long_command_goes_the_long_way() {
+    let sides = sides().await;
+
+    assert!(sides.socket.begin(&vec![b'x'; (16 << 10) + 1]).is_none());
+
+    assert!(sides.socket.begin(READ).is_some());
+}
+
+#[tokio::test]
 async fn a_connection_that_ends_ends_the_read_and_the_client() {
     let sides = sides().await;
     let socket = sides.socket.clone();

@@ -44,9 +44,7 @@ pub async fn each_of_many_invalidations_takes_effect<S: Stage>(stage: &S) {
     missing.extend(stale.into_iter().map(|key| Change::Expired { key }));
     let mut untold: Vec<_> = names.iter().cloned().zip(epochs).collect();
     while !(missing.is_empty() && untold.is_empty()) {
-        let Some(Heard::Message(message)) = ear.hear().await else {
-            panic!("neither gap nor end comes before {missing:?} and {untold:?}");
-        };
+        let Heard::Message(message) = ear.hear().await.expect("the bus goes on") else { continue };
         missing.retain(|change| *change != message.change);
         if let Change::TagsInvalidated { epochs } = message.change {
             untold.retain(|pair| !epochs.contains(pair));

@@ -31,7 +31,7 @@ use crate::storage::Storage;
 /// What the function is to do next.
 #[derive(Debug)]
 pub enum Next<K, O> {
-    /// Run the body for these ids, in their order, each once, and hand [`Batch::computed`] its future.
+    /// Run the body for these ids, in their order, each once, and hand `computed` its future.
     Compute(Vec<K>),
     /// Return this.
     Done(O),

@@ -8,6 +8,7 @@ mod call;
 mod clear;
 mod compute;
 mod computing;
+mod conclude;
 mod current;
 mod deferred;
 mod direct;

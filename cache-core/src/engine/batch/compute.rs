@@ -11,8 +11,9 @@ use crate::batched::{Division, Each, Whole};
 use crate::engine::call::Pending;
 use crate::engine::compute::Attempt;
 use crate::engine::computing::{self, Directions, Running};
+use crate::engine::conclude::{Ended, Landed};
 use crate::engine::flight::Lead;
-use crate::engine::lead::{Ended, Landed, Leading, Purpose};
+use crate::engine::lead::{Leading, Purpose};
 use crate::engine::liveness;
 use crate::engine::means::Recomputed;
 use crate::engine::shared::{Borne, Hold};
@@ -70,7 +71,7 @@ where
                 tracks().map(|at| Attempt::begin(cache, self.tracks[at].function)).collect();
             let output = keep(cache, &self.tracks, computing::scope(&running, body)).await;
 
-            let ids: Vec<K> = computing.iter().map(|at| self.slots[self.slot_of(*at)].id.clone()).collect();
+            let ids = self.ids_of(&computing);
             let opened = self.whole.open(output);
             let outcome = if opened.is_err() { Outcome::Error } else { Outcome::Value };
             let took = attempts.into_iter().map(|attempt| attempt.end(outcome)).max().unwrap_or_default();
@@ -94,13 +95,6 @@ where
 
     fn purpose(&self) -> Purpose {
         if self.is_forced { Purpose::Forced } else { Purpose::Call }
-    }
-
-    pub(super) fn slot_of(&self, at: At) -> usize {
-        match at {
-            At::Track(at) => self.tracks[at].slot,
-            At::Slot(at) => at,
-        }
     }
 
     /// Lets go of what it leads and cannot compute, as another process does: a body may ask for it, and need not wait for

@@ -2,8 +2,8 @@
 //!
 //! The generated function drives it: it [asks](Asked) for each id, and then runs the body for as long as
 //! [`Batch::next`] says that ids are missing. The rules are those of single calls. None is broken by going together:
-//! a batch first computes and lands what it leads, and waits for others only then, so two batches never wait for
-//! each other.
+//! a batch never waits for others while it has something to compute, and before a body it lets go of what it leads and
+//! cannot compute yet. So two batches wait for each other only if their bodies ask for each other's items.
 
 mod asked;
 mod compute;
@@ -183,11 +183,18 @@ where
         computing.sort_by_key(|at| self.slot_of(*at));
         computing.truncate(self.at_most);
         self.computing = computing;
-        let id = |at: &At| match *at {
-            At::Track(at) => self.slots[self.tracks[at].slot].id.clone(),
-            At::Slot(at) => self.slots[at].id.clone(),
-        };
-        self.computing.iter().map(id).collect()
+        self.ids_of(&self.computing)
+    }
+
+    fn ids_of(&self, computing: &[At]) -> Vec<K> {
+        computing.iter().map(|at| self.slots[self.slot_of(*at)].id.clone()).collect()
+    }
+
+    fn slot_of(&self, at: At) -> usize {
+        match at {
+            At::Track(at) => self.tracks[at].slot,
+            At::Slot(at) => at,
+        }
     }
 
     /// Puts the answer together. Nothing is left of it afterwards.

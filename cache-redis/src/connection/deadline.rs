@@ -198,7 +198,7 @@ impl Deadlines {
             let due = table.take_due(now);
             if !due.is_empty() {
                 drop(table);
-                // Of whatever runtime: one that panics takes no deadline from the others.
+                // Of whatever runtime: one that panics (its message was printed) takes no deadline from the others.
                 for waker in due {
                     let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
                 }

@@ -67,6 +67,7 @@ impl Link {
                 Alone::Answered(answer) => return Ok(answer),
                 Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
                 Alone::NotSent => {}
+                Alone::Broken(Duration::ZERO) => return Err(error::timed_out(doing, &self.place, limit)),
                 Alone::Broken(for_another) => left = for_another,
             }
         }
@@ -99,6 +100,7 @@ impl Link {
                     Alone::Answered(answer) => return Ok(vec![answer]),
                     Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
                     Alone::NotSent => {}
+                    Alone::Broken(Duration::ZERO) => return Err(error::timed_out(doing, &self.place, limit)),
                     Alone::Broken(for_another) => left = for_another,
                 }
             }

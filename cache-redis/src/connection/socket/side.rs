@@ -37,8 +37,9 @@ impl State {
     }
 
     fn poll_own(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Some(failure) = self.failure {
-            return Poll::Ready(Err(failure.into()));
+        if self.failure.is_some() {
+            // However it failed, for the client it is a connection that broke: what was under way on it is sent again.
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if !self.read.is_empty() {
             let unused = self.read.unused();

@@ -58,6 +58,15 @@ impl Stream {
         }
     }
 
+    /// Reads what has come.
+    pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(into),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_read(into),
+        }
+    }
+
     /// Whether something can be read; if not, the task is woken when it can.
     pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {

@@ -1,5 +1,6 @@
 //! Both sides of a socket, with a peer that answers byte by byte as a test tells it.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -203,6 +204,24 @@ async fn no_read_begins_before_an_answer_that_is_under_way() {
     sides.peer.write_all(b"$5\r\nlater\r\n").await.expect("written");
     assert_eq!(within(later).await.expect("no panic"), text("later"));
     assert!(socket.begin(READ).is_some());
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_is_taken_for_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let stream = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("connected");
+    let (mut peer, _) = listener.accept().await.expect("accepted");
+    // Nobody drives the client, which would throw it away.
+    let socket = Socket::new(Stream::Tcp(stream));
+    let turn = socket.begin(READ).expect("its turn");
+    peer.write_all(b"$4\r\nread\r\n").await.expect("written");
+    assert_eq!(within(turn).await.expect("an answer"), text("read"));
+
+    peer.write_all(b"$5\r\nstray\r\n").await.expect("written");
+    within(poll_fn(|context| socket.lock().stream.poll_read_ready(context))).await.expect("it has come");
+
+    assert!(socket.begin(READ).is_none());
+    assert!(socket.lock().failure.is_some(), "the connection is of no use any more");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A read that is alone on a socket.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -30,20 +31,37 @@ impl Socket {
             return None;
         }
         // Where all was answered, all was received, so the kernel has room for a small command.
-        match state.stream.try_write(command) {
+        let written = match state.nothing_has_come() {
+            Ok(()) => state.stream.try_write(command),
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(written) if written == command.len() => {
                 state.reading = Reading::Alone(Waker::noop().clone());
                 Some(Turn { socket: self, is_over: false })
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             written => {
                 // Half a command cannot be taken back: the client finds the connection broken.
-                state.failure = Some(written.err().map_or(std::io::ErrorKind::WriteZero, |e| e.kind()));
+                state.failure = Some(written.err().map_or(io::ErrorKind::WriteZero, |error| error.kind()));
                 let driver = state.driver.clone();
                 drop(state);
                 driver.iter().for_each(Waker::wake_by_ref);
                 None
             }
+        }
+    }
+}
+
+impl State {
+    /// What has come although nobody asked would be taken for the answer to the next read, and its answer for that to the one
+    /// after. Costs no call of the system while nothing has come.
+    fn nothing_has_come(&mut self) -> io::Result<()> {
+        match self.stream.try_read(self.read.free()) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

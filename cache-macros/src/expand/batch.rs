@@ -9,83 +9,28 @@ use crate::item::{Argument, Function, Held, Ids, Place};
 use crate::model::{Batch, Model};
 
 pub(super) fn expand(model: &Model, batch: &Batch) -> TokenStream {
-    let (cached, uncached) = (cached(model, batch), uncached(batch));
-    let (refresh, entry, clear) = (refresh(model, batch), entry(model, batch), siblings::clear(model));
-    quote_spanned!(site()=> #cached #uncached #refresh #entry #clear)
-}
-
-/// `f`.
-fn cached(model: &Model, batch: &Batch) -> TokenStream {
     let function = &batch.function;
-    let attrs = attribute::own(&function.attrs);
-    let vis = &function.vis;
     let sig = wrapper(function);
-    let steps = steps(model, batch, Emitted::Cached);
-    quote_spanned!(site()=> #(#attrs)* #vis #sig { #steps })
-}
-
-/// The body as written, under another name.
-fn uncached(batch: &Batch) -> TokenStream {
-    let function = &batch.function;
-    let docs = format!(
-        "Computes `{}` without the cache: it neither looks for items nor stores any.",
-        function.name()
-    );
-    let attrs = attribute::shared(&function.attrs);
-    let statements = &function.block.stmts;
-    let mut sig = function.sig.clone();
-    sig.ident = signature::sibling_name(function, "uncached");
-    let vis = signature::generated(&function.vis, &mut sig);
-    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #(#statements)* })
-}
-
-/// Computes all items now and stores them.
-fn refresh(model: &Model, batch: &Batch) -> TokenStream {
-    let function = &batch.function;
-    let docs = format!("Computes `{}` now, whatever the cache holds, and stores the items.", function.name());
-    let attrs = attribute::shared(&function.attrs);
-    let mut sig = wrapper(function);
-    sig.ident = signature::sibling_name(function, "refresh");
-    let vis = signature::generated(&function.vis, &mut sig);
-    let steps = steps(model, batch, Emitted::Refresh);
-    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #steps })
+    let refresh = siblings::refresh(function, sig.clone(), steps(model, batch, Emitted::Refresh));
+    let (uncached, clear) = (siblings::uncached(function), siblings::clear(model));
+    let entry = entry(model, batch);
+    let (attrs, vis, steps) =
+        (attribute::own(&function.attrs), &function.vis, steps(model, batch, Emitted::Cached));
+    quote_spanned!(site()=> #(#attrs)* #vis #sig { #steps } #uncached #refresh #entry #clear)
 }
 
 /// The typed handle to one item.
 fn entry(model: &Model, batch: &Batch) -> TokenStream {
-    let function = &model.function;
-    let docs = format!(
-        "The cache entry of one item of `{}`: to invalidate, expire, look at or put.",
-        function.name()
-    );
-    let attrs = attribute::shared(&function.attrs);
-    let vis = signature::generated(&function.vis, &mut function.sig.clone());
-    let name = signature::sibling_name(function, "entry");
-    let inputs = signature::some_inputs(model, model.entry.has_receiver, &model.entry.arguments);
-    let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
-    let (generics, _, where_clause) = model.entry.generics.split_for_impl();
-    let (facade, p) = (call::facade(model), call::private(model));
-    let (output, id) = (&function.output, &batch.ids.id);
-    let one = match &model.options.each.as_ref().and_then(|each| each.value.by.as_ref()) {
+    let Some(each) = model.options.each.as_ref().map(|each| &each.value) else { return TokenStream::new() };
+    let p = call::private(model);
+    let (output, ty, id) = (&model.function.output, &batch.ids.id, &each.id);
+    let one = match each.by {
         Some(_) => quote_spanned!(call::at(output)=> <#output as #p::EntryOfList>::Answer),
-        None => quote_spanned!(call::at(output)=> <#output as #p::EntryOf<#id>>::Answer),
+        None => quote_spanned!(call::at(output)=> <#output as #p::EntryOf<#ty>>::Answer),
     };
-    let id = model.options.each.as_ref().map(|each| &each.value.id);
     let answer = answer(model, quote_spanned!(site()=> &::core::iter::once(&#id)));
     let begun = call::begun(model, Emitted::Entry, call::cache(model));
-    let tags = call::tags(model);
-    let means = means::means(model, Emitted::Entry);
-    quote_spanned! {site()=>
-        #[doc = #docs]
-        #(#attrs)*
-        #vis fn #name #generics (#inputs) -> #facade::Entry<#one> #where_clause {
-            #answer
-            #begun
-            #tags
-            let _ = (#(&#names,)*);
-            call.entry(#means)
-        }
-    }
+    siblings::entry(model, quote_spanned!(site()=> #answer #begun), one)
 }
 
 /// `whole`, `division`, `answer` and `storage`, for ids as `ids` iterates over them.

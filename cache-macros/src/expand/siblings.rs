@@ -2,18 +2,23 @@
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
+use syn::Signature;
 
 use super::{Emitted, attribute, body, call, means, record, signature, site};
+use crate::item::Function;
 use crate::model::Model;
 
 pub(super) fn siblings(model: &Model) -> TokenStream {
-    let (uncached, refresh, entry, clear) = (uncached(model), refresh(model), entry(model), clear(model));
+    let function = &model.function;
+    let output = &function.output;
+    let entry = entry(model, call::prepared(model, Emitted::Entry), quote_spanned!(site()=> #output));
+    let (uncached, clear) = (uncached(function), clear(model));
+    let refresh = refresh(function, signature::wrapper(function), refreshing(model));
     quote_spanned!(site()=> #uncached #refresh #entry #clear)
 }
 
 /// The body as written, under another name.
-fn uncached(model: &Model) -> TokenStream {
-    let function = &model.function;
+pub(super) fn uncached(function: &Function) -> TokenStream {
     let docs = format!(
         "Computes `{}` without the cache: it neither looks for a value nor stores one.",
         function.name()
@@ -26,34 +31,32 @@ fn uncached(model: &Model) -> TokenStream {
     quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #(#statements)* })
 }
 
-/// Computes now and stores.
-fn refresh(model: &Model) -> TokenStream {
-    let function = &model.function;
+/// `f_refresh`, with the signature of `f`, by `steps`.
+pub(super) fn refresh(function: &Function, mut sig: Signature, steps: TokenStream) -> TokenStream {
     let docs = format!("Computes `{}` now, whatever the cache holds, and stores the value.", function.name());
     let attrs = attribute::shared(&function.attrs);
-    let mut sig = signature::wrapper(&model.function);
     sig.ident = signature::sibling_name(function, "refresh");
     let vis = signature::generated(&function.vis, &mut sig);
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #steps })
+}
+
+/// Computes now and stores.
+fn refreshing(model: &Model) -> TokenStream {
     let call = call::prepared(model, Emitted::Refresh);
     let tags = call::tags(model);
     let means = means::means(model, Emitted::Refresh);
     let body = body::body(model);
-    let output = call::at(&function.output);
-    let run = quote_spanned!(output=> call.refresh(means, #body));
+    let run = quote_spanned!(call::at(&model.function.output)=> call.refresh(means, #body));
     quote_spanned! {site()=>
-        #[doc = #docs]
-        #(#attrs)*
-        #vis #sig {
-            #call
-            #tags
-            let means = #means;
-            #run.await
-        }
+        #call
+        #tags
+        let means = #means;
+        #run.await
     }
 }
 
-/// The typed handle.
-fn entry(model: &Model) -> TokenStream {
+/// The typed handle to one entry, whose answers are of type `output`, once `call` is prepared.
+pub(super) fn entry(model: &Model, call: TokenStream, output: TokenStream) -> TokenStream {
     let function = &model.function;
     let docs = format!(
         "The cache entry of `{}` for these arguments: to invalidate, expire, look at or put.",
@@ -61,13 +64,11 @@ fn entry(model: &Model) -> TokenStream {
     );
     let attrs = attribute::shared(&function.attrs);
     let vis = signature::generated(&function.vis, &mut function.sig.clone());
-    let output = &function.output;
     let name = signature::sibling_name(function, "entry");
     let inputs = signature::some_inputs(model, model.entry.has_receiver, &model.entry.arguments);
     let names = model.entry.arguments.iter().map(|index| &function.arguments[*index].name);
     let (generics, _, where_clause) = model.entry.generics.split_for_impl();
     let facade = call::facade(model);
-    let call = call::prepared(model, Emitted::Entry);
     let tags = call::tags(model);
     let means = means::means(model, Emitted::Entry);
     quote_spanned! {site()=>

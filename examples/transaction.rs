@@ -29,8 +29,8 @@ async fn raise(
     most: i64,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let tx = db.transaction()?;
-    let batch = cache.deferred();
-    let raised = batch
+    let changes = cache.deferred();
+    let raised = changes
         .scope(async {
             for dish in [1, 2] {
                 let cents: i64 =
@@ -38,7 +38,7 @@ async fn raise(
                 if cents + by > most {
                     return Err(format!("dish {dish} would cost {}", cents + by).into());
                 }
-                // Recorded in the batch, and not applied yet: a reader between here and the commit would read the old
+                // Recorded, and not applied yet: a reader between here and the commit would read the old
                 // price from the database, and put it back into the cache.
                 set_price(&tx, dish, cents + by).await?;
             }
@@ -48,7 +48,7 @@ async fn raise(
     // On an error both are dropped here: the transaction is rolled back, and nothing is invalidated.
     raised?;
     tx.commit()?;
-    batch.apply().await?;
+    changes.apply().await?;
     Ok(())
 }
 
@@ -80,9 +80,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Where bodies read from a replica that lags by up to a second, they may put the old value back after the commit. A second
     // pass removes it.
-    let batch = cache.deferred().again_after(Duration::from_secs(2));
-    batch.tag("restaurant:7");
-    batch.apply().await?;
+    let changes = cache.deferred().again_after(Duration::from_secs(2));
+    changes.tag("restaurant:7");
+    changes.apply().await?;
     price_of(&db, 1).await?;
     assert_eq!(computed(), 5);
     cache.shutdown().await;

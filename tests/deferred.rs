@@ -1,4 +1,4 @@
-//! A batch is applied when its transaction has committed, or not at all.
+//! What is deferred is applied when its transaction has committed, or not at all.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
@@ -27,13 +27,13 @@ fn staged() -> (Stage, Db) {
 #[tokio::test]
 async fn all_that_was_added_is_applied_at_once() {
     let ways: [fn(&larder::Deferred); 7] = [
-        |batch| _ = batch.tag("other").tag("menu:1"),
-        |batch| _ = batch.tags(["other", "menu:1"]),
-        |batch| _ = batch.entry(&menu_entry(1)),
-        |batch| _ = batch.key(menu_entry(1).key().unwrap()),
-        |batch| _ = batch.function("menu"),
-        |batch| _ = batch.invalidate(menu_clear()),
-        |batch| _ = batch.invalidate(Invalidate::everything().softly()),
+        |changes| _ = changes.tag("other").tag("menu:1"),
+        |changes| _ = changes.tags(["other", "menu:1"]),
+        |changes| _ = changes.entry(&menu_entry(1)),
+        |changes| _ = changes.key(menu_entry(1).key().unwrap()),
+        |changes| _ = changes.function("menu"),
+        |changes| _ = changes.invalidate(menu_clear()),
+        |changes| _ = changes.invalidate(Invalidate::everything().softly()),
     ];
     for way in ways {
         let (stage, db) = staged();
@@ -41,14 +41,14 @@ async fn all_that_was_added_is_applied_at_once() {
         cache
             .scope(async {
                 assert_eq!(menu(&db, 1).await, 0);
-                let batch = cache.deferred();
-                assert!(batch.is_empty());
+                let changes = cache.deferred();
+                assert!(changes.is_empty());
                 db.write();
-                way(&batch);
-                assert!(!batch.is_empty());
+                way(&changes);
+                assert!(!changes.is_empty());
                 assert_eq!(menu(&db, 1).await, 0, "it is not applied yet");
 
-                batch.apply().await.unwrap();
+                changes.apply().await.unwrap();
 
                 assert_eq!(menu(&db, 1).await, 1);
             })
@@ -57,15 +57,15 @@ async fn all_that_was_added_is_applied_at_once() {
 }
 
 #[tokio::test]
-async fn a_batch_is_one_call_of_the_shared_tier() {
+async fn what_is_deferred_is_one_call_of_the_shared_tier() {
     let pair = Pair::new();
     hears(&pair.cache).await;
-    let batch = pair.cache.deferred();
+    let changes = pair.cache.deferred();
     for id in 0..100 {
-        batch.tag(format!("menu:{id}")).key(&key(id));
+        changes.tag(format!("menu:{id}")).key(&key(id));
     }
 
-    batch.apply().await.unwrap();
+    changes.apply().await.unwrap();
 
     assert_eq!(pair.faults.calls(Operation::InvalidateMany), 1);
 }
@@ -76,9 +76,9 @@ async fn a_second_pass_removes_what_a_lagging_replica_put_back() {
     let cache = &stage.cache;
     cache
         .scope(async {
-            let batch = cache.deferred().again_after(LAG);
-            batch.tag("menu");
-            batch.apply().await.unwrap();
+            let changes = cache.deferred().again_after(LAG);
+            changes.tag("menu");
+            changes.apply().await.unwrap();
             // The replica has not heard of the write yet: the old row comes back.
             assert_eq!(menu(&db, 1).await, 0);
             db.write();
@@ -106,9 +106,9 @@ async fn a_second_pass_takes_place_though_the_first_was_not_waited_for() {
     let pair = Pair::new();
     hears(&pair.cache).await;
     let gate = pair.faults.hold(Operation::InvalidateTags);
-    let batch = pair.cache.deferred().again_after(LAG);
-    batch.tag("menu");
-    let applying = Task::begun(batch.apply());
+    let changes = pair.cache.deferred().again_after(LAG);
+    changes.tag("menu");
+    let applying = Task::begun(changes.apply());
     gate.arrived().await;
 
     drop(applying);
@@ -121,9 +121,9 @@ async fn a_second_pass_takes_place_though_the_first_was_not_waited_for() {
 async fn a_second_pass_that_fails_is_counted_and_repeated() {
     let pair = Pair::new();
     hears(&pair.cache).await;
-    let batch = pair.cache.deferred().again_after(LAG);
-    batch.tag("menu");
-    batch.apply().await.unwrap();
+    let changes = pair.cache.deferred().again_after(LAG);
+    changes.tag("menu");
+    changes.apply().await.unwrap();
     pair.faults.fail(Operation::InvalidateTags);
 
     pair.comes_about(|pair| pair.cache.stats().failed_invalidations == 1).await;
@@ -136,9 +136,9 @@ async fn a_second_pass_ends_with_the_shutdown() {
     let cache = &stage.cache;
     cache
         .scope(async {
-            let batch = cache.deferred().again_after(LAG);
-            batch.tag("menu");
-            batch.apply().await.unwrap();
+            let changes = cache.deferred().again_after(LAG);
+            changes.tag("menu");
+            changes.apply().await.unwrap();
             assert_eq!(menu(&db, 1).await, 0);
             db.write();
 
@@ -149,9 +149,9 @@ async fn a_second_pass_ends_with_the_shutdown() {
             assert_eq!(menu(&db, 1).await, 0);
 
             // The first pass is made all the same, and the second one is not promised.
-            let batch = cache.deferred().again_after(LAG);
-            batch.tag("menu");
-            assert_eq!(batch.apply().await.unwrap_err().kind(), ErrorKind::Configuration);
+            let changes = cache.deferred().again_after(LAG);
+            changes.tag("menu");
+            assert_eq!(changes.apply().await.unwrap_err().kind(), ErrorKind::Configuration);
             assert_eq!(menu(&db, 1).await, 1);
         })
         .await;
@@ -169,9 +169,9 @@ async fn a_second_pass_keeps_no_cache_alive() {
         Invalidate::nothing()
     });
     let entry = other.scope(async { menu_entry(1) }).await;
-    let batch = one.deferred().again_after(Duration::from_secs(3600));
-    batch.entry(&entry);
-    batch.apply().await.unwrap();
+    let changes = one.deferred().again_after(Duration::from_secs(3600));
+    changes.entry(&entry);
+    changes.apply().await.unwrap();
 
     drop((entry, other));
 
@@ -184,10 +184,10 @@ fn without_a_runtime_the_first_pass_is_made_and_the_second_refused() {
     stage.run(async {
         assert_eq!(menu(&db, 1).await, 0);
         db.write();
-        let batch = stage.cache.deferred().again_after(LAG);
-        batch.tag("menu");
+        let changes = stage.cache.deferred().again_after(LAG);
+        changes.tag("menu");
 
-        let error = batch.apply().await.unwrap_err();
+        let error = changes.apply().await.unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains("leave `again_after` out"), "{error}");
@@ -232,14 +232,14 @@ fn a_scope_that_is_dropped_keeps_what_it_recorded() {
         let _: &Key = menu_entry(1).key().unwrap();
         menu(&db, 1).await;
         db.write();
-        let batch = stage.cache.deferred();
+        let changes = stage.cache.deferred();
 
-        drop(Task::begun(batch.scope(async {
+        drop(Task::begun(changes.scope(async {
             stage.cache.emit(Renamed(1)).await.unwrap();
             std::future::pending::<()>().await;
         })));
 
-        batch.apply().await.unwrap();
+        changes.apply().await.unwrap();
         assert_eq!(menu(&db, 1).await, 1);
     });
 }

@@ -559,51 +559,51 @@ fn attributes_stack_in_their_order() {
 }
 
 #[test]
-fn a_batch_records_what_writers_in_its_scope_change() {
+fn what_writers_in_its_scope_change_is_recorded() {
     run(async |db, stage| {
         dish_name(db, 1).await.unwrap();
-        let batch = stage.cache.deferred();
+        let changes = stage.cache.deferred();
 
-        batch.scope(async { by_argument(db, 1, "a".to_owned()).await.unwrap() }).await;
-        batch.scope(async { through(db, 1, "b").await.unwrap() }).await;
-        batch.scope(async { by_argument(db, 1, String::new()).await.unwrap_err() }).await;
+        changes.scope(async { by_argument(db, 1, "a".to_owned()).await.unwrap() }).await;
+        changes.scope(async { through(db, 1, "b").await.unwrap() }).await;
+        changes.scope(async { by_argument(db, 1, String::new()).await.unwrap_err() }).await;
 
-        assert!(!batch.is_empty());
+        assert!(!changes.is_empty());
         assert_eq!(dish_name(db, 1).await.unwrap(), None, "nothing was applied yet");
-        batch.apply().await.unwrap();
+        changes.apply().await.unwrap();
         assert_eq!(dish_name(db, 1).await.unwrap().as_deref(), Some("b"));
     });
 }
 
 #[test]
-fn a_batch_that_is_dropped_invalidates_nothing() {
+fn what_is_dropped_unapplied_invalidates_nothing() {
     run(async |db, stage| {
         dish_name(db, 1).await.unwrap();
-        let batch = stage.cache.deferred();
-        batch.scope(by_result(db, "a")).await.unwrap();
+        let changes = stage.cache.deferred();
+        changes.scope(by_result(db, "a")).await.unwrap();
 
-        drop(batch);
+        drop(changes);
 
         assert_eq!(dish_name(db, 1).await.unwrap(), None);
     });
 }
 
 #[test]
-fn a_batch_of_one_cache_records_for_the_cache_of_the_writer() {
+fn what_is_recorded_is_for_the_cache_of_the_writer() {
     let repo = Repo::new();
     run(async |_, stage| {
         assert_eq!(repo.name(1).await, None);
         // By a handle, and by a tag: what names no cache is of the writer's, too.
         for name in ["a", "b"] {
-            let batch = stage.cache.deferred();
+            let changes = stage.cache.deferred();
             let before = repo.name(1).await;
             match name {
-                "a" => drop(batch.scope(repo.set(name)).await),
-                _ => drop(batch.scope((&&repo).create_boxed(name)).await.unwrap()),
+                "a" => drop(changes.scope(repo.set(name)).await),
+                _ => drop(changes.scope((&&repo).create_boxed(name)).await.unwrap()),
             }
             assert_eq!(repo.name(1).await, before);
 
-            batch.apply().await.unwrap();
+            changes.apply().await.unwrap();
 
             assert_eq!(repo.name(1).await.as_deref(), Some(name));
         }

@@ -84,9 +84,9 @@ async fn write(world: &World, cache: &Cache, id: usize, round: u64) -> Result<u6
         2 => write_by_function(world, id).await,
         3 => write_through(world, id).await,
         _ => {
-            let batch = cache.deferred();
-            let written = batch.scope(write_by_entry(world, id)).await;
-            batch.apply().await?;
+            let changes = cache.deferred();
+            let written = changes.scope(write_by_entry(world, id)).await;
+            changes.apply().await?;
             written
         }
     }

@@ -480,7 +480,7 @@ use crate::model::{Batch, Model};
 ///
 /// A batch: many ids in one call, each cached as an entry of its own. The tiers are asked for all of them at once (the shared
 /// one in one round trip), what another call or process computes is awaited, and the body gets those that are missing:
-/// each once, in their order. In the other options `id` is one of them; `each(item_id in ids)` gives it another name.
+/// each once, in their order. In `tags`, `ttl`, `key`, `when` and `secret` `id` is one of them; `each(item_id in ids)` gives it another name.
 ///
 /// ```
 /// # use larder::cached;
@@ -622,7 +622,7 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 /// **What fails.** If the shared tier cannot be reached, the invalidation is made in this process, repeated there when it is back,
 /// logged, counted (`Stats::failed_invalidations`), and the function returns its value. With `strict` it returns the error.
 ///
-/// **In a transaction** the commit comes after the function: run it in `Deferred::scope`, and apply the batch after the commit.
+/// **In a transaction** the commit comes after the function: run it in `Deferred::scope`, and apply what was recorded after the commit.
 ///
 /// # Options
 ///

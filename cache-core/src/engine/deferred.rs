@@ -10,55 +10,54 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Key, Tag};
 
 tokio::task_local! {
-    static RECORDING: Arc<Batch>;
+    static RECORDING: Arc<Recorded>;
 }
 
-/// A batch of invalidations that are applied when the write is known to last: after the commit of a transaction.
-/// Dropped without [`apply`](Self::apply) it invalidates nothing: after a rollback nothing has changed.
+/// Invalidations that are applied when the write is known to last: after the commit of a transaction. Dropped without [`apply`](Self::apply) it invalidates nothing: after a rollback nothing has changed.
 ///
 /// ```
 /// use cache_core::{Cache, Error};
 ///
 /// # async fn in_transaction() -> bool { true }
 /// # async fn example(cache: &Cache) -> Result<(), Error> {
-/// let batch = cache.deferred();
-/// let is_committed = batch
+/// let changes = cache.deferred();
+/// let is_committed = changes
 ///     .scope(async {
 ///         // Writers with `#[invalidates(..)]` that run here record what they invalidate.
 ///         in_transaction().await
 ///     })
 ///     .await;
-/// batch.tag("restaurant:42");
+/// changes.tag("restaurant:42");
 /// if is_committed {
-///     batch.apply().await?;
+///     changes.apply().await?;
 /// }
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "dropped without `apply` it invalidates nothing: write `batch.apply().await?` after the commit"]
+#[must_use = "dropped without `apply` it invalidates nothing: write `.apply().await?` after the commit"]
 pub struct Deferred {
-    batch: Arc<Batch>,
+    recorded: Arc<Recorded>,
     again_after: Option<Duration>,
 }
 
 /// What was recorded so far.
-pub(super) struct Batch {
+pub(super) struct Recorded {
     cache: Cache,
     set: Mutex<Invalidate>,
 }
 
 impl Cache {
-    /// Begins a batch of invalidations that are applied later, or not at all.
+    /// Begins a set of invalidations that is applied later, or not at all.
     pub fn deferred(&self) -> Deferred {
-        let batch = Batch { cache: self.clone(), set: Mutex::default() };
-        Deferred { batch: Arc::new(batch), again_after: None }
+        let recorded = Recorded { cache: self.clone(), set: Mutex::default() };
+        Deferred { recorded: Arc::new(recorded), again_after: None }
     }
 
-    /// Applies `set`, or records it, where a batch is recording.
+    /// Applies `set`, or records it, inside of [`Deferred::scope`].
     pub(super) async fn apply_or_record(&self, set: Invalidate) -> Result<(), Error> {
-        match Batch::here() {
-            Some(batch) => {
-                batch.record(set.within(self));
+        match Recorded::here() {
+            Some(recorded) => {
+                recorded.record(set.within(self));
                 Ok(())
             }
             None => self.apply(set).await,
@@ -83,7 +82,7 @@ impl Cache {
         task.map(drop).ok_or_else(|| {
             let what = format!(
                 "invalidate once more after {delay:?}: it was done once, but there is no tokio runtime here, or the cache \
-                 was shut down; apply the batch in a runtime and before the shutdown, or leave `again_after` out"
+                 was shut down; apply it in a runtime and before the shutdown, or leave `again_after` out"
             );
             Error::new(ErrorKind::Configuration, what)
         })
@@ -93,7 +92,7 @@ impl Cache {
 impl Deferred {
     /// Adds a set.
     pub fn invalidate(&self, set: impl Into<Invalidate>) -> &Self {
-        self.batch.record(set.into());
+        self.recorded.record(set.into());
         self
     }
 
@@ -124,10 +123,10 @@ impl Deferred {
 
     /// Whether nothing was added or recorded yet.
     pub fn is_empty(&self) -> bool {
-        self.batch.lock().is_empty()
+        self.recorded.lock().is_empty()
     }
 
-    /// Applies the batch a second time, `delay` after the first, in the background: for bodies that read from a replica which
+    /// Applies all of it a second time, `delay` after the first, in the background: for bodies that read from a replica which
     /// lags, and may have put the old value back in the meantime. A `delay` above the lag closes that gap; until then the old
     /// value may be served.
     ///
@@ -138,7 +137,7 @@ impl Deferred {
     }
 
     /// Runs `future`; what `#[invalidates]` and `#[updates]` invalidate and what [`Cache::emit`] means inside is recorded
-    /// into this batch instead of being applied at once.
+    /// here instead of being applied at once.
     ///
     /// An entry that `#[updates]` would have stored a value in is recorded to be invalidated: its value is not known to last.
     /// The verbs ([`Cache::apply`], [`Cache::invalidate_tags`] ..) go on to take effect at once. Tasks that the future spawns do
@@ -146,9 +145,9 @@ impl Deferred {
     ///
     /// # Cancel safety
     ///
-    /// That of `future`; what was recorded stays in the batch.
+    /// That of `future`; what was recorded stays.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        RECORDING.scope(Arc::clone(&self.batch), future).await
+        RECORDING.scope(Arc::clone(&self.recorded), future).await
     }
 
     /// Applies all that was added and recorded, in one go, as [`Cache::apply`].
@@ -162,8 +161,8 @@ impl Deferred {
     ///
     /// As [`Cache::apply`]: it takes effect when first polled, the second pass included.
     pub async fn apply(self) -> Result<(), Error> {
-        let set = std::mem::take(&mut *self.batch.lock());
-        let cache = &self.batch.cache;
+        let set = std::mem::take(&mut *self.recorded.lock());
+        let cache = &self.recorded.cache;
         let again = match self.again_after {
             Some(delay) => cache.apply_again(set.clone(), delay),
             None => Ok(()),
@@ -172,8 +171,8 @@ impl Deferred {
     }
 }
 
-impl Batch {
-    /// The batch that records here.
+impl Recorded {
+    /// What records here.
     pub(super) fn here() -> Option<Arc<Self>> {
         RECORDING.try_with(Arc::clone).ok()
     }
@@ -190,7 +189,7 @@ impl Batch {
 impl fmt::Debug for Deferred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deferred")
-            .field("set", &*self.batch.lock())
+            .field("set", &*self.recorded.lock())
             .field("again_after", &self.again_after)
             .finish_non_exhaustive()
     }

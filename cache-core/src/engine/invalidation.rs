@@ -14,7 +14,7 @@ use crate::local::epochs::Severity;
 
 /// A set of what is to be invalidated: tags, entries, functions, everything.
 ///
-/// It does nothing by itself: [`Cache::apply`] applies all of it in one go, a [`Deferred`](super::Deferred) batch later, and
+/// It does nothing by itself: [`Cache::apply`] applies all of it in one go, a [`Deferred`](super::Deferred) later, and
 /// [`Cache::on`] says which set an event means.
 ///
 /// ```

@@ -1,6 +1,6 @@
 //! One call of a writer, from the macro's side: what it invalidates, and what it puts, once its body has returned `Ok`.
 
-use super::deferred::Batch;
+use super::deferred::Recorded;
 use super::invalidation::Invalidate;
 use super::{Cache, CacheRef, Clear, Entry};
 use crate::error::Error;
@@ -35,7 +35,7 @@ impl Writing {
         self
     }
 
-    /// Applies it, or records it where a batch does.
+    /// Applies it, or records it where it is to be deferred.
     ///
     /// # Cancel safety
     ///
@@ -97,12 +97,12 @@ impl<R> Updating<R> {
         Self { entry, value }
     }
 
-    /// Puts it. Where that fails, or its caller goes away meanwhile, the entry is invalidated instead; where a batch
-    /// records, that is recorded, since nobody knows whether the value will last.
+    /// Puts it. Where that fails, or its caller goes away meanwhile, the entry is invalidated instead; where it is to be
+    /// deferred, that is recorded, since nobody knows whether the value will last.
     pub async fn apply(self) -> Result<(), Error> {
         let Self { entry, value } = self;
-        if let Some(batch) = Batch::here() {
-            batch.record(Invalidate::entry(&entry));
+        if let Some(recorded) = Recorded::here() {
+            recorded.record(Invalidate::entry(&entry));
             return Ok(());
         }
         let unfinished = Unfinished(Some(&entry));

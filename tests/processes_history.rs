@@ -1,5 +1,6 @@
-//! Random reads, writes and invalidations of several processes, under every fault that can be made here; each is logged
-//! with its times, and the log is checked against the promises of the README: nothing invalidated is served.
+//! Random reads (single, and in batches), writes and invalidations (by verbs, events and writers) of several processes,
+//! under every fault that can be made here; each is logged with its times, and the log is checked against the promises of
+//! the README: nothing invalidated is served.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::database::Row;
-use super::worker::{Dish, Function, dish_of, me, text};
+use super::worker::{Dish, Function, KitchenChanged, change_dishes, dish_of, me, text};
 use super::{now, now_and_lag, pause_for};
 
 /// The rows: so few that calls meet.
@@ -87,9 +87,9 @@ impl Scope {
         let cache = &me().cache;
         match self {
             Self::Entry(function, row) => function.entry(row).invalidate().await,
-            Self::Kitchen(kitchen) => cache.invalidate_tags([format!("kitchen:{kitchen}")]).await,
+            Self::Kitchen(kitchen) => cache.emit(KitchenChanged(kitchen)).await,
             Self::Function(function) => function.entry((0, 0)).invalidate_function().await,
-            Self::Dishes => cache.invalidate_tags(["dishes"]).await,
+            Self::Dishes => change_dishes().await,
             Self::Everything => cache.clear().await,
         }
     }
@@ -183,6 +183,7 @@ impl Load {
                 }
                 // Promises nothing by itself; it only adds to what may go wrong.
                 roll if roll < changes + 3 => drop(function.entry(row).expire().await),
+                roll if roll < 400 => self.read_many(function, row.0, &mut dice).await,
                 _ => {
                     for _ in 0..=dice.below(4) {
                         self.log(function.call(row), |dish| What::Read(function, dish)).await;
@@ -191,6 +192,18 @@ impl Load {
             }
             pause_for(Duration::from_micros(dice.below(4000))).await;
         }
+    }
+
+    /// Reads several rows of a kitchen in one call.
+    async fn read_many(&self, function: Function, kitchen: u64, dice: &mut Dice) {
+        let left_out = dice.below(DISHES + 1);
+        let ids: Vec<u64> = (0..DISHES).rev().filter(|id| *id != left_out).collect();
+        let (start, lag) = now_and_lag();
+        let call = function.call_many(kitchen, &ids);
+        let dishes = tokio::time::timeout(HANGING, call).await.expect("a call hangs");
+        let end = now();
+        let read = |dish| Record { start, end, lag, what: What::Read(function, dish) };
+        self.log.lock().unwrap().extend(dishes.into_iter().map(read));
     }
 
     /// Changes a row, and invalidates what shows it.

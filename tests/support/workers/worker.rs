@@ -10,10 +10,11 @@
 //! }
 //! ```
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use larder::{Cache, Entry, Redis, cached};
+use larder::{Cache, Entry, Invalidate, Redis, cached, invalidates};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -86,6 +87,18 @@ impl Function {
         }
     }
 
+    /// Several of one kitchen in one call. Only of those in histories.
+    pub async fn call_many(self, kitchen: u64, ids: &[u64]) -> Vec<Dish> {
+        let dishes = match self {
+            Self::Dish => dishes(kitchen, ids).await,
+            Self::SharedDish => shared_dishes(kitchen, ids).await,
+            Self::LocalDish => local_dishes(kitchen, ids).await,
+            Self::SlowDish | Self::KeptDish => panic!("{} has no batch", self.name()),
+        };
+        assert_eq!(dishes.len(), ids.len(), "a dish for each id");
+        dishes.into_values().collect()
+    }
+
     pub async fn refresh(self, (kitchen, id): Row) -> Dish {
         match self {
             Self::Dish => dish_refresh(kitchen, id).await,
@@ -107,19 +120,53 @@ impl Function {
     }
 }
 
-#[cached(ttl = 600, tags = ["dishes", "kitchen:{kitchen}"], lease = "1s")]
+#[cached(ttl = 600, name = "dish", tags = ["dishes", "kitchen:{kitchen}"], lease = "1s")]
 async fn dish(kitchen: u64, id: u64) -> Dish {
     compute((kitchen, id)).await
 }
 
-#[cached(ttl = 600, tags = ["dishes", "kitchen:{kitchen}"], tier = shared, lease = "1s")]
+#[cached(ttl = 600, name = "dish", each = ids, tags = ["dishes", "kitchen:{kitchen}"], lease = "1s")]
+async fn dishes(kitchen: u64, ids: &[u64]) -> HashMap<u64, Dish> {
+    compute_all(kitchen, ids).await
+}
+
+#[cached(
+    ttl = 600,
+    name = "shared_dish",
+    tags = ["dishes", "kitchen:{kitchen}"],
+    tier = shared,
+    lease = "1s"
+)]
 async fn shared_dish(kitchen: u64, id: u64) -> Dish {
     compute((kitchen, id)).await
 }
 
-#[cached(ttl = 600, tags = ["dishes", "kitchen:{kitchen}"], tier = local)]
+#[cached(
+    ttl = 600,
+    name = "shared_dish",
+    each(id in ids, at_most = 2),
+    tags = ["dishes", "kitchen:{kitchen}"],
+    tier = shared,
+    lease = "1s",
+)]
+async fn shared_dishes(kitchen: u64, ids: &[u64]) -> HashMap<u64, Dish> {
+    compute_all(kitchen, ids).await
+}
+
+#[cached(ttl = 600, name = "local_dish", tags = ["dishes", "kitchen:{kitchen}"], tier = local)]
 async fn local_dish(kitchen: u64, id: u64) -> Dish {
     compute((kitchen, id)).await
+}
+
+#[cached(
+    ttl = 600,
+    name = "local_dish",
+    each = ids,
+    tags = ["dishes", "kitchen:{kitchen}"],
+    tier = local
+)]
+async fn local_dishes(kitchen: u64, ids: &[u64]) -> HashMap<u64, Dish> {
+    compute_all(kitchen, ids).await
 }
 
 #[cached(ttl = 600, tags = ["dishes", "kitchen:{kitchen}"])]
@@ -153,6 +200,24 @@ pub fn me() -> &'static Me {
     ME.get().expect("this process is a worker")
 }
 
+/// One after the other: what is computed last began last.
+async fn compute_all(kitchen: u64, ids: &[u64]) -> HashMap<u64, Dish> {
+    let mut dishes = HashMap::new();
+    for id in ids {
+        dishes.insert(*id, compute((kitchen, *id)).await);
+    }
+    dishes
+}
+
+/// Something in a kitchen has changed: what that means, the cache is told once.
+pub struct KitchenChanged(pub u64);
+
+/// A writer that says what it changes.
+#[invalidates(tags = ["dishes"], strict)]
+pub async fn change_dishes() -> Result<(), larder::Error> {
+    Ok(())
+}
+
 async fn compute(row: Row) -> Dish {
     let began = now();
     let version = me().database.read(row).await;
@@ -172,6 +237,7 @@ pub fn run() {
         let builder = Cache::builder().prefix(PREFIX).shared(redis).max_local_staleness(staleness);
         let cache = builder.build().unwrap();
         cache.install().unwrap();
+        cache.on(|changed: &KitchenChanged| Invalidate::tag(format!("kitchen:{}", changed.0)));
         let me = Me { name: name.to_owned(), database: Client::new(name, port), cache };
         assert!(ME.set(me).is_ok(), "a process works once");
         work(name, port).await;

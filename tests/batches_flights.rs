@@ -193,7 +193,8 @@ async fn a_batch_that_asks_for_its_own_items_computes_them_alone() {
     }
 
     let cache = Cache::default();
-    let all = cache.scope(inner_and_outer(&[1, 2])).await;
+    let all = cache.scope(inner_and_outer(&[1, 2]));
+    let all = tokio::time::timeout(std::time::Duration::from_secs(10), all).await.expect("it hangs");
 
     assert_eq!(all, HashMap::from([(1, 1), (2, 2)]));
     assert_eq!(cache.computations_in_flight(), 0);
@@ -266,4 +267,28 @@ async fn who_waits_for_an_item_of_a_list_that_does_not_fit_gets_nothing_of_it() 
 
     assert_eq!(first.await.unwrap(), [Some(1), Some(3)]);
     assert_eq!(second.await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn that_there_is_none_is_told_to_who_waits_and_not_found_out_again() {
+    #[cached(ttl = 60, each = ids, skip(gate))]
+    async fn few(gate: &Gate, ids: &[u64]) -> HashMap<u64, u64> {
+        gate.pass(ids.len()).await;
+        ids.iter().filter(|id| **id < 100).map(|id| (*id, *id)).collect()
+    }
+
+    let (cache, gate) = (Cache::default(), Gate::new());
+    let call = |ids: &'static [u64]| {
+        let gate = gate.clone();
+        start(&cache, async move { few(&gate, ids).await })
+    };
+    let first = call(&[1, 100]);
+    gate.until_begun().await;
+    let second = call(&[100]);
+    until_joined(&cache, 1).await;
+    gate.open.add_permits(8);
+
+    assert_eq!(first.await.unwrap(), HashMap::from([(1, 1)]));
+    assert_eq!(second.await.unwrap(), HashMap::new());
+    assert_eq!(gate.computed(), 2);
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache_core::testing::Operation;
+use cache_core::testing::conformance::Stage as _;
 use larder::backend::Memory;
 use larder::{Cache, cached};
 use support::pair::Pair;
@@ -250,4 +251,154 @@ async fn leases_of_later_runs_are_kept() {
     running.await.unwrap();
     until(|| pair.faults.calls(Operation::Fill) == 6).await;
     assert!(pair.faults.calls(Operation::Renew) > 0);
+}
+
+#[cached(ttl = 3600, name = "shared/through", tags = ["rows"], tier = shared, skip(cache, rows), cache = cache)]
+async fn through_one(cache: &Cache, rows: &Rows, id: u64) -> u64 {
+    let _ = cache;
+    rows.read(&[id]).await[&id]
+}
+
+#[tokio::test]
+async fn with_tier_shared_a_batch_takes_nothing_that_began_before_an_invalidation_elsewhere() {
+    let (pair, old, new) = (Pair::new(), Rows::held(), Rows::open());
+    let first = tokio::spawn({
+        let (cache, old) = (pair.cache.clone(), old.clone());
+        async move { through_one(&cache, &old, 1).await }
+    });
+    old.until_begun().await;
+
+    // Not heard here: the flight goes on, and nothing shows that it is outdated but what the store says.
+    pair.faults.set_deaf(true);
+    through_entry(&pair.other, 1).invalidate().await.unwrap();
+    let second = tokio::spawn({
+        let (cache, new) = (pair.cache.clone(), new.clone());
+        async move { through(&cache, &new, &[1, 2]).await }
+    });
+    until(|| new.computed() > 0).await;
+    old.open.add_permits(1);
+
+    first.await.unwrap();
+    assert_eq!(tokio::time::timeout(SOON, second).await.expect("it hangs").unwrap(), of(&[1, 2]));
+    assert_eq!(new.computed(), 2, "1 was computed anew");
+}
+
+#[tokio::test]
+async fn a_read_that_began_before_an_invalidation_is_joined_by_no_later_batch() {
+    let (pair, rows) = (Pair::new(), Rows::open());
+    many(&pair.other, &rows, &[1, 2]).await;
+    let reading = pair.faults.hold_answer(Operation::ReadMany);
+    let first = tokio::spawn({
+        let (cache, rows) = (pair.cache.clone(), rows.clone());
+        async move { many(&cache, &rows, &[1, 2]).await }
+    });
+    reading.arrived().await;
+
+    pair.cache.invalidate_tags(["row:1"]).await.unwrap();
+    let second = many(&pair.cache, &rows, &[1]);
+    let second = tokio::time::timeout(SOON / 2, second).await.expect("it waits for the read of before");
+    reading.open();
+
+    assert_eq!(second, of(&[1]));
+    first.await.unwrap();
+    assert_eq!(rows.computed(), 3, "1 was computed anew, once");
+    many(&pair.cache, &rows, &[1, 2]).await;
+    assert_eq!(rows.computed(), 3);
+}
+
+/// 1 asks for 2.
+#[cached(ttl = 3600, name = "shared/leaning", each = ids, skip(cache, rows), cache = cache)]
+async fn leaning(cache: &Cache, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
+    let below = if ids.contains(&1) { leaning_one(cache.clone(), rows.clone(), 2).await } else { 0 };
+    let read = rows.read(ids).await;
+    read.into_iter().map(|(id, value)| (id, value + below)).collect()
+}
+
+#[cached(ttl = 3600, name = "shared/leaning", skip(cache, rows), cache = cache)]
+async fn leaning_one(cache: Cache, rows: Rows, id: u64) -> u64 {
+    let _ = cache;
+    rows.read(&[id]).await[&id]
+}
+
+#[tokio::test]
+async fn a_body_gets_what_its_batch_waits_for_from_another_process() {
+    let (store, slow, fast) = (Memory::new(), Rows::held(), Rows::open());
+    let (one, two) = (process(&store), process(&store));
+    hears(&two).await;
+    let first = tokio::spawn({
+        let (one, slow) = (one.clone(), slow.clone());
+        async move { leaning(&one, &slow, &[2]).await }
+    });
+    slow.until_begun().await;
+
+    // It is granted 1 alone, and the body for it asks for 2.
+    let second = tokio::spawn({
+        let (two, fast) = (two.clone(), fast.clone());
+        async move { leaning(&two, &fast, &[1, 2]).await }
+    });
+    until(|| two.stats().joined() > 1).await;
+    slow.open.add_permits(1);
+
+    first.await.unwrap();
+    let second = tokio::time::timeout(SOON, second).await.expect("it hangs").unwrap();
+    assert_eq!(second, HashMap::from([(1, 30), (2, 20)]));
+    assert_eq!((slow.computed(), fast.computed()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_a_batch_reads_of_epochs_counts_for_all_that_bears_them() {
+    let (pair, rows) = (Pair::new(), Rows::open());
+    many(&pair.cache, &rows, &[1]).await;
+
+    pair.faults.set_deaf(true);
+    pair.other.invalidate_tags(["rows"]).await.unwrap();
+    through(&pair.cache, &rows, &[9]).await;
+
+    assert_eq!(rows.computed(), 2);
+    many(&pair.cache, &rows, &[1]).await;
+    assert_eq!(rows.computed(), 3, "1 bears the same tag");
+}
+
+#[tokio::test]
+async fn what_was_stored_under_epochs_that_are_not_known_here_is_found_by_a_batch() {
+    let (pair, rows) = (Pair::new(), Rows::open());
+    many(&pair.cache, &rows, &[1, 2]).await;
+    hears_again(&pair).await;
+
+    // The epoch is lost and drawn anew: no message tells that.
+    pair.store.lose_tags(&[larder::Tag::from("rows").into()]).await;
+    many_entry(&pair.other, 3).put(Some(33)).await.unwrap();
+
+    assert_eq!(many(&pair.cache, &rows, &[3]).await, HashMap::from([(3, 33)]));
+    assert_eq!(rows.computed(), 2);
+}
+
+/// Lets the first process of a pair hear a heartbeat.
+async fn hears_again(pair: &Pair) {
+    pair.comes_about(|pair| pair.shared().is_confirmed).await;
+}
+
+#[tokio::test]
+async fn an_item_that_is_gone_is_gone_from_both_tiers() {
+    #[cached(ttl = 3600, grace = 3600, name = "shared/gone", each = ids, skip(cache, has_rows), cache = cache)]
+    async fn found(cache: &Cache, has_rows: Option<bool>, ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+        let _ = cache;
+        match has_rows {
+            Some(true) => Ok(of(ids)),
+            Some(false) => Ok(HashMap::new()),
+            None => Err("down".to_owned()),
+        }
+    }
+
+    let pair = Pair::new();
+    found(&pair.cache, Some(true), &[1]).await.unwrap();
+    found_entry(&pair.cache, 1).expire().await.unwrap();
+    // While it is stale it stands in.
+    assert_eq!(found(&pair.cache, None, &[1]).await.unwrap(), of(&[1]));
+    pair.pass(std::time::Duration::from_secs(60)).await;
+
+    assert_eq!(found(&pair.cache, Some(false), &[1]).await.unwrap(), of(&[]));
+
+    assert_eq!(found(&pair.cache, None, &[1]).await.unwrap_err(), "down");
+    assert_eq!(found(&pair.third(), None, &[1]).await.unwrap_err(), "down");
 }

@@ -12,14 +12,14 @@ use cache_core::backend::{
 use cache_core::{Error, ErrorKind};
 
 use crate::bus::Bus;
-use crate::command::gets::{self, Gets};
+use crate::command::gets::Got;
 use crate::command::reply::{self, Failure, LeaseReply};
 use crate::command::{Command, Marked, script};
 use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
 use crate::connection::traffic::{Lane, Traffic, Way};
 use crate::message::{self, OfKey};
-use crate::servers::{Changed, Got, Servers};
+use crate::servers::{Changed, Servers};
 use crate::{chance, join, names};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
@@ -244,33 +244,34 @@ impl Backend for Redis {
 
     async fn read(&self, key: &EntryKey, tags: &[TagKey]) -> Result<Read, Error> {
         let doing = "reading an entry from Redis";
-        let name = names::entry(&self.prefix, key);
-        let others: Vec<String> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
-        let gets = Gets { first: &name, others: &others };
-
-        let lane = self.shared.traffic.stored(&name);
         let failed = |failure| self.failed(doing, failure);
-        let (stored, epochs) = match self.shared.servers.get(lane, gets, doing).await? {
-            Got::AtOnce(answer) if others.is_empty() => (reply::stored(answer).map_err(failed)?, Vec::new()),
+        let entry = names::entry(&self.prefix, key);
+        let lane = self.shared.traffic.stored(&entry);
+        let mut all = Vec::new();
+        let names = match tags {
+            [] => std::slice::from_ref(&entry),
+            tags => {
+                all.reserve_exact(1 + tags.len());
+                all.push(entry);
+                all.extend(tags.iter().map(|tag| names::tag(&self.prefix, tag)));
+                &all[..]
+            }
+        };
+
+        let (stored, epochs) = match self.shared.servers.get(lane, names, doing).await? {
+            Got::AtOnce(answer) if tags.is_empty() => (reply::stored(answer).map_err(failed)?, Vec::new()),
             got => {
-                let answers = match got {
-                    Got::AtOnce(answer) => {
-                        let answer = answer.map_err(Failure::from);
-                        answer.and_then(|answer| gets::spread(answer, gets.count())).map_err(failed)?
-                    }
-                    #[cfg(feature = "cluster")]
-                    Got::OneByOne(answers) => answers,
-                };
+                let answers = got.each(names.len()).map_err(failed)?;
                 let mut stored = answers.into_iter().map(reply::stored);
                 let mut next = || stored.next().unwrap_or(Err(Failure::Misfit)).map_err(failed);
                 let first = next()?;
-                let epochs = others.iter().map(|_| Ok(next()?.and_then(|bytes| reply::epoch(&bytes))));
+                let epochs = tags.iter().map(|_| Ok(next()?.and_then(|bytes| reply::epoch(&bytes))));
                 (first, epochs.collect::<Result<_, Error>>()?)
             }
         };
         let found = stored.and_then(reply::entry);
         if let Some(found) = &found {
-            self.has_found(&name, &found.frame);
+            self.has_found(&names[0], &found.frame);
         }
         Ok(Read { found, epochs })
     }

@@ -12,7 +12,7 @@ use redis::{RedisError, Value};
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::command::Command;
-use crate::command::gets::{self, Gets};
+use crate::command::gets::{Gets, Got};
 use crate::command::reply::{self, Failure};
 use crate::config::{Config, WaitReplicas};
 use crate::connection::links::Links;
@@ -48,15 +48,6 @@ pub(crate) struct Changed {
     pub(crate) answers: Answers,
     /// How many replicas have them, if that was asked for; of several servers the least.
     pub(crate) replicas: Option<i64>,
-}
-
-/// The answers to reads.
-pub(crate) enum Got {
-    /// To one command for all.
-    AtOnce(Result<Value, RedisError>),
-    /// To a command for each.
-    #[cfg(feature = "cluster")]
-    OneByOne(Answers),
 }
 
 impl Servers {
@@ -103,24 +94,11 @@ impl Servers {
     }
 
     /// Reads values, together with those of others.
-    pub(crate) async fn get(&self, lane: Lane, gets: Gets<'_>, doing: &'static str) -> Result<Got, Error> {
+    pub(crate) async fn get(&self, lane: Lane, names: &[String], doing: &'static str) -> Result<Got, Error> {
         match self {
-            Self::One { links, .. } if lane.way == Way::Small => {
-                links.of(lane.way).get(gets, lane.limit, doing).await.map(Got::AtOnce)
-            }
-            Self::One { .. } => {
-                let answers = Box::pin(async { self.run(lane, &[gets.command()], doing).await }).await?;
-                Ok(Got::AtOnce(answers.into_iter().next().unwrap_or(Ok(Value::Nil))))
-            }
+            Self::One { links, .. } => links.get(lane, Gets::AtOnce, names, doing).await,
             #[cfg(feature = "cluster")]
-            Self::Cluster { cluster, .. } if lane.way == Way::Small => {
-                Box::pin(cluster.read(lane, || gets.commands(), doing)).await.map(Got::OneByOne)
-            }
-            #[cfg(feature = "cluster")]
-            Self::Cluster { .. } => {
-                let answers = Box::pin(async { self.run(lane, &gets.commands(), doing).await }).await;
-                answers.map(Got::OneByOne)
-            }
+            Self::Cluster { cluster, .. } => cluster.get(lane, names, doing).await,
         }
     }
 
@@ -132,19 +110,12 @@ impl Servers {
         doing: &'static str,
     ) -> Result<Vec<Result<Answer, Error>>, Error> {
         match self {
-            Self::One { links, .. } => {
+            Self::One { .. } => {
                 let mut all = Vec::with_capacity(names.len());
                 for names in names.chunks(AT_ONCE) {
-                    let Some((first, others)) = names.split_first() else { continue };
-                    let gets = Gets { first, others };
-                    let answer = Box::pin(links.of(lane.way).get(gets, lane.limit, doing)).await?;
-                    if names.len() == 1 {
-                        all.push(Ok(answer));
-                        continue;
-                    }
-                    let answers =
-                        answer.map_err(Failure::from).and_then(|all| gets::spread(all, names.len()));
-                    all.extend(answers.map_err(|failure| self.failed(doing, failure))?.into_iter().map(Ok));
+                    let got = self.get(lane, names, doing).await?;
+                    let answers = got.each(names.len()).map_err(|failure| self.failed(doing, failure))?;
+                    all.extend(answers.into_iter().map(Ok));
                 }
                 Ok(all)
             }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::{Error, ErrorKind};
-use redis::{RedisError, Value};
+use redis::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -34,10 +34,11 @@ use crate::address::Address;
 use crate::chance;
 use crate::clock::Moment;
 use crate::command::Command;
+use crate::command::gets::Got;
 use crate::config::Config;
-use crate::connection::Answers;
 use crate::connection::place::Place;
 use crate::connection::traffic::Lane;
+use crate::connection::{Answer, Answers};
 use crate::error;
 use crate::join;
 use crate::recent::Recent;
@@ -84,8 +85,6 @@ struct Known {
     rounds: u64,
 }
 
-/// The answer to one command.
-type Answer = Result<Value, RedisError>;
 /// The answer, or why there is none.
 pub(crate) type Outcome = Result<Answer, Error>;
 
@@ -153,54 +152,74 @@ impl Cluster {
             Err(error) => return commands.iter().map(|_| Part::failed(&error)).collect(),
         };
         let lane = Lane { limit: lane.limit.saturating_sub(began.elapsed()), ..lane };
-        let sent = self.grouped(&map, commands, doing).into_iter().map(|group| async move {
-            let answered = match &group.node {
-                Ok(node) => {
-                    let own = group.commands.iter().map(|&at| commands[at].clone());
-                    let own: Vec<_> = own.chain(behind.cloned()).collect();
-                    self.known(node.run(lane, &own, doing).await)
-                }
-                Err(error) => Err(error.clone()),
-            };
-            (group.commands, answered)
-        });
+        let sent =
+            self.grouped(&map, commands.iter().map(Asked::by), doing).into_iter().map(|group| async move {
+                let answered = match &group.node {
+                    Ok(node) => {
+                        let own = group.commands.iter().map(|&at| commands[at].clone());
+                        let own: Vec<_> = own.chain(behind.cloned()).collect();
+                        self.known(node.run(lane, &own, doing).await)
+                    }
+                    Err(error) => Err(error.clone()),
+                };
+                (group.commands, answered)
+            });
         let parts = in_order(commands.len(), join::all(sent).await, behind.is_some());
         self.redirected(lane, began, Sent { commands, behind }, parts, doing).await
     }
 
-    /// Sends commands that only read, together with those of others.
-    pub(crate) async fn read(
-        &self,
-        lane: Lane,
-        commands: impl Fn() -> Vec<Command>,
-        doing: &'static str,
-    ) -> Result<Answers, Error> {
+    /// Reads values, together with those of others.
+    pub(crate) async fn get(&self, lane: Lane, names: &[String], doing: &'static str) -> Result<Got, Error> {
         let began = Moment::now();
         let map = self.map(doing, lane.limit).await?;
-        let all = commands();
-        let mut groups = self.grouped(&map, &all, doing);
-        let parts = match &groups[..] {
+        let groups = self.grouped(&map, names.iter().map(|name| Asked::to_read(name)), doing);
+        let got = match &groups[..] {
             // Mostly there is one: an entry whose tags are followed.
-            [Group { node: Ok(node), .. }] => {
-                let answered = self.known(node.read(lane, &commands, doing).await);
-                in_order(all.len(), vec![(std::mem::take(&mut groups[0].commands), answered)], false)
-            }
-            _ => {
-                let all = &all;
-                let sent = groups.into_iter().map(|group| async move {
-                    let own = || group.commands.iter().map(|&at| all[at].clone()).collect();
-                    let answered = match &group.node {
-                        Ok(node) => self.known(node.read(lane, own, doing).await),
-                        Err(error) => Err(error.clone()),
-                    };
-                    (group.commands, answered)
-                });
-                in_order(all.len(), join::all(sent).await, false)
-            }
+            [Group { node: Ok(node), .. }] => self.known(node.get(lane, names, doing).await)?,
+            [Group { node: Err(error), .. }] => return Err(error.clone()),
+            _ => Box::pin(self.get_from_all(lane, names, groups, doing)).await?,
         };
-        let sent = Sent { commands: &all, behind: None };
-        let parts = self.redirected(lane, began, sent, parts, doing).await;
-        parts.into_iter().map(|part| part.outcome).collect()
+        let has_failed = match &got {
+            Got::AtOnce(answer) => answer.is_err(),
+            Got::OneByOne(answers) => answers.iter().any(Result::is_err),
+        };
+        if !has_failed {
+            return Ok(got);
+        }
+        Box::pin(async {
+            let answers = got.each(names.len()).map_err(|failure| error::of_call(doing, self, failure))?;
+            let parts =
+                answers.into_iter().map(|answer| Part { outcome: Ok(answer), behind: None }).collect();
+            let commands: Vec<_> = names.iter().map(|name| Command::on_key("GET", name)).collect();
+            let sent = Sent { commands: &commands, behind: None };
+            let parts = self.redirected(lane, began, sent, parts, doing).await;
+            parts.into_iter().map(|part| part.outcome).collect::<Result<_, _>>().map(Got::OneByOne)
+        })
+        .await
+    }
+
+    /// Asks each node for its names.
+    async fn get_from_all(
+        &self,
+        lane: Lane,
+        names: &[String],
+        groups: Vec<Group>,
+        doing: &'static str,
+    ) -> Result<Got, Error> {
+        let sent = groups.into_iter().map(|group| async move {
+            let own: Vec<&str> = group.commands.iter().map(|&at| names[at].as_str()).collect();
+            let got = self.known(group.node?.get(lane, &own, doing).await)?;
+            let answers = got.each(own.len()).map_err(|failure| error::of_call(doing, self, failure))?;
+            Ok((group.commands, answers))
+        });
+        let mut all = vec![Ok(Value::Nil); names.len()];
+        for answered in join::all(sent).await {
+            let (places, answers) = answered?;
+            for (at, answer) in places.into_iter().zip(answers) {
+                all[at] = answer;
+            }
+        }
+        Ok(Got::OneByOne(all))
     }
 
     /// Sends a command that any node can answer; to the first that is there.
@@ -254,15 +273,14 @@ impl Cluster {
     }
 
     /// Which commands go to which node.
-    fn grouped(&self, map: &Map, commands: &[Command], doing: &str) -> Vec<Group> {
+    fn grouped(&self, map: &Map, asked: impl Iterator<Item = Asked>, doing: &str) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
-        for (at, command) in commands.iter().enumerate() {
-            let slot = command.key().map(slot::of);
+        for (at, Asked { slot, is_change }) in asked.enumerate() {
             let owner = match slot {
                 Some(slot) => map.owner(slot),
                 None => map.masters().first(),
             };
-            let lacks = !command.is_change() && slot.is_some_and(|slot| self.inner.kept.concerns(slot));
+            let lacks = !is_change && slot.is_some_and(|slot| self.inner.kept.concerns(slot));
             let node = match owner {
                 Some(_) if lacks => Err(self.softened(map, lacking(doing))),
                 Some(node) => {
@@ -372,7 +390,7 @@ impl Cluster {
     }
 
     /// What a call to a node says of the cluster.
-    fn known(&self, answered: Result<Answers, Error>) -> Result<Answers, Error> {
+    fn known<T>(&self, answered: Result<T, Error>) -> Result<T, Error> {
         answered.map_err(|error| {
             self.attend();
             match self.current() {
@@ -471,6 +489,22 @@ struct Group {
     /// It, or why it is not asked.
     node: Result<Arc<Node>, Error>,
     commands: Vec<usize>,
+}
+
+/// What decides who is asked.
+struct Asked {
+    slot: Option<u16>,
+    is_change: bool,
+}
+
+impl Asked {
+    fn by(command: &Command) -> Self {
+        Self { slot: command.key().map(slot::of), is_change: command.is_change() }
+    }
+
+    fn to_read(name: &str) -> Self {
+        Self { slot: Some(slot::of(name.as_bytes())), is_change: false }
+    }
 }
 
 /// What was sent.

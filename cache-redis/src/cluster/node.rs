@@ -10,6 +10,7 @@ use super::guard::Guard;
 use crate::address::Address;
 use crate::clock::Moment;
 use crate::command::Command;
+use crate::command::gets::{Gets, Got};
 use crate::command::reply;
 use crate::config::Config;
 use crate::connection::Answers;
@@ -58,17 +59,17 @@ impl Node {
         self.judged(self.links.of(lane.way).run(commands, lane.limit, doing).await)
     }
 
-    /// Sends commands that only read, together with those of others.
-    pub(super) async fn read(
+    /// Reads values, together with those of others.
+    pub(super) async fn get<N: AsRef<str>>(
         &self,
         lane: Lane,
-        commands: impl Fn() -> Vec<Command>,
+        names: &[N],
         doing: &'static str,
-    ) -> Result<Answers, Error> {
-        self.judged(self.links.of(lane.way).read(commands, lane.limit, doing).await)
+    ) -> Result<Got, Error> {
+        self.judged(self.links.get(lane, Gets::OneByOne, names, doing).await)
     }
 
-    fn judged(&self, answered: Result<Answers, Error>) -> Result<Answers, Error> {
+    fn judged<T>(&self, answered: Result<T, Error>) -> Result<T, Error> {
         match &answered {
             Ok(_) => self.guard.succeeded(),
             Err(_) => self.guard.failed(),

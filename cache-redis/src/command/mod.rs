@@ -25,6 +25,7 @@ impl Command {
     }
 
     /// A plain command on a key.
+    #[cfg(any(feature = "cluster", test))]
     pub(crate) fn on_key(name: &str, key: &str) -> Self {
         let mut cmd = redis::cmd(name);
         cmd.arg(key);

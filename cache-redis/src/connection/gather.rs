@@ -1,8 +1,8 @@
 //! Reads that are asked for at once, and sent together.
 //!
-//! The client carries each command to the task that drives the connection, and each answer back: under load that
-//! costs more than the server. So while other reads are under way, those that come wait until the runtime has
-//! nothing else to do, and go as one pipeline. A read that comes alone goes at once.
+//! Under load, what the client, the kernel and the server do for each command costs more than the reads themselves. So while
+//! other reads are under way, those that come wait until the runtime has nothing else to do, and go as one. A read
+//! that comes alone goes at once.
 //!
 //! What is sent for many is sent by a task of its own, so that a caller that goes away, or is kept and not polled,
 //! takes nothing from the others.
@@ -13,18 +13,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::Error;
-use redis::{Pipeline, RedisError, Value};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
-use super::alone::Alone;
 use super::deadline::Term;
-use super::{Answers, Link, Request};
-use crate::command::Command;
-use crate::command::gets::Gets;
+use super::direct::Direct;
+use super::{Link, Request};
+use crate::command::gets::{Gets, Got};
 use crate::error;
 
-/// So many calls are sent at once, however many wait.
+/// So many names are sent at once, however many wait.
 const MOST: usize = 128;
 
 /// The reads of one link.
@@ -32,13 +30,27 @@ const MOST: usize = 128;
 pub(super) struct Gather {
     underway: AtomicUsize,
     /// What waits on each runtime: a task on one that stands still sends nothing, also not for others.
-    waiting: Mutex<Vec<(Id, Vec<Read>)>>,
+    waiting: Mutex<Vec<(Id, Reads)>>,
 }
 
-/// The commands of one call.
-struct Read {
-    commands: Vec<Command>,
-    answer: oneshot::Sender<Result<Answers, Error>>,
+/// The reads of several callers.
+#[derive(Default)]
+struct Reads {
+    names: Names,
+    callers: Vec<Caller>,
+}
+
+/// One name behind the other.
+#[derive(Default)]
+struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+struct Caller {
+    /// So many of the names are its own.
+    count: usize,
+    answer: oneshot::Sender<Result<Got, Error>>,
 }
 
 /// A call that is under way.
@@ -53,124 +65,93 @@ impl Drop for Underway<'_> {
 impl Link {
     /// Reads values, together with others that are read at the time, and waits for them, `limit` at most. Answers
     /// all that is asked for at once.
-    pub(crate) async fn get(
+    pub(crate) async fn get<N: AsRef<str>>(
         &self,
-        gets: Gets<'_>,
+        gets: Gets,
+        names: &[N],
         limit: Duration,
         doing: &'static str,
-    ) -> Result<Result<Value, RedisError>, Error> {
+    ) -> Result<Got, Error> {
         let is_alone = self.gather.underway.fetch_add(1, Ordering::Relaxed) == 0;
         let _underway = Underway(&self.gather);
-        let mut left = limit;
+        let all = || names.iter().map(AsRef::as_ref);
         if is_alone {
-            match self.read_alone(&gets.packed(), limit).await {
-                Alone::Answered(answer) => return Ok(answer),
-                Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
-                Alone::NotSent => {}
-                Alone::Broken(Duration::ZERO) => return Err(error::timed_out(doing, &self.place, limit)),
-                Alone::Broken(for_another) => left = for_another,
-            }
-        }
-        // In a box, so that a read that is alone is small.
-        Box::pin(async move {
-            let commands = || vec![gets.command()];
-            let answer = match is_alone {
-                true => self.within(left, doing, self.send_commands(&commands(), left)).await,
-                false => self.read_together(commands, limit, doing).await,
+            return match self.read_directly(&gets.packed(all()), gets.answers(names.len()), limit).await {
+                Direct::Answered(answer) => Ok(gets.got_at_once(names.len(), answer)),
+                Direct::TooLate => Err(error::timed_out(doing, &self.place, limit)),
+                Direct::NotSent => Box::pin(self.get_by_client(gets, all(), limit, doing)).await,
+                Direct::Broken(left) => Box::pin(self.get_by_client(gets, all(), left, doing)).await,
             };
-            Ok(answer?.pop().unwrap_or(Ok(Value::Nil)))
-        })
-        .await
-    }
-
-    /// Sends commands that only read, together with those of others, and waits for their answers, `limit` at most.
-    #[cfg(feature = "cluster")]
-    pub(crate) async fn read(
-        &self,
-        commands: impl Fn() -> Vec<Command>,
-        limit: Duration,
-        doing: &'static str,
-    ) -> Result<Answers, Error> {
-        let is_alone = self.gather.underway.fetch_add(1, Ordering::Relaxed) == 0;
-        let _underway = Underway(&self.gather);
-        if is_alone {
-            let (commands, mut left) = (commands(), limit);
-            if let [one] = &commands[..] {
-                match self.read_alone(&one.cmd().get_packed_command(), limit).await {
-                    Alone::Answered(answer) => return Ok(vec![answer]),
-                    Alone::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
-                    Alone::NotSent => {}
-                    Alone::Broken(Duration::ZERO) => return Err(error::timed_out(doing, &self.place, limit)),
-                    Alone::Broken(for_another) => left = for_another,
-                }
-            }
-            return self.within(left, doing, self.send_commands(&commands, left)).await;
         }
-        self.read_together(commands, limit, doing).await
-    }
-
-    async fn read_together(
-        &self,
-        commands: impl Fn() -> Vec<Command>,
-        limit: Duration,
-        doing: &'static str,
-    ) -> Result<Answers, Error> {
-        match Term::of(limit).keep(pin!(self.join(commands(), limit, doing))).await {
+        match Term::of(limit).keep(pin!(self.join(gets, all(), limit, doing))).await {
             Some(Ok(answered)) => answered,
             // The runtime that was to send it has ended.
-            Some(Err(_)) => Box::pin(self.run(&commands(), limit, doing)).await,
+            Some(Err(_)) => Box::pin(self.get_by_client(gets, all(), limit, doing)).await,
             None => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
 
-    /// Waits for others to come, too.
-    fn join(
+    /// Reads values on their own.
+    pub(super) async fn get_by_client<'n>(
         &self,
-        commands: Vec<Command>,
+        gets: Gets,
+        names: impl ExactSizeIterator<Item = &'n str>,
         limit: Duration,
         doing: &'static str,
-    ) -> oneshot::Receiver<Result<Answers, Error>> {
+    ) -> Result<Got, Error> {
+        let (count, pipeline) = (names.len(), gets.pipeline(names));
+        let answers = self.within(limit, doing, self.send(Request::Several(&pipeline), limit)).await?;
+        Ok(gets.got(count, answers))
+    }
+
+    /// Waits for others to come, too.
+    fn join<'n>(
+        &self,
+        gets: Gets,
+        names: impl ExactSizeIterator<Item = &'n str>,
+        limit: Duration,
+        doing: &'static str,
+    ) -> oneshot::Receiver<Result<Got, Error>> {
         let (answer, receiver) = oneshot::channel();
         let runtime = Handle::current();
         let id = runtime.id();
-        let (is_first, full) = self.gather.add(id, Read { commands, answer });
+        let (is_first, full) = self.gather.add(id, names, answer);
         if let Some(full) = full {
-            runtime.spawn(self.clone().send_all(full, limit, doing));
+            runtime.spawn(self.clone().get_all(gets, full, limit, doing));
         }
         if is_first {
             let link = self.clone();
             runtime.spawn(async move {
                 tokio::task::yield_now().await;
                 let reads = link.gather.take(id);
-                link.send_all(reads, limit, doing).await;
+                link.get_all(gets, reads, limit, doing).await;
             });
         }
         receiver
     }
 
-    async fn send_all(self, reads: Vec<Read>, limit: Duration, doing: &'static str) {
-        if reads.is_empty() {
+    async fn get_all(self, gets: Gets, reads: Reads, limit: Duration, doing: &'static str) {
+        let Reads { names, callers } = reads;
+        if callers.is_empty() {
             return;
         }
-        let mut pipeline = Pipeline::with_capacity(reads.iter().map(|read| read.commands.len()).sum());
-        let mut callers = Vec::with_capacity(reads.len());
-        for Read { commands, answer } in reads {
-            callers.push((commands.len(), answer));
-            for command in commands {
-                pipeline.add_command(command.into_cmd());
-            }
-        }
-        let answered = self.within(limit, doing, self.send(Request::Several(&pipeline), limit)).await;
-        match answered {
-            Ok(answers) => {
-                let mut answers = answers.into_iter();
-                for (count, caller) in callers {
-                    // A caller that went away does not want it.
-                    let _ = caller.send(Ok(answers.by_ref().take(count).collect()));
+        let count = names.ends.len();
+        let got = match self.read_directly(&gets.packed(names.iter()), gets.answers(count), limit).await {
+            Direct::Answered(answer) => Ok(gets.got_at_once(count, answer)),
+            Direct::TooLate => Err(error::timed_out(doing, &self.place, limit)),
+            Direct::NotSent => Box::pin(self.get_by_client(gets, names.iter(), limit, doing)).await,
+            Direct::Broken(left) => Box::pin(self.get_by_client(gets, names.iter(), left, doing)).await,
+        };
+        // A caller that went away does not want it.
+        match got {
+            Ok(got) => {
+                let parts = got.dealt(count, callers.iter().map(|caller| caller.count));
+                for (caller, part) in callers.into_iter().zip(parts) {
+                    let _ = caller.answer.send(Ok(part));
                 }
             }
-            Err(error) => callers.into_iter().for_each(|(_, caller)| {
-                let _ = caller.send(Err(error.clone()));
+            Err(error) => callers.into_iter().for_each(|caller| {
+                let _ = caller.answer.send(Err(error.clone()));
             }),
         }
     }
@@ -178,30 +159,48 @@ impl Link {
 
 impl Gather {
     /// Adds a read; tells whether it is the first that waits, and gives back all if they are enough.
-    fn add(&self, id: Id, read: Read) -> (bool, Option<Vec<Read>>) {
+    fn add<'n>(
+        &self,
+        id: Id,
+        names: impl ExactSizeIterator<Item = &'n str>,
+        answer: oneshot::Sender<Result<Got, Error>>,
+    ) -> (bool, Option<Reads>) {
         let mut waiting = self.lock();
         let place = waiting.iter().position(|(other, _)| *other == id);
         let reads = match place {
             Some(place) => &mut waiting[place].1,
             None => {
-                waiting.push((id, Vec::with_capacity(MOST / 4)));
+                waiting.push((id, Reads::default()));
                 let last = waiting.len() - 1;
                 &mut waiting[last].1
             }
         };
-        reads.push(read);
-        let full = (reads.len() >= MOST).then(|| std::mem::take(reads));
+        reads.callers.push(Caller { count: names.len(), answer });
+        names.for_each(|name| reads.names.add(name));
+        let full = (reads.names.ends.len() >= MOST).then(|| std::mem::take(reads));
         (place.is_none(), full)
     }
 
     /// Takes all that wait on a runtime.
-    fn take(&self, id: Id) -> Vec<Read> {
+    fn take(&self, id: Id) -> Reads {
         let mut waiting = self.lock();
         let place = waiting.iter().position(|(other, _)| *other == id);
-        place.map_or_else(Vec::new, |place| waiting.swap_remove(place).1)
+        place.map_or_else(Reads::default, |place| waiting.swap_remove(place).1)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Id, Vec<Read>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Id, Reads)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Names {
+    fn add(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        let mut begin = 0;
+        self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut begin, end)..end])
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use cache_core::Error;
+
 use super::Link;
 use super::place::Place;
-use super::traffic::Way;
+use super::traffic::{Lane, Way};
+use crate::command::gets::{Gets, Got};
 use crate::config::Config;
 use crate::recent::Recent;
 
@@ -33,6 +36,24 @@ impl Links {
             Way::Small => &self.main,
             Way::Large(turn) => self.large.get(turn % self.large.len().max(1)).unwrap_or(&self.main),
             Way::Waiting => self.waiting.as_ref().unwrap_or(&self.main),
+        }
+    }
+
+    /// Reads values: small ones together with those of others, large ones by themselves.
+    pub(crate) async fn get<N: AsRef<str>>(
+        &self,
+        lane: Lane,
+        gets: Gets,
+        names: &[N],
+        doing: &'static str,
+    ) -> Result<Got, Error> {
+        let link = self.of(lane.way);
+        match lane.way {
+            Way::Small => link.get(gets, names, lane.limit, doing).await,
+            Way::Large(_) | Way::Waiting => {
+                let names = names.iter().map(AsRef::as_ref);
+                Box::pin(link.get_by_client(gets, names, lane.limit, doing)).await
+            }
         }
     }
 }

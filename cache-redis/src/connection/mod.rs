@@ -1,8 +1,8 @@
 //! The link to the server: one connection that all calls share, made when needed and made again when it broke.
 
-mod alone;
 mod deadline;
 mod dial;
+mod direct;
 mod gather;
 pub(crate) mod links;
 pub(crate) mod open;
@@ -294,7 +294,8 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn split(value: Value) -> Result<Value, RedisError> {
+/// An answer, or the error that it is.
+pub(crate) fn split(value: Value) -> Answer {
     match value {
         Value::ServerError(error) => Err(error.into()),
         value => Ok(value),

@@ -1,12 +1,13 @@
-//! A socket that the client drives, and that a read uses itself while it is alone on it.
+//! A socket that the client drives, and that reads use themselves.
 //!
 //! The client carries each command to the task that drives the connection, and each answer back: four polls of two
-//! tasks for one answer. A read that finds nothing else under way writes its command to the socket itself, and waits
-//! for the socket: two polls of its own task. Answers come in the order of the commands, so the first bytes that come
-//! are its answer.
+//! tasks for one answer. Reads that find nothing of the client's under way write their commands to the socket
+//! themselves. Answers come in the order of the commands, so those to reads come first, each in its turn, and what comes
+//! behind them is the client's.
 //!
-//! As soon as anything else is to be read, the client does all the reading, and hands the answer over. So a read that
-//! goes away, or is kept and not polled, holds nobody up.
+//! A read that is alone waits for the socket itself: two polls of its own task. As soon as anything else is to be read, the
+//! client does all the reading, and hands the answers over. So a read that goes away, or is kept and not polled, holds
+//! nobody up.
 
 mod answer;
 mod side;
@@ -14,17 +15,19 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod turns;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use redis::{RedisError, Value};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(super) use self::side::ClientSide;
 pub(super) use self::stream::Stream;
+use self::turns::Turns;
 
 /// What is read at once.
 const BUFFER: usize = 8 << 10;
@@ -36,26 +39,16 @@ pub(crate) struct Socket(Mutex<State>);
 
 struct State {
     stream: Stream,
-    reading: Reading,
-    /// What was read and not yet used: the answer to the read that has its turn, then what is the client's.
+    turns: Turns,
+    /// What was read and not yet used: the answers to the reads that have their turns, then what is the client's.
     read: Bytes,
+    /// The rest of a read that the kernel had no room for. Nothing is written before it.
+    unsent: Vec<u8>,
     /// Who drives the client.
     driver: Option<Waker>,
     carried: Carried,
     /// Nothing more goes over it.
     failure: Option<io::ErrorKind>,
-}
-
-/// The read that has its turn.
-enum Reading {
-    None,
-    /// It waits for the socket itself.
-    Alone(Waker),
-    /// The client reads, also for it.
-    Carried(Waker),
-    /// It has gone away, and its answer is on its way.
-    Left,
-    Answered(Result<Value, RedisError>),
 }
 
 /// The calls that the client carries.
@@ -86,8 +79,9 @@ impl Socket {
     pub(super) fn new(stream: Stream) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             stream,
-            reading: Reading::None,
+            turns: Turns::default(),
             read: Bytes { buffer: vec![0; BUFFER], start: 0, end: 0 },
+            unsent: Vec::new(),
             driver: None,
             carried: Carried::default(),
             failure: None,
@@ -132,7 +126,7 @@ impl Carried {
 }
 
 impl State {
-    /// Waits for the first answer that comes.
+    /// Waits for the next answer.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<Value, RedisError>> {
         loop {
             match answer::take(self.read.unused()) {
@@ -157,6 +151,18 @@ impl State {
                 Err(error) => return Poll::Ready(Err(self.fail(error))),
             }
         }
+    }
+
+    /// Writes the rest of a read.
+    fn poll_unsent(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while !self.unsent.is_empty() && self.failure.is_none() {
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.unsent)) {
+                Ok(0) => self.failure = Some(io::ErrorKind::WriteZero),
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) => self.failure = Some(error.kind()),
+            }
+        }
+        Poll::Ready(())
     }
 
     fn fail(&mut self, error: io::Error) -> RedisError {

@@ -3,37 +3,29 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Reading, Socket, State};
+use super::{Socket, State};
 
 /// What the client takes for its socket.
 pub(in crate::connection) struct ClientSide(pub(in crate::connection) Arc<Socket>);
 
 impl State {
     /// Reads what comes before the client's own bytes. Tells whom to wake.
-    fn poll_others(&mut self, context: &mut Context<'_>) -> Poll<Option<Waker>> {
-        if matches!(self.reading, Reading::None | Reading::Answered(_)) {
-            return Poll::Ready(None);
+    fn poll_others(&mut self, context: &mut Context<'_>, answered: &mut Vec<Waker>) -> Poll<()> {
+        while !self.turns.are_answered() {
+            match self.poll_answer(context) {
+                Poll::Ready(Ok(answer)) => answered.extend(self.turns.give(answer)),
+                Poll::Ready(Err(error)) => answered.extend(self.turns.fail(&error)),
+                Poll::Pending => {
+                    self.turns.are_carried = true;
+                    return Poll::Pending;
+                }
+            }
         }
-        let answered = self.poll_answer(context);
-        match (std::mem::replace(&mut self.reading, Reading::None), answered) {
-            (Reading::Alone(waker) | Reading::Carried(waker), Poll::Ready(answer)) => {
-                self.reading = Reading::Answered(answer);
-                Poll::Ready(Some(waker))
-            }
-            (Reading::Alone(waker), Poll::Pending) => {
-                self.reading = Reading::Carried(waker);
-                Poll::Pending
-            }
-            (reading, Poll::Pending) => {
-                self.reading = reading;
-                Poll::Pending
-            }
-            (_, Poll::Ready(_)) => Poll::Ready(None),
-        }
+        Poll::Ready(())
     }
 
     fn poll_own(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -71,15 +63,15 @@ impl AsyncRead for ClientSide {
         if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(context.waker())) {
             state.driver = Some(context.waker().clone());
         }
-        let answered = match state.poll_others(context) {
-            Poll::Ready(answered) => answered,
-            Poll::Pending => return Poll::Pending,
+        let mut answered = Vec::new();
+        // Whatever comes of it: what can be read is read.
+        let _ = state.poll_unsent(context);
+        let polled = match state.poll_others(context, &mut answered) {
+            Poll::Ready(()) => state.poll_own(context, into),
+            Poll::Pending => Poll::Pending,
         };
-        let polled = state.poll_own(context, into);
         drop(state);
-        if let Some(waker) = answered {
-            waker.wake();
-        }
+        answered.into_iter().for_each(Waker::wake);
         polled
     }
 }
@@ -87,6 +79,7 @@ impl AsyncRead for ClientSide {
 impl AsyncWrite for ClientSide {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock();
+        ready!(state.poll_unsent(context));
         if state.failure.is_some() {
             // Behind half a command it would be read as a part of that.
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -95,7 +88,9 @@ impl AsyncWrite for ClientSide {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.lock().stream).poll_flush(context)
+        let mut state = self.0.lock();
+        ready!(state.poll_unsent(context));
+        Pin::new(&mut state.stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -108,20 +103,11 @@ impl Drop for ClientSide {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         let kind = *state.failure.get_or_insert(io::ErrorKind::BrokenPipe);
-        let reading = std::mem::replace(&mut state.reading, Reading::None);
-        let (reading, waker) = match reading {
-            Reading::Alone(waker) | Reading::Carried(waker) => {
-                (Reading::Answered(Err(io::Error::from(kind).into())), Some(waker))
-            }
-            other => (other, None),
-        };
-        state.reading = reading;
+        let waiting = state.turns.fail(&io::Error::from(kind).into());
         let driver = state.driver.take();
         drop(state);
         // Outside the lock: dropping a waker may drop a task.
         drop(driver);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waiting.into_iter().for_each(Waker::wake);
     }
 }

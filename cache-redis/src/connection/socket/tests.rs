@@ -83,7 +83,7 @@ async fn a_read_that_is_alone_gets_its_answer_however_it_is_cut() {
 
     for (answer, expected) in [("$5\r\nhello\r\n", text("hello")), ("$-1\r\n", Value::Nil)] {
         let socket = sides.socket.clone();
-        let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+        let reading = tokio::spawn(async move { socket.begin(READ, 1).expect("its turn").await });
         assert_eq!(sides.got(READ.len()).await, READ);
         for byte in answer.bytes() {
             sides.peer.write_all(&[byte]).await.expect("written");
@@ -100,7 +100,7 @@ async fn a_large_answer_is_whole_and_its_room_is_given_back() {
     let large = "x".repeat(3 << 20);
 
     let socket = sides.socket.clone();
-    let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+    let reading = tokio::spawn(async move { socket.begin(READ, 1).expect("its turn").await });
     sides.got(READ.len()).await;
     sides.peer.write_all(format!("${}\r\n{large}\r\n", large.len()).as_bytes()).await.expect("written");
 
@@ -112,7 +112,7 @@ async fn a_large_answer_is_whole_and_its_room_is_given_back() {
 async fn a_read_that_is_kept_and_not_polled_holds_nobody_up() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
-    let mut turn = pin!(socket.begin(READ).expect("its turn"));
+    let mut turn = pin!(socket.begin(READ, 1).expect("its turn"));
     assert!(poll_once(turn.as_mut()).is_pending());
 
     let call = sides.call("CALL");
@@ -129,7 +129,7 @@ async fn a_read_that_is_kept_and_not_polled_holds_nobody_up() {
 async fn a_read_is_woken_when_the_client_reads_for_it() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
-    let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+    let reading = tokio::spawn(async move { socket.begin(READ, 1).expect("its turn").await });
     sides.got(READ.len()).await;
 
     let call = sides.call("CALL");
@@ -146,17 +146,17 @@ async fn the_answer_to_a_read_that_went_away_is_nobodys() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
     {
-        let mut turn = pin!(socket.begin(READ).expect("its turn"));
+        let mut turn = pin!(socket.begin(READ, 1).expect("its turn"));
         assert!(poll_once(turn.as_mut()).is_pending());
     }
-    assert!(socket.begin(READ).is_none());
+    let next = socket.begin(READ, 1).expect("its turn");
 
     let call = sides.call("CALL");
-    sides.got(2 * READ.len()).await;
-    sides.peer.write_all(b"$4\r\nread\r\n$4\r\ncall\r\n").await.expect("written");
+    sides.got(3 * READ.len()).await;
+    sides.peer.write_all(b"$4\r\nread\r\n$4\r\nnext\r\n$4\r\ncall\r\n").await.expect("written");
 
     assert_eq!(within(call).await.expect("no panic"), text("call"));
-    assert!(socket.begin(READ).is_some());
+    assert_eq!(within(next).await.expect("an answer"), text("next"));
 }
 
 #[tokio::test]
@@ -164,20 +164,16 @@ async fn the_answer_to_a_read_that_went_away_is_read_although_nobody_asks() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
     {
-        let mut turn = pin!(socket.begin(READ).expect("its turn"));
+        let mut turn = pin!(socket.begin(READ, 1).expect("its turn"));
         assert!(poll_once(turn.as_mut()).is_pending());
     }
     sides.got(READ.len()).await;
     sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
 
-    let began = crate::clock::Moment::now();
-    let next = loop {
-        if let Some(turn) = socket.begin(READ) {
-            break turn;
-        }
-        assert!(began.elapsed() < LONG);
+    while !socket.lock().turns.are_answered() {
         tokio::task::yield_now().await;
-    };
+    }
+    let next = socket.begin(READ, 1).expect("its turn");
     sides.got(READ.len()).await;
     sides.peer.write_all(b"$4\r\nnext\r\n").await.expect("written");
 
@@ -191,19 +187,19 @@ async fn no_read_begins_before_an_answer_that_is_under_way() {
 
     // One that is waited for, and one that was given up.
     let call = sides.call("CALL");
-    assert!(socket.begin(READ).is_none());
+    assert!(socket.begin(READ, 1).is_none());
     sides.got(READ.len()).await;
     call.abort();
     within(call).await.expect_err("it was aborted");
-    assert!(socket.begin(READ).is_none());
+    assert!(socket.begin(READ, 1).is_none());
     sides.peer.write_all(b"$4\r\nlate\r\n").await.expect("written");
-    assert!(socket.begin(READ).is_none());
+    assert!(socket.begin(READ, 1).is_none());
 
     let later = sides.call("CALL");
     sides.got(READ.len()).await;
     sides.peer.write_all(b"$5\r\nlater\r\n").await.expect("written");
     assert_eq!(within(later).await.expect("no panic"), text("later"));
-    assert!(socket.begin(READ).is_some());
+    assert!(socket.begin(READ, 1).is_some());
 }
 
 #[tokio::test]
@@ -213,44 +209,131 @@ async fn what_nobody_asked_for_is_taken_for_no_answer() {
     let (mut peer, _) = listener.accept().await.expect("accepted");
     // Nobody drives the client, which would throw it away.
     let socket = Socket::new(Stream::Tcp(stream));
-    let turn = socket.begin(READ).expect("its turn");
+    let turn = socket.begin(READ, 1).expect("its turn");
     peer.write_all(b"$4\r\nread\r\n").await.expect("written");
     assert_eq!(within(turn).await.expect("an answer"), text("read"));
 
     peer.write_all(b"$5\r\nstray\r\n").await.expect("written");
     within(poll_fn(|context| socket.lock().stream.poll_read_ready(context))).await.expect("it has come");
 
-    assert!(socket.begin(READ).is_none());
+    assert!(socket.begin(READ, 1).is_none());
     assert!(socket.lock().failure.is_some(), "the connection is of no use any more");
 }
 
 #[tokio::test]
-async fn a_long_command_goes_the_long_way() {
-    let sides = sides().await;
+async fn what_the_kernel_has_no_room_for_is_written_later_and_whole() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let long: Vec<u8> = (0..32 << 20).map(|at: u32| (at % 251) as u8).collect();
 
-    assert!(sides.socket.begin(&vec![b'x'; (16 << 10) + 1]).is_none());
+    let turn = socket.begin(&long, 1).expect("its turn");
+    assert!(!socket.lock().unsent.is_empty(), "the test is of no use");
+    assert!(socket.begin(READ, 1).is_none());
+    let call = sides.call("CALL");
+    assert!(sides.got(long.len()).await == long);
+    assert_eq!(sides.got(READ.len()).await, b"*1\r\n$4\r\nCALL\r\n");
+    sides.peer.write_all(b"$4\r\nlong\r\n$4\r\ncall\r\n").await.expect("written");
 
-    assert!(sides.socket.begin(READ).is_some());
+    assert_eq!(within(turn).await.expect("an answer"), text("long"));
+    assert_eq!(within(call).await.expect("no panic"), text("call"));
+    assert!(socket.begin(READ, 1).is_some());
+}
+
+#[tokio::test]
+async fn reads_at_the_same_time_get_their_own_answers() {
+    let mut sides = sides().await;
+    for polled in [true, false] {
+        let socket = sides.socket.clone();
+        let mut turns: Vec<_> =
+            (1..=4).map(|answers| Box::pin(socket.begin(READ, answers).expect("its turn"))).collect();
+        if polled {
+            turns.iter_mut().for_each(|turn| assert!(poll_once(turn.as_mut()).is_pending()));
+        }
+        sides.got(4 * READ.len()).await;
+        for number in 1..=10 {
+            sides.peer.write_all(format!(":{number}\r\n").as_bytes()).await.expect("written");
+            tokio::task::yield_now().await;
+        }
+
+        let several =
+            |numbers: std::ops::RangeInclusive<i64>| Value::Array(numbers.map(Value::Int).collect());
+        // Whoever asks first: the answers are told apart by the order of the reads.
+        let last = within(turns.pop().expect("the last")).await;
+        assert_eq!(last.expect("an answer"), several(7..=10));
+        for (turn, expected) in turns.into_iter().zip([Value::Int(1), several(2..=3), several(4..=6)]) {
+            assert_eq!(within(turn).await.expect("an answer"), expected);
+        }
+        assert!(socket.lock().turns.are_answered() && !socket.lock().turns.are_carried);
+    }
+}
+
+#[tokio::test]
+async fn reads_that_go_away_take_no_answer_from_the_others() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let mut turns: Vec<_> =
+        (0..6).map(|_| Some(Box::pin(socket.begin(READ, 2).expect("its turn")))).collect();
+    sides.got(6 * READ.len()).await;
+
+    // Before any answer, in the middle of its own, and with all of it there.
+    (turns[0], turns[3]) = (None, None);
+    sides.peer.write_all(b":0\r\n:1\r\n:2\r\n").await.expect("written");
+    while socket.lock().turns.to_come() > 9 {
+        tokio::task::yield_now().await;
+    }
+    turns[1] = None;
+    sides.peer.write_all(b":3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n").await.expect("written");
+    while socket.lock().turns.to_come() > 2 {
+        tokio::task::yield_now().await;
+    }
+    turns[4] = None;
+    sides.peer.write_all(b":10\r\n:11\r\n").await.expect("written");
+
+    let both = |one, other| Value::Array(vec![Value::Int(one), Value::Int(other)]);
+    for (at, expected) in [(5, both(10, 11)), (2, both(4, 5))] {
+        let turn = turns[at].take().expect("it waits");
+        assert_eq!(within(turn).await.expect("an answer"), expected);
+    }
+    assert!(socket.lock().turns.are_forgotten());
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_ends_all_reads() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let turns: Vec<_> = (0..3).map(|_| socket.begin(READ, 2).expect("its turn")).collect();
+    sides.got(3 * READ.len()).await;
+    sides.peer.write_all(b":0\r\n:1\r\n:2\r\n").await.expect("written");
+
+    drop(sides.peer);
+
+    let mut answers = Vec::new();
+    for turn in turns {
+        answers.push(within(turn).await);
+    }
+    assert_eq!(answers[0].as_ref().expect("it came"), &Value::Array(vec![Value::Int(0), Value::Int(1)]));
+    assert!(answers[1..].iter().all(|answer| answer.as_ref().is_err_and(RedisError::is_connection_dropped)));
+    within(sides.driver).await.expect("it has ended");
 }
 
 #[tokio::test]
 async fn a_connection_that_ends_ends_the_read_and_the_client() {
     let sides = sides().await;
     let socket = sides.socket.clone();
-    let turn = socket.begin(READ).expect("its turn");
+    let turn = socket.begin(READ, 1).expect("its turn");
 
     drop(sides.peer);
 
     assert!(within(turn).await.expect_err("no answer").is_connection_dropped());
     within(sides.driver).await.expect("it has ended");
-    assert!(socket.begin(READ).is_none());
+    assert!(socket.begin(READ, 1).is_none());
 }
 
 #[tokio::test]
 async fn a_client_that_is_given_up_ends_the_read() {
     let sides = sides().await;
     let socket = sides.socket.clone();
-    let reading = tokio::spawn(async move { socket.begin(READ).expect("its turn").await });
+    let reading = tokio::spawn(async move { socket.begin(READ, 1).expect("its turn").await });
     tokio::task::yield_now().await;
 
     sides.driver.abort();
@@ -263,7 +346,7 @@ async fn a_client_that_is_given_up_ends_the_read() {
 async fn what_is_no_answer_breaks_the_connection() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
-    let turn = socket.begin(READ).expect("its turn");
+    let turn = socket.begin(READ, 1).expect("its turn");
 
     sides.peer.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.expect("written");
 
@@ -275,21 +358,21 @@ async fn what_is_no_answer_breaks_the_connection() {
 async fn the_client_notices_the_end_of_a_connection_after_a_read() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
-    let turn = socket.begin(READ).expect("its turn");
+    let turn = socket.begin(READ, 1).expect("its turn");
     sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
     within(turn).await.expect("an answer");
 
     drop(sides.peer);
 
     within(sides.driver).await.expect("it has ended");
-    assert!(socket.begin(READ).is_none());
+    assert!(socket.begin(READ, 1).is_none());
 }
 
 #[tokio::test]
 async fn the_client_notices_an_end_that_comes_with_the_answer() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();
-    let turn = socket.begin(READ).expect("its turn");
+    let turn = socket.begin(READ, 1).expect("its turn");
     sides.got(READ.len()).await;
     sides.peer.write_all(b"$4\r\nread\r\n").await.expect("written");
 

@@ -1,4 +1,4 @@
-//! A read that is alone on a socket.
+//! A read on a socket, from writing it to its answer.
 
 use std::io;
 use std::pin::Pin;
@@ -6,43 +6,48 @@ use std::task::{Context, Poll, Waker};
 
 use redis::{RedisError, Value};
 
-use super::{Reading, Socket, State};
+use super::{Socket, State};
 
-/// A read that was written to the socket, and waits for its answer.
+/// A read that was written to the socket, and waits for its answer: one value, or an array of the answers to several
+/// commands.
 ///
 /// Dropped before that, it leaves its answer to the client to be thrown away.
 pub(in crate::connection) struct Turn<'s> {
     socket: &'s Socket,
+    number: u64,
     is_over: bool,
 }
 
-/// What is longer goes the long way: it may find the kernel's buffer too small, and half a command breaks the connection.
-const LONGEST_COMMAND: usize = 16 << 10;
-
 impl Socket {
-    /// Writes a command, if nothing else is under way. `None` means that nothing was written.
-    pub(in crate::connection) fn begin(&self, command: &[u8]) -> Option<Turn<'_>> {
-        if command.len() > LONGEST_COMMAND {
-            return None;
-        }
+    /// Writes commands for so many answers, if nothing of the client's is under way. `None` means that nothing was
+    /// written.
+    pub(in crate::connection) fn begin(&self, commands: &[u8], answers: usize) -> Option<Turn<'_>> {
         let mut state = self.lock();
-        let is_idle = matches!(state.reading, Reading::None) && state.read.is_empty();
-        if !is_idle || !state.carried.is_none() || state.failure.is_some() {
+        if !state.carried.is_none() || !state.unsent.is_empty() || state.failure.is_some() {
             return None;
         }
-        // Where all was answered, all was received, so the kernel has room for a small command.
-        let written = match state.nothing_has_come() {
-            Ok(()) => state.stream.try_write(command),
+        let is_alone = state.turns.are_answered();
+        if is_alone && !state.read.is_empty() {
+            return None;
+        }
+        let written = match if is_alone { state.nothing_has_come() } else { Ok(()) } {
+            Ok(()) => state.stream.try_write(commands),
             Err(error) => Err(error),
         };
         match written {
-            Ok(written) if written == command.len() => {
-                state.reading = Reading::Alone(Waker::noop().clone());
-                Some(Turn { socket: self, is_over: false })
+            Ok(written) if written > 0 => {
+                let rest = &commands[written..];
+                state.unsent.extend_from_slice(rest);
+                let number = state.turns.add(answers);
+                let is_client_needed = !rest.is_empty() || (!is_alone && !state.turns.are_carried);
+                state.turns.are_carried |= is_client_needed;
+                let driver = state.driver.clone().filter(|_| is_client_needed);
+                drop(state);
+                driver.iter().for_each(Waker::wake_by_ref);
+                Some(Turn { socket: self, number, is_over: false })
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             written => {
-                // Half a command cannot be taken back: the client finds the connection broken.
                 state.failure = Some(written.err().map_or(io::ErrorKind::WriteZero, |error| error.kind()));
                 let driver = state.driver.clone();
                 drop(state);
@@ -64,9 +69,18 @@ impl State {
             Err(error) => Err(error),
         }
     }
-}
 
-impl State {
+    /// Waits for the answers to the read that is alone.
+    fn poll_alone(&mut self, context: &mut Context<'_>, own: &mut Vec<Waker>) -> Poll<()> {
+        while !self.turns.are_answered() {
+            match std::task::ready!(self.poll_answer(context)) {
+                Ok(answer) => own.extend(self.turns.give(answer)),
+                Err(error) => own.extend(self.turns.fail(&error)),
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// Has the client woken for what comes next. Tells whom to wake for what has come.
     fn give_back(&self) -> Option<Waker> {
         let driver = self.driver.as_ref()?;
@@ -82,34 +96,22 @@ impl Future for Turn<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.socket.lock();
-        let is_alone = match &mut state.reading {
-            Reading::Alone(waker) => {
-                waker.clone_from(context.waker());
-                true
-            }
-            Reading::Carried(waker) => {
-                waker.clone_from(context.waker());
-                false
-            }
-            _ => false,
-        };
-        if is_alone {
-            let Poll::Ready(answer) = state.poll_answer(context) else { return Poll::Pending };
-            state.reading = Reading::None;
-            let driver = state.give_back();
-            drop(state);
-            self.is_over = true;
-            driver.iter().for_each(Waker::wake_by_ref);
-            return Poll::Ready(answer);
+        let mut driver = None;
+        // Let go of outside the lock: dropping a waker may drop a task.
+        let mut old = Vec::new();
+        if state.turns.is_alone(self.number) && state.poll_alone(context, &mut old).is_ready() {
+            driver = state.give_back();
         }
-        match std::mem::replace(&mut state.reading, Reading::None) {
-            Reading::Answered(answer) => {
-                drop(state);
+        let taken = state.turns.take(self.number, context.waker());
+        drop(state);
+        driver.iter().for_each(Waker::wake_by_ref);
+        match taken {
+            Ok(answer) => {
                 self.is_over = true;
                 Poll::Ready(answer)
             }
-            reading => {
-                state.reading = reading;
+            Err(kept) => {
+                old.extend(kept);
                 Poll::Pending
             }
         }
@@ -122,12 +124,8 @@ impl Drop for Turn<'_> {
             return;
         }
         let mut state = self.socket.lock();
-        let (next, own) = match std::mem::replace(&mut state.reading, Reading::None) {
-            Reading::Alone(waker) | Reading::Carried(waker) => (Reading::Left, Some(waker)),
-            _ => (Reading::None, None),
-        };
-        state.reading = next;
-        let driver = state.driver.clone();
+        let (is_to_come, own) = state.turns.leave(self.number);
+        let driver = state.driver.clone().filter(|_| is_to_come);
         drop(state);
         // Outside the lock: dropping a waker may drop a task.
         drop(own);

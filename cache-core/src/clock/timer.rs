@@ -25,10 +25,42 @@ pub(super) struct Timer {
 
 #[derive(Default)]
 struct Sleeps {
-    by_deadline: BTreeMap<(Tick, u64), Waker>,
-    next_id: u64,
+    by_deadline: BTreeMap<Tick, Together>,
     /// All whose deadline came up to here were woken.
     fired: Tick,
+}
+
+/// The sleeps with one deadline, each by its place.
+#[derive(Default)]
+struct Together {
+    wakers: Vec<Option<Waker>>,
+    left: usize,
+}
+
+/// Where the timer holds the waker of a sleep.
+type Place = (Tick, usize);
+
+impl Sleeps {
+    /// Keeps a waker, in the place of another one of the same sleep. Tells where it is.
+    fn keep(&mut self, deadline: Tick, place: Option<Place>, waker: Waker) -> (Place, Option<Waker>) {
+        let together = self.by_deadline.entry(deadline).or_default();
+        if let Some(kept) = place.and_then(|(_, at)| together.wakers.get_mut(at)) {
+            return ((deadline, place.map_or(0, |(_, at)| at)), kept.replace(waker));
+        }
+        together.wakers.push(Some(waker));
+        together.left += 1;
+        ((deadline, together.wakers.len() - 1), None)
+    }
+
+    fn forget(&mut self, (deadline, at): Place) -> Option<Waker> {
+        let together = self.by_deadline.get_mut(&deadline)?;
+        let waker = together.wakers.get_mut(at)?.take()?;
+        together.left -= 1;
+        if together.left == 0 {
+            self.by_deadline.remove(&deadline);
+        }
+        Some(waker)
+    }
 }
 
 impl Timer {
@@ -39,30 +71,30 @@ impl Timer {
     /// Wakes all whose deadline has come.
     pub(super) fn fire(&self, now: Tick) {
         let mut sleeps = self.lock();
-        let later = sleeps.by_deadline.split_off(&(Tick(now.raw().saturating_add(1)), 0));
+        let later = sleeps.by_deadline.split_off(&Tick(now.raw().saturating_add(1)));
         let due = std::mem::replace(&mut sleeps.by_deadline, later);
         sleeps.fired = sleeps.fired.max(now);
         drop(sleeps);
-        due.into_values().for_each(Waker::wake);
+        due.into_values().flat_map(|together| together.wakers).flatten().for_each(Waker::wake);
     }
 
-    /// Ready when `deadline` has come; until then keeps the waker under `key`.
-    fn poll(&self, deadline: Tick, key: &mut Option<(Tick, u64)>, waker: &Waker) -> Poll<()> {
+    /// Ready when `deadline` has come; until then keeps the waker at `place`.
+    fn poll(&self, deadline: Tick, place: &mut Option<Place>, waker: &Waker) -> Poll<()> {
         let mut sleeps = self.lock();
         // Under the lock: between a look at the time and the keeping of the waker the deadline could come, and
         // nobody would wake for it.
         if deadline <= sleeps.fired {
             drop(sleeps);
             // `fire` took the waker off.
-            *key = None;
+            *place = None;
             return Poll::Ready(());
         }
-        let key = *key.get_or_insert_with(|| {
-            sleeps.next_id += 1;
-            (deadline, sleeps.next_id)
-        });
-        let replaced = sleeps.by_deadline.insert(key, waker.clone());
-        let is_first = sleeps.by_deadline.keys().next() == Some(&key);
+        let (kept, replaced) = sleeps.keep(deadline, *place, waker.clone());
+        *place = Some(kept);
+        let is_first = sleeps
+            .by_deadline
+            .first_key_value()
+            .is_some_and(|(first, together)| *first == deadline && together.left == 1);
         drop(sleeps);
         // Outside the lock: dropping a waker may drop a task.
         drop(replaced);
@@ -72,8 +104,8 @@ impl Timer {
         Poll::Pending
     }
 
-    fn forget(&self, key: (Tick, u64)) {
-        let waker = self.lock().by_deadline.remove(&key);
+    fn forget(&self, place: Place) {
+        let waker = self.lock().forget(place);
         // Outside the lock: dropping a waker may drop a task.
         drop(waker);
     }
@@ -84,12 +116,12 @@ pub(crate) struct Sleep {
     timer: Arc<Timer>,
     deadline: Tick,
     /// Set while the timer holds a waker of ours.
-    key: Option<(Tick, u64)>,
+    place: Option<Place>,
 }
 
 impl Sleep {
     pub(super) fn new(timer: Arc<Timer>, deadline: Tick) -> Self {
-        Self { timer, deadline, key: None }
+        Self { timer, deadline, place: None }
     }
 }
 
@@ -97,15 +129,15 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Self { timer, deadline, key } = &mut *self;
-        timer.poll(*deadline, key, context.waker())
+        let Self { timer, deadline, place } = &mut *self;
+        timer.poll(*deadline, place, context.waker())
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.timer.forget(key);
+        if let Some(place) = self.place.take() {
+            self.timer.forget(place);
         }
     }
 }
@@ -158,7 +190,7 @@ fn keep_time() {
         }
         let sleeps = system.timer.lock();
         // Looked at under the lock that whoever notifies has held, so that no notification is missed.
-        let next = sleeps.by_deadline.keys().next().map(|(deadline, _)| *deadline);
+        let next = sleeps.by_deadline.keys().next().copied();
         let idle = system.sweeps.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let wait = match next {
             None if idle => None,
@@ -215,6 +247,37 @@ mod tests {
         timer.fire(Tick(7));
 
         assert!(Pin::new(&mut sleep).poll(&mut context).is_ready());
+        assert!(timer.lock().by_deadline.is_empty());
+    }
+
+    #[test]
+    fn sleeps_that_end_together_are_woken_all_and_forgotten_one_by_one() {
+        struct Bell(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Bell {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let timer = Arc::<Timer>::default();
+        let bell = Arc::new(Bell(0.into()));
+        let rung = || bell.0.load(std::sync::atomic::Ordering::SeqCst);
+        let waker = Arc::clone(&bell).into();
+        let mut context = Context::from_waker(&waker);
+        let mut sleeps: Vec<_> = (0..5).map(|_| Sleep::new(timer.clone(), Tick(7))).collect();
+        for _ in 0..2 {
+            sleeps.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));
+        }
+
+        drop(sleeps.remove(1));
+        drop(sleeps.remove(3));
+        timer.fire(Tick(7));
+
+        assert_eq!(rung(), 3);
+        assert!(sleeps.iter_mut().all(|sleep| Pin::new(sleep).poll(&mut context).is_ready()));
+        // The last of those that end together takes all of it along.
+        let mut next: Vec<_> = (0..3).map(|_| Sleep::new(timer.clone(), Tick(9))).collect();
+        next.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));
+        drop(next);
         assert!(timer.lock().by_deadline.is_empty());
     }
 }

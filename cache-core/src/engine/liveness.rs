@@ -40,7 +40,7 @@ pub(super) async fn wait(cache: &Cache, key: &Key, mut follow: Follow<Borne, Lan
 /// The same for a follower that goes on waiting when the future is dropped.
 pub(super) async fn wait_on(cache: &Cache, key: &Key, follow: &mut Follow<Borne, Landing>) -> Waited {
     let mut follow = Pin::new(follow);
-    let mut sleep = Box::pin(cache.0.clock.sleep(LEASE / LOOKS));
+    let mut sleep = Box::pin(cache.0.clock.sleep_about(LEASE / LOOKS));
     let (mut beats, mut silent) = (follow.beats(), 0);
     let waited = poll_fn(|context| {
         if let Poll::Ready(landing) = follow.as_mut().poll(context) {
@@ -53,7 +53,7 @@ pub(super) async fn wait_on(cache: &Cache, key: &Key, follow: &mut Follow<Borne,
             if silent >= LOOKS {
                 return Poll::Ready(Waited::Abandoned);
             }
-            sleep.set(cache.0.clock.sleep(LEASE / LOOKS));
+            sleep.set(cache.0.clock.sleep_about(LEASE / LOOKS));
         }
         Poll::Pending
     })
@@ -82,9 +82,9 @@ pub(super) async fn keep_all<F: Future>(cache: &Cache, beat: impl Fn(), body: F)
         if let Poll::Ready(output) = body.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        let sleep = sleep.get_or_insert_with(|| Box::pin(cache.0.clock.sleep(LEASE / BEATS)));
+        let sleep = sleep.get_or_insert_with(|| Box::pin(cache.0.clock.sleep_about(LEASE / BEATS)));
         while sleep.as_mut().poll(context).is_ready() {
-            sleep.set(cache.0.clock.sleep(LEASE / BEATS));
+            sleep.set(cache.0.clock.sleep_about(LEASE / BEATS));
         }
         Poll::Pending
     })

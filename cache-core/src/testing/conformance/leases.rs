@@ -97,11 +97,11 @@ pub async fn a_lease_ends_with_its_life<S: Stage>(stage: &S) {
 /// A renewed lease lives on.
 pub async fn a_renewed_lease_lives_on<S: Stage>(stage: &S) {
     let (here, there, key) = (stage.process().await, stage.process().await, key("k"));
-    let life = stage.tick() * 6;
+    let life = stage.tick() * 12;
     let grant = granted(&here, LeaseRequest { life, ..request(stage, &key) }).await;
 
     for _ in 0..3 {
-        stage.advance(stage.tick() * 4).await;
+        stage.advance(stage.tick() * 7).await;
         let renewal = here.renew(&key, &grant, life).await.expect("a renewal is answered");
         assert_eq!(renewal, Renewal::Renewed);
         assert_held(&there, request(stage, &key)).await;
@@ -113,7 +113,7 @@ pub async fn a_renewed_lease_lives_on<S: Stage>(stage: &S) {
 /// Only the current grant is renewed.
 pub async fn only_the_current_grant_is_renewed<S: Stage>(stage: &S) {
     let backend = stage.process().await;
-    let life = stage.tick() * 3;
+    let life = stage.tick() * 8;
     let [ended, voided, taken, filled] = ["ended", "voided", "taken", "filled"].map(key);
     let mut grants = Vec::new();
     for key in [&ended, &voided, &taken, &filled] {

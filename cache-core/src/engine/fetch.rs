@@ -7,11 +7,11 @@ use super::compute::alone;
 use super::computing;
 use super::direct;
 use super::fill::{self, Fill};
-use super::flight::Joined;
+use super::flight::{Joined, Lead};
 use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
 use super::means::{Decides, Recomputed};
-use super::shared::{Looked, Question};
+use super::shared::{Borne, Looked, Question, Seen};
 use super::soft::softly;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
@@ -49,13 +49,41 @@ impl<A: Answer, S> Plan<A, S> {
     }
 }
 
-/// Answers a call that the local tier did not: `reason` says why not. Takes the background if it needs it.
+/// A call that the local tier did not answer.
+pub(super) struct Asking<'c, A: Answer, S> {
+    pub(super) cache: &'c Cache,
+    pub(super) function: &'c Arc<Function>,
+    pub(super) plan: &'c Plan<A, S>,
+    /// Why it did not.
+    pub(super) reason: MissReason,
+}
+
+/// What a call knows of the shared tier before it joins or leads.
+enum Known<'q, S> {
+    /// It has not looked.
+    Nothing,
+    /// With `tier = shared`: it found nothing that is fresh.
+    Seen(&'q Question<'q, S>, Seen),
+    /// It asked in vain.
+    Away,
+}
+
+/// What a call with `tier = shared` comes to by its own look.
+enum Through<O> {
+    Answer(O),
+    Seen(Seen),
+    /// There is a stale value, which shall answer if computing takes too long.
+    Soften,
+    Away,
+}
+
+/// Answers a call that the local tier did not. Takes the background if it needs it.
+///
+/// What few calls come to is in boxes of its own, and what leaders do, of whom there is one for all followers: so
+/// the future of those who follow is small.
 pub(super) async fn fetch<A, S, G, B, F>(
-    cache: &Cache,
-    function: &Arc<Function>,
+    asking: &Asking<'_, A, S>,
     tally: &mut Tally<'_>,
-    reason: MissReason,
-    plan: &Plan<A, S>,
     background: &mut Option<G>,
     mut body: B,
 ) -> A::Output
@@ -67,63 +95,33 @@ where
     B: FnOnce() -> F,
     F: Future<Output = Recomputed<A::Output>>,
 {
+    let Asking { cache, function, plan, reason } = *asking;
     let asked = cache.0.clock.now();
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
         return Box::pin(alone(cache, function, plan.answer, body)).await;
     }
-    let question =
-        Question::new::<A::Value>(cache, function, &plan.key, &plan.tags, &plan.remember, plan.storage);
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
-    let through = question.as_ref().filter(|question| question.reads_through);
+    let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
     let mut held: Option<Held> = None;
     loop {
-        // In boxes of their own is what few calls come to, so that the future of the others is small.
         if let Some(soft) = plan.remember.soft_timeout
             && let Some(output) =
                 Box::pin(softly(cache, tally, reason, plan, background, held.as_ref(), soft)).await
         {
             return output;
         }
-        let mut asks = question.as_ref();
-        let mut reason = reason;
-        // Before the look: what is invalidated from here on shows.
-        let mut borne = through.map(Question::borne);
-        let seen = match through.zip(borne.as_mut()) {
-            Some((question, borne)) => match question.look(borne).await {
-                Looked::Usable(stored) => {
-                    tally.count(Happening::SharedHit);
-                    tally.notice_due(plan, &stored, cache.0.chance.unit());
-                    return plan.answer.restore(stored.value);
-                }
-                Looked::Stale(stored) => {
-                    let seen = (MissReason::Expired, Some(stored.frame.clone()));
-                    let stale = Held::new(cache, function, plan, borne, stored);
-                    if cache.is_resting(&plan.key)
-                        && let Some(output) = stale.answer(tally, plan)
-                    {
-                        return output;
-                    }
-                    if held.replace(stale).is_none() && plan.remember.soft_timeout.is_some() {
-                        continue;
-                    }
-                    Some(seen)
-                }
-                Looked::Unusable(reason, frame) => {
-                    // What was held from an earlier look may have been invalidated since.
-                    held = None;
-                    Some((reason, frame))
-                }
-                Looked::Away(_) => {
-                    // Once is enough: a call waits for a dead server no longer than one time limit.
-                    (asks, reason) = (None, MissReason::Unreachable);
-                    None
-                }
+        let known = match &through {
+            Some(question) => match Box::pin(asking.look_through(question, tally, &mut held)).await {
+                Through::Answer(output) => return output,
+                Through::Soften => continue,
+                Through::Seen(seen) => Known::Seen(question, seen),
+                Through::Away => Known::Away,
             },
-            None => None,
+            None => Known::Nothing,
         };
-        let looks_itself = seen.is_some();
+        let looks_itself = matches!(known, Known::Seen(..));
         let stored = || cache.peek_entry::<A::Value>(&plan.key);
         let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
@@ -134,19 +132,10 @@ where
                 }
             }
             Joined::Lead(lead) => {
-                let mut leading = Leading::new(cache, function, lead, plan, asks);
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
-                leading.held = held.take();
-                let ahead = match (seen, asks) {
-                    (Some(seen), _) => Ahead::Seen(seen),
-                    (None, Some(question)) => match leading.look(question).await {
-                        (Looked::Usable(stored), borne) => return leading.answer_found(tally, borne, stored),
-                        (looked, borne) => Ahead::Looked(looked, borne),
-                    },
-                    (None, None) => Ahead::Nothing,
-                };
-                match Box::pin(leading.fetch(tally, reason, ahead, may_soften, body)).await {
+                let leading = asking.lead(tally, lead, known, held.take(), may_soften, body);
+                match Box::pin(leading).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
                         (held, body) = (Some(stale), unused);
@@ -214,6 +203,96 @@ where
                 };
             }
         }
+    }
+}
+
+impl<'c, A, S> Asking<'c, A, S>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    fn question(&self) -> Option<Question<'c, S>> {
+        let Self { cache, function, plan, .. } = *self;
+        Question::new::<A::Value>(cache, function, &plan.key, &plan.tags, &plan.remember, plan.storage)
+    }
+
+    /// Looks for this call alone.
+    async fn look_through(
+        &self,
+        question: &Question<'_, S>,
+        tally: &mut Tally<'_>,
+        held: &mut Option<Held>,
+    ) -> Through<A::Output> {
+        let Self { cache, function, plan, .. } = *self;
+        // Before the look: what is invalidated from here on shows.
+        let mut borne = question.borne();
+        match question.look(&mut borne).await {
+            Looked::Usable(stored) => {
+                tally.count(Happening::SharedHit);
+                tally.notice_due(plan, &stored, cache.0.chance.unit());
+                Through::Answer(plan.answer.restore(stored.value))
+            }
+            Looked::Stale(stored) => {
+                let seen = (MissReason::Expired, Some(stored.frame.clone()));
+                let stale = Held::new(cache, function, plan, &borne, stored);
+                if cache.is_resting(&plan.key)
+                    && let Some(output) = stale.answer(tally, plan)
+                {
+                    return Through::Answer(output);
+                }
+                let is_first = held.replace(stale).is_none();
+                if is_first && plan.remember.soft_timeout.is_some() {
+                    Through::Soften
+                } else {
+                    Through::Seen(seen)
+                }
+            }
+            Looked::Unusable(reason, frame) => {
+                // What was held from an earlier look may have been invalidated since.
+                *held = None;
+                Through::Seen((reason, frame))
+            }
+            Looked::Away(_) => Through::Away,
+        }
+    }
+
+    /// Leads: looks, unless that was done, and goes on from there.
+    async fn lead<B, F>(
+        &self,
+        tally: &mut Tally<'_>,
+        lead: Lead<'_, Key, Borne, Landing>,
+        known: Known<'_, S>,
+        held: Option<Held>,
+        may_soften: bool,
+        body: B,
+    ) -> Led<A::Output, B>
+    where
+        B: FnOnce() -> F,
+        F: Future<Output = Recomputed<A::Output>>,
+    {
+        let Self { cache, function, plan, .. } = *self;
+        let own = if let Known::Nothing = known { self.question() } else { None };
+        let (question, reason) = match &known {
+            Known::Nothing => (own.as_ref(), self.reason),
+            Known::Seen(question, _) => (Some(*question), self.reason),
+            // Once is enough: a call waits for a dead server no longer than one time limit.
+            Known::Away => (None, MissReason::Unreachable),
+        };
+        let mut leading = Leading::new(cache, function, lead, plan, question);
+        leading.held = held;
+        let ahead = match (known, question) {
+            (Known::Seen(_, seen), _) => Ahead::Seen(seen),
+            (_, Some(question)) => {
+                let mut borne = leading.looks();
+                match question.look(&mut borne).await {
+                    Looked::Usable(stored) => return Led::Answer(leading.answer_found(tally, borne, stored)),
+                    looked => Ahead::Looked(looked, borne),
+                }
+            }
+            (_, None) => Ahead::Nothing,
+        };
+        Box::pin(leading.fetch(tally, reason, ahead, may_soften, body)).await
     }
 }
 

@@ -102,12 +102,11 @@ where
         Borne::now(self.cache, self.function, &self.plan.tags)
     }
 
-    /// Looks into the shared tier, under the epochs that it tells along.
-    pub(super) async fn look(&self, question: &Question<'c, S>) -> (Looked<A::Value>, Borne) {
-        let mut borne = self.borne();
+    /// The epochs to look under. Nobody need be told that a look lives: it is over soon, by the time limit of the backend.
+    pub(super) fn looks(&self) -> Borne {
+        let borne = self.borne();
         self.lead.bear(borne.clone());
-        // Nobody need be told that this lives: a look is over soon, by the time limit of the backend.
-        (question.look(&mut borne).await, borne)
+        borne
     }
 
     /// Goes on after a look that found nothing usable: asks for the right to compute, and computes if nobody else does.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::background::Background;
-use super::fetch::{self, Plan};
+use super::fetch::{self, Asking, Plan};
 use super::limit::within;
 use super::means::{GiveUp, Recomputed};
 use super::queue::Rank;
@@ -36,7 +36,8 @@ where
 {
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally::new(cache, &function, &plan.key, !plan.remember.grace.is_zero());
-    let fetching = fetch::fetch(cache, &function, &mut tally, reason, plan, background, body);
+    let asking = Asking { cache, function: &function, plan, reason };
+    let fetching = fetch::fetch(&asking, &mut tally, background, body);
     let output = match plan.remember.hard_timeout.zip(give_up) {
         None => fetching.await,
         Some((limit, give_up)) => match Box::pin(within(&cache.0.clock, limit, fetching)).await {

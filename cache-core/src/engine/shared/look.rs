@@ -1,12 +1,13 @@
 //! One look into the shared tier: one round trip, no script.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
-use crate::backend::{EntryKey, Epoch, Found, FrameBytes, ServerTime, TagKey, Tags};
+use crate::backend::{EntryKey, Epoch, Found, FrameBytes, Read, ServerTime, TagKey, Tags};
 use crate::engine::{Cache, Function};
 use crate::entry::{MissReason, Remember};
 use crate::error::Error;
@@ -152,17 +153,58 @@ impl<'c, S: Copy> Question<'c, S> {
         if self.shared.is_away() {
             return Looked::Away(away());
         }
-        if let Some(known) = self.known(borne) {
-            let looked = match self.shared.ask(self.shared.backend.read(&self.key, &[])).await {
-                Ok(read) => self.judge(read.found, Some(known), borne).await,
-                Err(error) => return Looked::Away(error),
-            };
-            // What is known here may be wrong after a loss of the tag's epoch: the server has the last word.
-            if !matches!(looked, Looked::Unusable(MissReason::Invalidated, _)) {
-                return looked;
-            }
+        let known = self.known(borne);
+        let tags = if known.is_some() { Vec::new() } else { self.tag_keys() };
+        match self.shared.ask(self.shared.backend.read(&self.key, &tags)).await {
+            Ok(read) => match self.judge_at_once(read, known, borne) {
+                Ok(looked) => looked,
+                Err(closer) => closer.await,
+            },
+            Err(error) => Looked::Away(error),
         }
-        self.look_whole(borne).await
+    }
+
+    /// What was read is worth, if that can be told without waiting. Else in a box, so that the future of what mostly happens is
+    /// small.
+    fn judge_at_once<'l, V>(
+        &'l self,
+        read: Read,
+        known: Option<Epoch>,
+        borne: &'l mut Borne,
+    ) -> Result<Looked<V>, Pin<Box<impl Future<Output = Looked<V>>>>>
+    where
+        S: Storage<V>,
+    {
+        let current = known.or_else(|| self.learn(borne, read.epochs));
+        let (found, stored) = match (read.found, self.known_time()) {
+            (None, _) => return Ok(Looked::Unusable(MissReason::Absent, None)),
+            (Some(found), Some(now)) => match self.judge_at(now, found, current) {
+                Ok(Looked::Unusable(MissReason::Invalidated, _)) if known.is_some() => (None, None),
+                Ok(looked) => return Ok(looked),
+                Err(stored) => (None, Some(stored)),
+            },
+            (found, None) => (found, None),
+        };
+        Err(Box::pin(async move {
+            let looked = match (found, stored) {
+                (Some(found), _) => self.judge(Some(found), current, borne).await,
+                (None, Some(stored)) => self.judge_named(stored, borne).await,
+                (None, None) => Looked::Unusable(MissReason::Invalidated, None),
+            };
+            match looked {
+                // What is known here may be wrong after a loss of the tag's epoch: the server has the last word.
+                Looked::Unusable(MissReason::Invalidated, _) if known.is_some() => {
+                    self.look_whole(borne).await
+                }
+                looked => looked,
+            }
+        }))
+    }
+
+    /// The epochs that were read, combined.
+    fn learn(&self, borne: &mut Borne, epochs: Vec<Option<Epoch>>) -> Option<Epoch> {
+        borne.learn(self.cache, epochs.iter().copied());
+        epochs.into_iter().collect::<Option<Vec<Epoch>>>().map(Epoch::combined)
     }
 
     /// The epochs that are followed on the bus, and need not be read: one that stands for all.
@@ -181,9 +223,8 @@ impl<'c, S: Copy> Question<'c, S> {
     {
         match self.shared.ask(self.shared.backend.read(&self.key, &self.tag_keys())).await {
             Ok(read) => {
-                borne.learn(self.cache, read.epochs.iter().copied());
-                let epochs: Option<Vec<Epoch>> = read.epochs.into_iter().collect();
-                self.judge(read.found, epochs.map(Epoch::combined), borne).await
+                let current = self.learn(borne, read.epochs);
+                self.judge(read.found, current, borne).await
             }
             Err(error) => Looked::Away(error),
         }

@@ -7,6 +7,8 @@
 //! - who joins finds either the flight, or what it stored: nobody computes again in between;
 //! - a flight that was detached, or that bears outdated epochs, is not joined and does not store;
 //! - a flight that was overtaken by a newer value elsewhere does not store;
+//! - what turns out late to bear an outdated epoch is handed to nobody but its leader: who joined may have begun after
+//!   that invalidation, and starts over;
 //! - a leader that goes away without landing, by cancellation or panic, wakes all its followers, and they
 //!   start over; the next one leads.
 //!
@@ -23,6 +25,11 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 pub(crate) trait Bearing {
     /// Whether nothing it bears was invalidated since.
     fn is_current(&self) -> bool;
+
+    /// Whether it bears more than it did while others joined: they may have begun after an invalidation of that.
+    fn is_late(&self) -> bool {
+        false
+    }
 }
 
 /// The flights of one cache, by key.
@@ -180,6 +187,12 @@ impl<B: Bearing, L> Flight<B, L> {
         let state = lock(&self.state);
         !state.is_overtaken && state.bearing.as_ref().is_some_and(Bearing::is_current)
     }
+
+    /// Whether it came to bear what is outdated after others had joined.
+    fn is_too_late(&self) -> bool {
+        let state = lock(&self.state);
+        state.bearing.as_ref().is_some_and(|bearing| bearing.is_late() && !bearing.is_current())
+    }
 }
 
 impl<B, L> Flight<B, L> {
@@ -243,22 +256,23 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     }
 
     /// Ends the flight. `store` is told whether it may store, and does so before anybody can join or detach;
-    /// then the followers get `landing`.
+    /// then the followers get `landing`, if all of them began early enough for it.
     pub(crate) fn land<T>(self, landing: L, store: impl FnOnce(bool) -> T) -> T
     where
         B: Bearing,
         L: Clone,
     {
-        let stored = {
+        let (stored, is_too_late) = {
             let mut table = lock(self.flights.shard(&self.key));
             let is_attached = self.is_in(&table);
             let stored = store(is_attached && self.flight.is_latest());
             if is_attached {
                 table.remove(&self.key);
             }
-            stored
+            // Nobody joins from here on.
+            (stored, self.flight.is_too_late())
         };
-        self.flight.end(Phase::Landed(landing));
+        self.flight.end(if is_too_late { Phase::Abandoned } else { Phase::Landed(landing) });
         stored
     }
 

@@ -142,6 +142,10 @@ impl Bearing for Borne {
     fn is_current(&self) -> bool {
         self.is_current()
     }
+
+    fn is_late(&self) -> bool {
+        self.is_late()
+    }
 }
 
 /// Parts of the table of flights, so that threads seldom meet.

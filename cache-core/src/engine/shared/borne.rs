@@ -25,6 +25,8 @@ struct Taken {
     tags: Box<[Stamp]>,
     /// Of the tags that only the value knows: not among those that are combined.
     named: Box<[Stamp]>,
+    /// Whether one of those was invalidated before it could be stamped.
+    is_outdated: bool,
 }
 
 impl Taken {
@@ -47,6 +49,7 @@ impl Borne {
                 function: Stamp::now(function.epoch.clone()),
                 tags: cache.0.epochs.stamp(tags),
                 named: Box::default(),
+                is_outdated: false,
             }),
         }
     }
@@ -56,6 +59,16 @@ impl Borne {
         if !named.is_empty() {
             Arc::make_mut(&mut self.taken).named = named;
         }
+    }
+
+    /// Bears tags that only the value knows, and of which one was invalidated meanwhile.
+    pub(in crate::engine) fn outdate(&mut self) {
+        Arc::make_mut(&mut self.taken).is_outdated = true;
+    }
+
+    /// Whether it bears tags that nobody knew when it was taken.
+    pub(in crate::engine) fn is_late(&self) -> bool {
+        self.taken.is_outdated || !self.taken.named.is_empty()
     }
 
     /// Learns the epochs of tags that only the value knows, likewise; bears them from now on.
@@ -84,7 +97,7 @@ impl Borne {
 
     /// Whether nothing it bears was invalidated since, as far as is known here.
     pub(in crate::engine) fn is_current(&self) -> bool {
-        self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
+        !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.

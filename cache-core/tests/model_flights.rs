@@ -9,6 +9,9 @@
 #[allow(dead_code, reason = "the models use what they need")]
 mod flight;
 
+#[path = "../src/engine/hashed.rs"]
+mod hashed;
+
 /// What `flight.rs` takes from `crate::sync`, from loom.
 mod sync {
     // Loom's `Arc` cannot be a receiver (`self: &Arc<Self>`) on stable Rust; what it would check beside is the

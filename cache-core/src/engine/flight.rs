@@ -15,10 +15,11 @@
 //! This file takes its primitives from `crate::sync`, so that the model checker can put its own there.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use super::hashed::{Hashed, TakenHash};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 
 /// What a flight bears of the epochs before its computation.
@@ -40,8 +41,8 @@ pub(crate) struct Flights<K, B, L> {
 
 type Shard<K, B, L> = Mutex<Table<K, B, L>>;
 
-/// A fast hash with a seed of its own: keys are chosen by others, and compared whole.
-type Table<K, B, L> = HashMap<K, Arc<Flight<B, L>>, foldhash::fast::RandomState>;
+/// By a fast hash with a seed of its own: keys are chosen by others, and compared whole.
+type Table<K, B, L> = HashMap<Hashed<K>, Arc<Flight<B, L>>, TakenHash>;
 
 struct Flight<B, L> {
     state: Mutex<State<B, L>>,
@@ -82,8 +83,8 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         Self { shards, hash: Default::default() }
     }
 
-    fn shard(&self, key: &K) -> &Shard<K, B, L> {
-        &self.shards[self.hash.hash_one(key) as usize % self.shards.len()]
+    fn hashed(&self, key: &K) -> Hashed<K> {
+        Hashed::new(key.clone(), &self.hash)
     }
 
     /// Joins the flight of `key`, or leads a new one. `is_joinable` decides on what a flight bears that is current as
@@ -95,8 +96,9 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         is_joinable: impl FnOnce(&B) -> bool,
         find: impl FnOnce() -> Option<T>,
     ) -> Joined<'_, K, B, L, T> {
-        let mut table = lock(self.shard(key));
-        if let Some(flight) = table.get(key)
+        let key = self.hashed(key);
+        let mut table = lock(self.shard(&key));
+        if let Some(flight) = table.get(&key)
             && let Some(follow) = flight.enrol(is_joinable)
         {
             return Joined::Follow(follow);
@@ -109,15 +111,17 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
 
     /// Follows the flight of `key`, if one runs that may be joined.
     pub(crate) fn follow(&self, key: &K, is_joinable: impl FnOnce(&B) -> bool) -> Option<Follow<B, L>> {
-        lock(self.shard(key)).get(key)?.enrol(is_joinable)
+        let key = self.hashed(key);
+        lock(self.shard(&key)).get(&key)?.enrol(is_joinable)
     }
 
     /// Leads a new flight of `key`, whatever runs or is stored: later callers join this one.
     pub(crate) fn lead(&self, key: &K) -> Lead<'_, K, B, L> {
-        self.lead_in(&mut lock(self.shard(key)), key)
+        let key = self.hashed(key);
+        self.lead_in(&mut lock(self.shard(&key)), key)
     }
 
-    fn lead_in(&self, table: &mut Table<K, B, L>, key: &K) -> Lead<'_, K, B, L> {
+    fn lead_in(&self, table: &mut Table<K, B, L>, key: Hashed<K>) -> Lead<'_, K, B, L> {
         let flight = Arc::new(Flight {
             state: Mutex::new(State {
                 phase: Phase::Running,
@@ -130,14 +134,15 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         });
         // A flight that was there is detached by this: its followers still get its landing.
         table.insert(key.clone(), flight.clone());
-        Lead { flights: self, key: key.clone(), flight }
+        Lead { flights: self, key, flight }
     }
 
     /// Takes the flight of `key` out of the table, if there is one, and runs `change` before anybody can join
     /// or land: no later caller joins it, and it will not store.
     pub(crate) fn detach<T>(&self, key: &K, change: impl FnOnce() -> T) -> T {
-        let mut table = lock(self.shard(key));
-        let detached = table.remove(key);
+        let key = self.hashed(key);
+        let mut table = lock(self.shard(&key));
+        let detached = table.remove(&key);
         let changed = change();
         drop(table);
         drop(detached);
@@ -147,8 +152,9 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
     /// Tells the flight of `key`, if there is one, that a newer value was stored elsewhere, and runs `change` before it
     /// can land. It goes on and is joined: it may be about to find just that value.
     pub(crate) fn overtake<T>(&self, key: &K, change: impl FnOnce() -> T) -> T {
-        let table = lock(self.shard(key));
-        if let Some(flight) = table.get(key) {
+        let key = self.hashed(key);
+        let table = lock(self.shard(&key));
+        if let Some(flight) = table.get(&key) {
             lock(&flight.state).is_overtaken = true;
         }
         change()
@@ -156,15 +162,22 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
 
     /// Takes `follow`'s flight out of the table: its leader has not been polled for too long.
     pub(crate) fn give_up(&self, key: &K, follow: &Follow<B, L>) {
-        let mut table = lock(self.shard(key));
-        if table.get(key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
-            table.remove(key);
+        let key = self.hashed(key);
+        let mut table = lock(self.shard(&key));
+        if table.get(&key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
+            table.remove(&key);
         }
     }
 
     /// Flights in the table.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+}
+
+impl<K: Hash + Eq + Clone, B, L> Flights<K, B, L> {
+    fn shard(&self, key: &Hashed<K>) -> &Shard<K, B, L> {
+        &self.shards[key.part(self.shards.len())]
     }
 }
 
@@ -209,14 +222,14 @@ impl<B, L> Flight<B, L> {
 /// The leader's hold on its flight. Dropped without landing, it abandons the flight.
 pub(crate) struct Lead<'f, K: Hash + Eq + Clone, B, L> {
     flights: &'f Flights<K, B, L>,
-    key: K,
+    key: Hashed<K>,
     flight: Arc<Flight<B, L>>,
 }
 
 impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     /// Whose flight it is.
     pub(crate) fn key(&self) -> &K {
-        &self.key
+        &self.key.key
     }
 
     /// Says what the computation bears; to be called before it begins, and again when it begins anew.
@@ -304,8 +317,7 @@ impl<K: Hash + Eq + Clone, B, L> Drop for Lead<'_, K, B, L> {
         if !matches!(lock(&self.flight.state).phase, Phase::Running) {
             return;
         }
-        let index = self.flights.hash.hash_one(&self.key) as usize % self.flights.shards.len();
-        let mut table = lock(&self.flights.shards[index]);
+        let mut table = lock(self.flights.shard(&self.key));
         if self.is_in(&table) {
             table.remove(&self.key);
         }

@@ -18,6 +18,7 @@ mod fill;
 mod flight;
 mod function;
 mod handle;
+mod hashed;
 mod invalidate;
 mod invalidation;
 mod lead;

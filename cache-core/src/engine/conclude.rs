@@ -138,7 +138,10 @@ where
                 Share::NotShared
             }
         };
-        self.lead.learn(borne.clone());
+        // What it bore before is known to the flight.
+        if borne.has_learned() {
+            self.lead.learn(borne.clone());
+        }
         fill::land(cache, self.lead, &fill, &borne, plan.storage, value, share);
         Landed::Here(None)
     }

@@ -31,7 +31,7 @@ pub struct Asked<K, A: Each, W, D, S, P> {
 }
 
 /// Room for so many ids that are missing is made at once.
-const PLANS: usize = 128;
+const PLANS: usize = 32;
 
 impl<K, A, W, D, S, P> Asked<K, A, W, D, S, P>
 where

@@ -176,6 +176,36 @@ async fn what_was_invalidated_during_a_batch_is_neither_stored_nor_joined() {
     assert_eq!(gate.computed(), 10);
 }
 
+#[cached(ttl = 60, each = ids, tags_from = |row| [format!("row:{row}")], skip(gate, row))]
+async fn rows(gate: &Gate, row: &AtomicUsize, ids: &[u64]) -> HashMap<u64, usize> {
+    let row = row.load(Ordering::Relaxed);
+    gate.pass(ids.len()).await;
+    ids.iter().map(|id| (*id, row)).collect()
+}
+
+/// The tag is told when the value is there, so whoever asks meanwhile joins.
+#[tokio::test]
+async fn who_began_after_a_late_tag_was_invalidated_computes_anew() {
+    let (cache, gate, row) = (Cache::default(), Gate::new(), Arc::new(AtomicUsize::new(0)));
+    let ask = |ids: &'static [u64]| {
+        let (gate, row) = (gate.clone(), row.clone());
+        start(&cache, async move { rows(&gate, &row, ids).await })
+    };
+
+    let first = ask(&[1, 2]);
+    gate.until_begun().await;
+    row.store(1, Ordering::Relaxed);
+    cache.invalidate_tags(["row:0"]).await.unwrap();
+    let second = ask(&[2, 3]);
+    gate.until_begun().await;
+    gate.open.add_permits(3);
+
+    assert_eq!(first.await.unwrap(), HashMap::from([(1, 0), (2, 0)]), "it began before");
+    assert_eq!(second.await.unwrap(), HashMap::from([(2, 1), (3, 1)]));
+    assert_eq!(gate.computed(), 4, "2 once more");
+    assert_eq!(cache.computations_in_flight(), 0);
+}
+
 #[tokio::test]
 async fn a_batch_that_asks_for_its_own_items_computes_them_alone() {
     #[cached(ttl = 60, each = ids)]

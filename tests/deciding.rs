@@ -6,6 +6,7 @@ mod support;
 
 use std::time::Duration;
 
+use cache_core::testing::{Faulty, Operation};
 use larder::backend::Memory;
 use larder::{Cache, Key, cached, current};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,60 @@ async fn a_tag_that_is_invalidated_while_the_value_is_computed_keeps_it_out() {
     };
     scene.cache.scope(test).await;
     assert_eq!(scene.stats("by_topic").refused_fills, 1);
+}
+
+/// Who joins cannot know of the invalidation: the tag is told when the value is there.
+#[tokio::test]
+async fn who_began_after_a_tag_was_invalidated_is_not_handed_what_began_before() {
+    for builder in [Cache::builder(), Cache::builder().shared(Memory::new())] {
+        let scene = Scene::with(builder);
+        let test = async {
+            scene.source.hold();
+            let mut first = Box::pin(by_topic(&scene.source));
+            while scene.source.asked() == 0 {
+                assert!(support::source::waits(&mut first).await);
+                scene.settle().await;
+            }
+            scene.source.write();
+            scene.cache.invalidate_tags(["soup"]).await.unwrap();
+            let mut later = [Box::pin(by_topic(&scene.source)), Box::pin(by_topic(&scene.source))];
+            for call in &mut later {
+                assert!(support::source::waits(call).await);
+            }
+            assert_eq!(scene.source.asked(), 1, "they joined");
+            scene.source.release();
+
+            assert_eq!(first.await.unwrap().row, 0, "it began before");
+            let [one, two] = later;
+            let (one, two) = tokio::join!(one, two);
+            assert_eq!((one.unwrap().row, two.unwrap().row), (1, 1));
+            assert_eq!(scene.source.asked(), 2, "once for both");
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+/// The lease was granted, and then the epochs of what the value names could not be had.
+#[tokio::test]
+async fn a_tag_that_only_the_value_knows_holds_here_when_the_shared_tier_does_not_tell_its_epoch() {
+    let (faulty, faults) = Faulty::new(Memory::new());
+    let scene = Scene::with(Cache::builder().shared(faulty));
+    let test = async {
+        // Until the bus is heard nothing is kept for long.
+        told(&scene.source, "long".to_owned()).await.unwrap();
+        scene.settle().await;
+        faults.fail(Operation::Epochs);
+        by_topic(&scene.source).await.unwrap();
+        scene.source.write();
+        scene.settle().await;
+        by_topic(&scene.source).await.unwrap();
+        assert_eq!(scene.source.asked(), 2, "it is kept here");
+
+        let _ = scene.cache.invalidate_tags(["soup"]).await;
+
+        assert_eq!(by_topic(&scene.source).await.unwrap().row, 1);
+    };
+    scene.cache.scope(test).await;
 }
 
 /// Two processes over one shared tier.

@@ -176,7 +176,7 @@ pub trait Division<K, C>: Copy + Send + Sync {
     /// Divides, in the order of the ids. What belongs to none of them is left out.
     fn divide(self, all: C, ids: &[K]) -> Vec<Option<Self::Item>>;
     /// Puts together what belongs to the ids, in their order.
-    fn assemble(self, items: Vec<(K, Option<Self::Item>)>) -> C;
+    fn assemble<I: ExactSizeIterator<Item = (K, Option<Self::Item>)>>(self, items: I) -> C;
 }
 
 /// As the collection says: by its keys, or by position.
@@ -190,8 +190,11 @@ impl<K: Eq + Hash, V, H: BuildHasher + Default> Division<K, HashMap<K, V, H>> fo
     fn divide(self, mut all: HashMap<K, V, H>, ids: &[K]) -> Vec<Option<V>> {
         ids.iter().map(|id| all.remove(id)).collect()
     }
-    fn assemble(self, items: Vec<(K, Option<V>)>) -> HashMap<K, V, H> {
-        items.into_iter().filter_map(|(id, item)| Some((id, item?))).collect()
+    fn assemble<I: ExactSizeIterator<Item = (K, Option<V>)>>(self, items: I) -> HashMap<K, V, H> {
+        // To grow on the way costs more than all that is put in.
+        let mut all = HashMap::with_capacity_and_hasher(items.len(), H::default());
+        all.extend(items.filter_map(|(id, item)| Some((id, item?))));
+        all
     }
 }
 
@@ -202,8 +205,8 @@ impl<K: Ord, V> Division<K, BTreeMap<K, V>> for Natural {
     fn divide(self, mut all: BTreeMap<K, V>, ids: &[K]) -> Vec<Option<V>> {
         ids.iter().map(|id| all.remove(id)).collect()
     }
-    fn assemble(self, items: Vec<(K, Option<V>)>) -> BTreeMap<K, V> {
-        items.into_iter().filter_map(|(id, item)| Some((id, item?))).collect()
+    fn assemble<I: ExactSizeIterator<Item = (K, Option<V>)>>(self, items: I) -> BTreeMap<K, V> {
+        items.filter_map(|(id, item)| Some((id, item?))).collect()
     }
 }
 
@@ -218,8 +221,8 @@ impl<K, V> Division<K, Vec<Option<V>>> for Natural {
         all.resize_with(ids.len(), || None);
         all
     }
-    fn assemble(self, items: Vec<(K, Option<V>)>) -> Vec<Option<V>> {
-        items.into_iter().map(|(_, item)| item).collect()
+    fn assemble<I: ExactSizeIterator<Item = (K, Option<V>)>>(self, items: I) -> Vec<Option<V>> {
+        items.map(|(_, item)| item).collect()
     }
 }
 
@@ -247,7 +250,8 @@ impl<K: Eq + Hash, V> Division<K, Vec<V>> for By<K, V> {
         let mut by_id: HashMap<K, V> = all.into_iter().map(|item| ((self.0)(&item), item)).collect();
         ids.iter().map(|id| by_id.remove(id)).collect()
     }
-    fn assemble(self, items: Vec<(K, Option<V>)>) -> Vec<V> {
+    fn assemble<I: ExactSizeIterator<Item = (K, Option<V>)>>(self, items: I) -> Vec<V> {
+        let items: Vec<_> = items.collect();
         // Who asks twice for one gets it once, as a query would answer.
         let mut seen = HashSet::with_capacity(items.len());
         let is_first: Vec<bool> = items.iter().map(|(id, _)| seen.insert(id)).collect();
@@ -274,7 +278,7 @@ impl<K, C, D: Division<K, C>> Division<K, C> for OrNone<D> {
     fn divide(self, all: C, ids: &[K]) -> Vec<Option<D::Item>> {
         self.0.divide(all, ids)
     }
-    fn assemble(self, items: Vec<(K, Option<D::Item>)>) -> C {
+    fn assemble<I: ExactSizeIterator<Item = (K, Option<D::Item>)>>(self, items: I) -> C {
         self.0.assemble(items)
     }
 }
@@ -390,7 +394,7 @@ mod tests {
         assert_eq!(by.divide(all, &[2, 3, 1]), [Some((2, 'b')), None, Some((1, 'a'))]);
 
         let items = vec![(2, Some((2, 'b'))), (3, None), (1, Some((1, 'a'))), (2, Some((2, 'b')))];
-        assert_eq!(by.assemble(items), [(2, 'b'), (1, 'a')]);
+        assert_eq!(by.assemble(items.into_iter()), [(2, 'b'), (1, 'a')]);
         assert!(!by.fits(&vec![(1, 'a'), (1, 'b')], &[1]));
     }
 }

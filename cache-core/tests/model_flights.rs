@@ -9,6 +9,9 @@
 #[allow(dead_code, reason = "the models use what they need")]
 mod flight;
 
+#[path = "../src/engine/hashed.rs"]
+mod hashed;
+
 /// What `flight.rs` takes from `crate::sync`, from loom.
 mod sync {
     // Loom's `Arc` cannot be a receiver (`self: &Arc<Self>`) on stable Rust; what it would check beside is the
@@ -38,12 +41,18 @@ const KEY: u8 = 1;
 /// The epoch of the one tag there is, and what was read of it.
 struct Borne {
     world: Arc<World>,
-    number: u64,
+    /// `None` as long as nobody knows the tag.
+    number: Option<u64>,
+    is_late: bool,
 }
 
 impl Bearing for Borne {
     fn is_current(&self) -> bool {
-        self.world.epoch.load(Ordering::Acquire) == self.number
+        self.number.is_none_or(|number| self.world.epoch.load(Ordering::Acquire) == number)
+    }
+
+    fn is_late(&self) -> bool {
+        self.is_late
     }
 }
 
@@ -52,6 +61,8 @@ type Table = Flights<u8, Borne, u64>;
 
 /// A truth that changes, its epoch, the table, and a store of one slot.
 struct World {
+    /// Whether the tag is one that only the value knows.
+    is_late: bool,
     truth: AtomicU64,
     epoch: AtomicU64,
     flights: Table,
@@ -67,8 +78,9 @@ struct Stored {
 }
 
 impl World {
-    fn new() -> Arc<Self> {
+    fn new(is_late: bool) -> Arc<Self> {
         Arc::new(Self {
+            is_late,
             truth: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             // One part: which of many a key falls into is drawn at random, and models must repeat.
@@ -104,9 +116,13 @@ impl World {
 
     fn compute(self: &Arc<Self>, lead: flight::Lead<'_, u8, Borne, u64>) -> u64 {
         let number = self.epoch.load(Ordering::Acquire);
-        lead.bear(Borne { world: self.clone(), number });
+        let borne = |number| Borne { world: self.clone(), number, is_late: self.is_late };
+        lead.bear(borne((!self.is_late).then_some(number)));
         self.computations.fetch_add(1, Ordering::Relaxed);
         let value = self.truth.load(Ordering::Acquire);
+        if self.is_late {
+            lead.learn(borne(Some(number)));
+        }
         lead.land(value, |may_store| {
             if may_store {
                 *self.slot.lock().unwrap() = Some(Stored { value, borne: number });
@@ -130,10 +146,14 @@ impl World {
 
 /// Runs a model over all orders with at most three switches between threads that both could go on.
 fn model(body: impl Fn(Arc<World>) + Send + Sync + 'static) {
+    model_of(false, body);
+}
+
+fn model_of(is_late: bool, body: impl Fn(Arc<World>) + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
-        let world = World::new();
+        let world = World::new(is_late);
         body(world.clone());
         assert_eq!(world.flights.len(), 0, "the table drains");
     });
@@ -239,8 +259,8 @@ fn polled_once(mut follow: Follow<Borne, u64>) -> Follow<Borne, u64> {
 
 /// A computation is in flight while another thread changes the truth and invalidates. What that thread reads
 /// afterwards, and what anybody reads in the end, is the new truth.
-fn nothing_old_after(change_and_invalidate: fn(&World)) {
-    model(move |world| {
+fn nothing_old_after(is_late: bool, change_and_invalidate: fn(&World)) {
+    model_of(is_late, move |world| {
         let early = thread::spawn({
             let world = world.clone();
             move || world.call()
@@ -254,12 +274,18 @@ fn nothing_old_after(change_and_invalidate: fn(&World)) {
 
 #[test]
 fn nothing_old_is_read_after_an_entry_was_invalidated() {
-    nothing_old_after(World::change_and_invalidate_entry);
+    nothing_old_after(false, World::change_and_invalidate_entry);
 }
 
 #[test]
 fn nothing_old_is_read_after_a_tag_was_invalidated() {
-    nothing_old_after(World::change_and_invalidate_tag);
+    nothing_old_after(false, World::change_and_invalidate_tag);
+}
+
+/// Who joins cannot see that the flight bears it.
+#[test]
+fn nothing_old_is_read_after_a_tag_was_invalidated_that_only_the_value_knows() {
+    nothing_old_after(true, World::change_and_invalidate_tag);
 }
 
 #[test]
@@ -339,7 +365,7 @@ fn a_leader_that_is_given_up_does_not_store_over_its_successor() {
             }
         });
         // It comes back, with the oldest of truths.
-        silent.bear(Borne { world: world.clone(), number: 0 });
+        silent.bear(Borne { world: world.clone(), number: Some(0), is_late: false });
         silent.land(0, |may_store| {
             if may_store {
                 *world.slot.lock().unwrap() = Some(Stored { value: 0, borne: 0 });

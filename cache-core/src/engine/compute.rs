@@ -25,21 +25,28 @@ where
 /// A computation under way. Dropped before its end, it was cancelled or panicked.
 pub(super) struct Attempt<'f> {
     function: &'f Function,
+    /// How many entries it computes.
+    items: u64,
     stopwatch: Option<Stopwatch>,
 }
 
 impl<'f> Attempt<'f> {
     pub(super) fn begin(cache: &Cache, function: &'f Function) -> Self {
-        function.counters.count(Happening::Computation);
-        Self { function, stopwatch: Some(cache.0.clock.stopwatch()) }
+        Self::begin_many(cache, function, 1)
+    }
+
+    /// One run for so many entries of a function, each of them counted.
+    pub(super) fn begin_many(cache: &Cache, function: &'f Function, items: u64) -> Self {
+        function.counters.count_times(Happening::Computation, items);
+        Self { function, items, stopwatch: Some(cache.0.clock.stopwatch()) }
     }
 
     /// Tells how long it took.
     pub(super) fn end(mut self, outcome: Outcome) -> Duration {
         let took = self.stopwatch.take().map_or(Duration::ZERO, |stopwatch| stopwatch.elapsed());
-        self.function.counters.time_compute(took);
+        self.function.counters.time_computes(took, self.items);
         if outcome == Outcome::Error {
-            self.function.counters.count(Happening::Error);
+            self.function.counters.count_times(Happening::Error, self.items);
         }
         took
     }
@@ -48,7 +55,7 @@ impl<'f> Attempt<'f> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.stopwatch.is_some() {
-            self.function.counters.count(Happening::Abandoned);
+            self.function.counters.count_times(Happening::Abandoned, self.items);
         }
     }
 }

@@ -124,7 +124,10 @@ where
             replaces: self.replaces.take(),
         };
         let share = match (hold, named) {
-            (_, None) => Share::Refused,
+            (_, None) => {
+                borne.outdate();
+                Share::Refused
+            }
             (Some(hold), Some(stamps)) => {
                 let named = fill::Named { tags: verdict.tags, stamps };
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
@@ -135,7 +138,10 @@ where
                 Share::NotShared
             }
         };
-        self.lead.learn(borne.clone());
+        // What it bore before is known to the flight.
+        if borne.has_learned() {
+            self.lead.learn(borne.clone());
+        }
         fill::land(cache, self.lead, &fill, &borne, plan.storage, value, share);
         Landed::Here(None)
     }

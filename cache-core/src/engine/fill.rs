@@ -99,8 +99,15 @@ where
             borne.learn_named(named.stamps, &epochs);
             named.tags.into_iter().zip(epochs).collect::<Vec<_>>()
         }
-        NamedEpochs::Outdated => return Share::Refused,
-        NamedEpochs::Unknown => return Share::Unknown,
+        // What this process has heard of tells here, too.
+        NamedEpochs::Outdated => {
+            borne.name(named.stamps);
+            return Share::Refused;
+        }
+        NamedEpochs::Unknown => {
+            borne.name(named.stamps);
+            return Share::Unknown;
+        }
     };
     let unstored = Unstored { value, lifetime, cost: fill.cost, named: &named };
     let now = hold.server_time(cache.0.clock.now());
@@ -186,7 +193,7 @@ pub(super) async fn unshare(hold: Hold<'_>) -> Share {
 }
 
 /// Ends a flight with a value: stores it where the policy says so and no invalidation came meanwhile, and
-/// hands it to the followers in any case.
+/// hands it to the followers, unless some of them may have begun after one.
 pub(super) fn land<V, S>(
     cache: &Cache,
     lead: Lead<'_, Key, Borne, Landing>,

@@ -7,22 +7,30 @@
 //! - who joins finds either the flight, or what it stored: nobody computes again in between;
 //! - a flight that was detached, or that bears outdated epochs, is not joined and does not store;
 //! - a flight that was overtaken by a newer value elsewhere does not store;
+//! - what turns out late to bear an outdated epoch is handed to nobody but its leader: who joined may have begun after
+//!   that invalidation, and starts over;
 //! - a leader that goes away without landing, by cancellation or panic, wakes all its followers, and they
 //!   start over; the next one leads.
 //!
 //! This file takes its primitives from `crate::sync`, so that the model checker can put its own there.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use super::hashed::{Hashed, TakenHash};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 
 /// What a flight bears of the epochs before its computation.
 pub(crate) trait Bearing {
     /// Whether nothing it bears was invalidated since.
     fn is_current(&self) -> bool;
+
+    /// Whether it bears more than it did while others joined: they may have begun after an invalidation of that.
+    fn is_late(&self) -> bool {
+        false
+    }
 }
 
 /// The flights of one cache, by key.
@@ -33,8 +41,8 @@ pub(crate) struct Flights<K, B, L> {
 
 type Shard<K, B, L> = Mutex<Table<K, B, L>>;
 
-/// A fast hash with a seed of its own: keys are chosen by others, and compared whole.
-type Table<K, B, L> = HashMap<K, Arc<Flight<B, L>>, foldhash::fast::RandomState>;
+/// By a fast hash with a seed of its own: keys are chosen by others, and compared whole.
+type Table<K, B, L> = HashMap<Hashed<K>, Arc<Flight<B, L>>, TakenHash>;
 
 struct Flight<B, L> {
     state: Mutex<State<B, L>>,
@@ -75,8 +83,8 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         Self { shards, hash: Default::default() }
     }
 
-    fn shard(&self, key: &K) -> &Shard<K, B, L> {
-        &self.shards[self.hash.hash_one(key) as usize % self.shards.len()]
+    fn hashed(&self, key: &K) -> Hashed<K> {
+        Hashed::new(key.clone(), &self.hash)
     }
 
     /// Joins the flight of `key`, or leads a new one. `is_joinable` decides on what a flight bears that is current as
@@ -88,8 +96,9 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         is_joinable: impl FnOnce(&B) -> bool,
         find: impl FnOnce() -> Option<T>,
     ) -> Joined<'_, K, B, L, T> {
-        let mut table = lock(self.shard(key));
-        if let Some(flight) = table.get(key)
+        let key = self.hashed(key);
+        let mut table = lock(self.shard(&key));
+        if let Some(flight) = table.get(&key)
             && let Some(follow) = flight.enrol(is_joinable)
         {
             return Joined::Follow(follow);
@@ -102,15 +111,17 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
 
     /// Follows the flight of `key`, if one runs that may be joined.
     pub(crate) fn follow(&self, key: &K, is_joinable: impl FnOnce(&B) -> bool) -> Option<Follow<B, L>> {
-        lock(self.shard(key)).get(key)?.enrol(is_joinable)
+        let key = self.hashed(key);
+        lock(self.shard(&key)).get(&key)?.enrol(is_joinable)
     }
 
     /// Leads a new flight of `key`, whatever runs or is stored: later callers join this one.
     pub(crate) fn lead(&self, key: &K) -> Lead<'_, K, B, L> {
-        self.lead_in(&mut lock(self.shard(key)), key)
+        let key = self.hashed(key);
+        self.lead_in(&mut lock(self.shard(&key)), key)
     }
 
-    fn lead_in(&self, table: &mut Table<K, B, L>, key: &K) -> Lead<'_, K, B, L> {
+    fn lead_in(&self, table: &mut Table<K, B, L>, key: Hashed<K>) -> Lead<'_, K, B, L> {
         let flight = Arc::new(Flight {
             state: Mutex::new(State {
                 phase: Phase::Running,
@@ -123,14 +134,15 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         });
         // A flight that was there is detached by this: its followers still get its landing.
         table.insert(key.clone(), flight.clone());
-        Lead { flights: self, key: key.clone(), flight }
+        Lead { flights: self, key, flight }
     }
 
     /// Takes the flight of `key` out of the table, if there is one, and runs `change` before anybody can join
     /// or land: no later caller joins it, and it will not store.
     pub(crate) fn detach<T>(&self, key: &K, change: impl FnOnce() -> T) -> T {
-        let mut table = lock(self.shard(key));
-        let detached = table.remove(key);
+        let key = self.hashed(key);
+        let mut table = lock(self.shard(&key));
+        let detached = table.remove(&key);
         let changed = change();
         drop(table);
         drop(detached);
@@ -140,8 +152,9 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
     /// Tells the flight of `key`, if there is one, that a newer value was stored elsewhere, and runs `change` before it
     /// can land. It goes on and is joined: it may be about to find just that value.
     pub(crate) fn overtake<T>(&self, key: &K, change: impl FnOnce() -> T) -> T {
-        let table = lock(self.shard(key));
-        if let Some(flight) = table.get(key) {
+        let key = self.hashed(key);
+        let table = lock(self.shard(&key));
+        if let Some(flight) = table.get(&key) {
             lock(&flight.state).is_overtaken = true;
         }
         change()
@@ -149,15 +162,22 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
 
     /// Takes `follow`'s flight out of the table: its leader has not been polled for too long.
     pub(crate) fn give_up(&self, key: &K, follow: &Follow<B, L>) {
-        let mut table = lock(self.shard(key));
-        if table.get(key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
-            table.remove(key);
+        let key = self.hashed(key);
+        let mut table = lock(self.shard(&key));
+        if table.get(&key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
+            table.remove(&key);
         }
     }
 
     /// Flights in the table.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+}
+
+impl<K: Hash + Eq + Clone, B, L> Flights<K, B, L> {
+    fn shard(&self, key: &Hashed<K>) -> &Shard<K, B, L> {
+        &self.shards[key.part(self.shards.len())]
     }
 }
 
@@ -180,6 +200,12 @@ impl<B: Bearing, L> Flight<B, L> {
         let state = lock(&self.state);
         !state.is_overtaken && state.bearing.as_ref().is_some_and(Bearing::is_current)
     }
+
+    /// Whether it came to bear what is outdated after others had joined.
+    fn is_too_late(&self) -> bool {
+        let state = lock(&self.state);
+        state.bearing.as_ref().is_some_and(|bearing| bearing.is_late() && !bearing.is_current())
+    }
 }
 
 impl<B, L> Flight<B, L> {
@@ -196,14 +222,14 @@ impl<B, L> Flight<B, L> {
 /// The leader's hold on its flight. Dropped without landing, it abandons the flight.
 pub(crate) struct Lead<'f, K: Hash + Eq + Clone, B, L> {
     flights: &'f Flights<K, B, L>,
-    key: K,
+    key: Hashed<K>,
     flight: Arc<Flight<B, L>>,
 }
 
 impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     /// Whose flight it is.
     pub(crate) fn key(&self) -> &K {
-        &self.key
+        &self.key.key
     }
 
     /// Says what the computation bears; to be called before it begins, and again when it begins anew.
@@ -243,22 +269,23 @@ impl<K: Hash + Eq + Clone, B, L> Lead<'_, K, B, L> {
     }
 
     /// Ends the flight. `store` is told whether it may store, and does so before anybody can join or detach;
-    /// then the followers get `landing`.
+    /// then the followers get `landing`, if all of them began early enough for it.
     pub(crate) fn land<T>(self, landing: L, store: impl FnOnce(bool) -> T) -> T
     where
         B: Bearing,
         L: Clone,
     {
-        let stored = {
+        let (stored, is_too_late) = {
             let mut table = lock(self.flights.shard(&self.key));
             let is_attached = self.is_in(&table);
             let stored = store(is_attached && self.flight.is_latest());
             if is_attached {
                 table.remove(&self.key);
             }
-            stored
+            // Nobody joins from here on.
+            (stored, self.flight.is_too_late())
         };
-        self.flight.end(Phase::Landed(landing));
+        self.flight.end(if is_too_late { Phase::Abandoned } else { Phase::Landed(landing) });
         stored
     }
 
@@ -290,8 +317,7 @@ impl<K: Hash + Eq + Clone, B, L> Drop for Lead<'_, K, B, L> {
         if !matches!(lock(&self.flight.state).phase, Phase::Running) {
             return;
         }
-        let index = self.flights.hash.hash_one(&self.key) as usize % self.flights.shards.len();
-        let mut table = lock(&self.flights.shards[index]);
+        let mut table = lock(self.flights.shard(&self.key));
         if self.is_in(&table) {
             table.remove(&self.key);
         }

@@ -18,6 +18,7 @@ mod fill;
 mod flight;
 mod function;
 mod handle;
+mod hashed;
 mod invalidate;
 mod invalidation;
 mod lead;
@@ -141,6 +142,10 @@ enum Landing {
 impl Bearing for Borne {
     fn is_current(&self) -> bool {
         self.is_current()
+    }
+
+    fn is_late(&self) -> bool {
+        self.is_late()
     }
 }
 

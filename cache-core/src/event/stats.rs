@@ -75,6 +75,10 @@ pub(crate) enum Happening {
 
 impl Counters {
     pub(crate) fn count(&self, what: Happening) {
+        self.count_times(what, 1);
+    }
+
+    pub(crate) fn count_times(&self, what: Happening, times: u64) {
         let counter = match what {
             Happening::Miss(MissReason::Absent) => &self.absent,
             Happening::Miss(MissReason::Expired) => &self.expired,
@@ -97,15 +101,16 @@ impl Counters {
             Happening::SoftTimeout => &self.soft_timeouts,
             Happening::HardTimeout => &self.hard_timeouts,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(times, Ordering::Relaxed);
     }
 
     pub(crate) fn time_lookup(&self, took: Duration) {
-        self.lookups.record(took);
+        self.lookups.record(took, 1);
     }
 
-    pub(crate) fn time_compute(&self, took: Duration) {
-        self.computes.record(took);
+    /// So many computations took so long.
+    pub(crate) fn time_computes(&self, took: Duration, times: u64) {
+        self.computes.record(took, times);
     }
 
     /// A report of this moment.

@@ -224,6 +224,25 @@ impl Stamps {
         Self { function, few: std::array::from_fn(|_| tags.next()), more: tags.collect() }
     }
 
+    /// The same with more tags.
+    pub(crate) fn with(&self, named: &[Stamp]) -> Self {
+        if named.is_empty() {
+            return self.clone();
+        }
+        // The first one is that of the function.
+        Self::new(self.function.clone(), self.iter().skip(1).chain(named).cloned())
+    }
+
+    /// All of them, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Stamp> {
+        std::iter::once(&self.function).chain(self.few.iter().flatten()).chain(&self.more)
+    }
+
+    /// The same.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
+        std::iter::once(&mut self.function).chain(self.few.iter_mut().flatten()).chain(&mut self.more)
+    }
+
     #[inline]
     pub(crate) fn currency(&self) -> Currency {
         let few = self.few.iter().all(|stamp| stamp.as_ref().is_none_or(Stamp::is_current));
@@ -236,7 +255,7 @@ impl Stamps {
     #[cold]
     fn worst(&self) -> Currency {
         let mut worst = Currency::Current;
-        for stamp in std::iter::once(&self.function).chain(self.few.iter().flatten()).chain(&self.more) {
+        for stamp in self.iter() {
             match stamp.cell.currency(stamp.number) {
                 Currency::Current => {}
                 Currency::Expired => worst = Currency::Expired,
@@ -286,6 +305,9 @@ pub(crate) struct Opening<'t> {
 impl Opening<'_> {
     /// The epochs of `tags` now; `None` if one of them may have been invalidated since the computation began.
     pub(crate) fn stamp(&self, tags: &[Tag]) -> Option<Box<[Stamp]>> {
+        if tags.is_empty() {
+            return Some(Box::default());
+        }
         // First: what is invalidated from here on shows in the stamps.
         let stamps = self.table.stamp(tags);
         let recent = self.table.recent();
@@ -320,6 +342,11 @@ impl EpochTable {
     /// The epochs of `tags` now.
     pub(crate) fn stamp(&self, tags: &[Tag]) -> Box<[Stamp]> {
         tags.iter().map(|tag| Stamp::now(self.cell(tag))).collect()
+    }
+
+    /// Those of a function and `tags` now.
+    pub(crate) fn stamps(&self, function: Arc<Cell>, tags: &[Tag]) -> Stamps {
+        Stamps::new(Stamp::now(function), tags.iter().map(|tag| Stamp::now(self.cell(tag))))
     }
 
     fn cell(&self, tag: &Tag) -> Arc<Cell> {
@@ -395,7 +422,7 @@ mod tests {
 
     fn stamps(table: &EpochTable, function: &Arc<Cell>, tags: &[&str]) -> Stamps {
         let tags: Vec<Tag> = tags.iter().copied().map(Tag::from).collect();
-        Stamps::new(Stamp::now(function.clone()), table.stamp(&tags))
+        table.stamps(function.clone(), &tags)
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Asked<K, A: Each, W, D, S, P> {
     is_open: bool,
 }
 
+/// Room for so many ids that are missing is made at once.
+const PLANS: usize = 32;
+
 impl<K, A, W, D, S, P> Asked<K, A, W, D, S, P>
 where
     K: Clone,
@@ -94,6 +97,10 @@ where
             return;
         };
         let Means { answer, storage, sharing, decides, .. } = self.means;
+        if self.plans.is_empty() {
+            // Large to move when it grows; and of many ids most may be there.
+            self.plans.reserve((self.slots.capacity() - self.slots.len()).min(PLANS));
+        }
         self.slots.push(Slot { id, state: Slotted::Track(self.plans.len()) });
         self.plans.push((Plan { key, remember, tags, answer, storage, sharing, decides }, function, reason));
     }
@@ -107,7 +114,7 @@ where
             Slotted::Item(item) => (slot.id, item),
             Slotted::Track(_) | Slotted::Bypass => (slot.id, None),
         };
-        let all = std::mem::take(&mut self.slots).into_iter().map(item).collect();
+        let all = std::mem::take(&mut self.slots).into_iter().map(item);
         Some(self.whole.close(Ok(self.division.assemble(all))))
     }
 

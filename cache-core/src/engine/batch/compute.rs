@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::engine::means::Recomputed;
 use crate::engine::shared::{Borne, Hold};
 use crate::engine::stale::{Held, answer_stale};
 use crate::engine::together::together;
-use crate::engine::{Cache, Landing};
+use crate::engine::{Cache, Function, Landing};
 use crate::key::Key;
 use crate::local::epochs::Opening;
 use crate::storage::Storage;
@@ -61,14 +62,17 @@ where
             }
             self.let_go();
             // All that this batch leads: a body that asks for one of them would wait for this very task.
-            let led =
-                self.tracks.iter().filter(|track| matches!(track.state, State::Computes(..) | State::Alone));
-            let keys: Box<[Key]> = led.map(|track| track.plan.key.clone()).collect();
-            let running = Running::of_all(cache, keys, None);
+            let led = || {
+                let is_led =
+                    |track: &&Track<'c, A, S>| matches!(track.state, State::Computes(..) | State::Alone);
+                self.tracks.iter().filter(is_led)
+            };
+            let mut keys = Vec::with_capacity(led().count());
+            keys.extend(led().map(|track| track.plan.key.clone()));
+            let running = Running::of_all(cache, keys.into(), None);
             // Before the body begins: which tags it bears, it may yet say.
             let opening = cache.0.epochs.open();
-            let attempts: Vec<_> =
-                tracks().map(|at| Attempt::begin(cache, self.tracks[at].function)).collect();
+            let attempts = attempts(cache, tracks().map(|at| self.tracks[at].function));
             let output = keep(cache, &self.tracks, computing::scope(&running, body)).await;
 
             let ids = self.ids_of(&computing);
@@ -142,8 +146,8 @@ where
         cost: Duration,
         opening: &Opening<'_>,
     ) {
-        let cache = self.cache;
-        let (mut flights, mut computed) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        let (cache, purpose) = (self.cache, self.purpose());
+        let (mut flights, mut computed) = (Vec::new(), Vec::new());
         for (at, item) in computing.iter().zip(items) {
             let at = match *at {
                 At::Track(at) => at,
@@ -153,23 +157,33 @@ where
                 }
             };
             let track = &mut self.tracks[at];
-            match Flight::take(at, track) {
-                Some(flight) => {
-                    let answer = track.plan.answer;
-                    let output = answer.of(item);
-                    let is_stored = answer.stored(&output).is_none_or(self.store_if);
-                    flights.push(flight);
-                    computed.push(Recomputed { output, is_stored });
-                }
-                None => track.done(cache, item),
+            let Some(flight) = Flight::take(at, track) else {
+                track.done(cache, item);
+                continue;
+            };
+            let answer = track.plan.answer;
+            let output = answer.of(item);
+            let is_stored = answer.stored(&output).is_none_or(self.store_if);
+            let one = Recomputed { output, is_stored };
+            if flight.hold.is_some() {
+                flights.push(flight);
+                computed.push(one);
+                continue;
             }
+            // Without a lease nothing is waited for.
+            let ended = Ended::of(track.plan, &one, directions.clone(), cost);
+            drop(flight.land(cache, track, purpose, opening, ended));
+            track.done(cache, answer.item(one.output));
+        }
+        if flights.is_empty() {
+            return;
         }
         let ats: Vec<usize> = flights.iter().map(|flight| flight.at).collect();
         let mut sharing = Vec::new();
         for (flight, computed) in flights.into_iter().zip(&computed) {
             let track = &self.tracks[flight.at];
             let ended = Ended::of(track.plan, computed, directions.clone(), cost);
-            if let Landed::Not(first) = flight.land(cache, track, self.purpose(), opening, ended) {
+            if let Landed::Not(first) = flight.land(cache, track, purpose, opening, ended) {
                 sharing.push(first);
             }
         }
@@ -211,6 +225,18 @@ where
         }
         answered == computing.len()
     }
+}
+
+/// One attempt for each function that is computed: a batch is of one, unless somebody put it together by hand.
+fn attempts<'f>(cache: &Cache, functions: impl Iterator<Item = &'f Arc<Function>>) -> Vec<Attempt<'f>> {
+    let mut counted: Vec<(&Arc<Function>, u64)> = Vec::new();
+    for function in functions {
+        match counted.iter_mut().find(|(known, _)| Arc::ptr_eq(known, function)) {
+            Some((_, items)) => *items += 1,
+            None => counted.push((function, 1)),
+        }
+    }
+    counted.into_iter().map(|(function, items)| Attempt::begin_many(cache, function, items)).collect()
 }
 
 /// A flight of a batch on its way to its end.

@@ -2,8 +2,9 @@
 
 use super::{State, Track};
 use crate::batched::Each;
+use crate::engine::fill::{self, Fill};
 use crate::engine::flight::{Joined, Lead};
-use crate::engine::lead::{Leading, keep_stale};
+use crate::engine::lead::keep_stale;
 use crate::engine::liveness;
 use crate::engine::shared::{Borne, Looked, Question, look_many};
 use crate::engine::stale::{Held, answer_stale};
@@ -98,9 +99,13 @@ async fn look<'c, A, S>(
         match looked {
             Looked::Usable(stored) => {
                 track.tally.count(Happening::SharedHit);
-                let leading = Leading::new(cache, track.function, lead, track.plan, None);
-                let output = leading.land_found(borne, stored);
-                track.done(cache, track.plan.answer.item(output));
+                if borne.has_learned() {
+                    lead.learn(borne.clone());
+                }
+                let plan = track.plan;
+                let fill = Fill::found(&plan.key, &plan.remember, track.function, &stored);
+                fill::land_found(cache, lead, &fill, &borne, plan.storage, &stored.value, stored.size);
+                track.done(cache, plan.answer.item(plan.answer.restore(stored.value)));
             }
             Looked::Stale(stored) => {
                 let seen = (MissReason::Expired, Some(stored.frame.clone()));

@@ -214,7 +214,6 @@ where
             };
             (slot.id, item)
         });
-        let all = all.collect();
         self.whole.close(Ok(self.division.assemble(all)))
     }
 }

@@ -16,21 +16,25 @@ pub(in crate::engine) struct Borne {
     generation: u64,
     /// Behind a reference: each cell among them is one that all threads count references to.
     taken: Arc<Taken>,
+    /// Whether more is known of them than when they were taken.
+    has_learned: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Taken {
     everything: Option<Stamp>,
-    function: Stamp,
-    tags: Box<[Stamp]>,
+    /// Of the function, and of the tags that the call knows.
+    own: Stamps,
     /// Of the tags that only the value knows: not among those that are combined.
     named: Box<[Stamp]>,
+    /// Whether one of those was invalidated before it could be stamped.
+    is_outdated: bool,
 }
 
 impl Taken {
     /// Those of the tags that the call knows.
     fn declared(&self) -> impl Iterator<Item = &Stamp> {
-        self.everything.iter().chain([&self.function]).chain(&self.tags)
+        self.everything.iter().chain(self.own.iter())
     }
 }
 
@@ -44,10 +48,11 @@ impl Borne {
             begun: cache.0.clock.now(),
             taken: Arc::new(Taken {
                 everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
-                function: Stamp::now(function.epoch.clone()),
-                tags: cache.0.epochs.stamp(tags),
+                own: cache.0.epochs.stamps(function.epoch.clone(), tags),
                 named: Box::default(),
+                is_outdated: false,
             }),
+            has_learned: false,
         }
     }
 
@@ -55,7 +60,24 @@ impl Borne {
     pub(in crate::engine) fn name(&mut self, named: Box<[Stamp]>) {
         if !named.is_empty() {
             Arc::make_mut(&mut self.taken).named = named;
+            self.has_learned = true;
         }
+    }
+
+    /// Bears tags that only the value knows, and of which one was invalidated meanwhile.
+    pub(in crate::engine) fn outdate(&mut self) {
+        Arc::make_mut(&mut self.taken).is_outdated = true;
+        self.has_learned = true;
+    }
+
+    /// Whether a flight that bears them from when they were taken has to be told of them again.
+    pub(in crate::engine) fn has_learned(&self) -> bool {
+        self.has_learned
+    }
+
+    /// Whether it bears tags that nobody knew when it was taken.
+    pub(in crate::engine) fn is_late(&self) -> bool {
+        self.taken.is_outdated || !self.taken.named.is_empty()
     }
 
     /// Learns the epochs of tags that only the value knows, likewise; bears them from now on.
@@ -78,13 +100,12 @@ impl Borne {
 
     /// What an entry in the local tier bears.
     pub(in crate::engine) fn stamps(&self) -> Stamps {
-        let Taken { function, tags, named, .. } = &*self.taken;
-        Stamps::new(function.clone(), tags.iter().chain(named).cloned())
+        self.taken.own.with(&self.taken.named)
     }
 
     /// Whether nothing it bears was invalidated since, as far as is known here.
     pub(in crate::engine) fn is_current(&self) -> bool {
-        self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
+        !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.
@@ -103,14 +124,15 @@ impl Borne {
     /// was asked after these were taken.
     pub(super) fn learn(&mut self, cache: &Cache, epochs: impl IntoIterator<Item = Option<Epoch>>) {
         let mut epochs = epochs.into_iter();
-        let Taken { everything, function, tags, .. } = Arc::make_mut(&mut self.taken);
+        self.has_learned = true;
+        let Taken { everything, own, .. } = Arc::make_mut(&mut self.taken);
         if let (Some(everything), Some(Some(epoch))) = (everything, epochs.next())
             && everything.learn(epoch, self.generation) == Learned::Invalidation
         {
             // No entry here bears that epoch itself.
             cache.0.functions.invalidate(Severity::Hard, |_| true);
         }
-        for (stamp, epoch) in [function].into_iter().chain(tags).zip(epochs) {
+        for (stamp, epoch) in own.iter_mut().zip(epochs) {
             // An absent one teaches nothing: it may have been evicted.
             if let Some(epoch) = epoch {
                 stamp.learn(epoch, self.generation);

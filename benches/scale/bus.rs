@@ -45,9 +45,10 @@ pub(crate) fn measure() {
     }
 }
 
-pub(crate) const HEAD: &str = "\
-                 processors of the servers for      a follower's   called to not served   PUBLISH to heard
-              invalidation  PUBLISH    idle second     processor       p50       p99        p50      p99";
+pub(crate) const HEAD: &str = concat!(
+    "               processors of the servers for    a follower's   called to not served    PUBLISH to heard\n",
+    "              invalidation  PUBLISH     idle second    processor       p50       p99        p50      p99"
+);
 
 impl Cost {
     pub(crate) fn line(&self, name: &str) -> String {

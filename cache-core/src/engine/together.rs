@@ -38,7 +38,7 @@ pub(super) async fn together<F: Future>(futures: impl IntoIterator<Item = F>) ->
 }
 
 /// Futures of one task, each of which is looked at when it was woken, and only then. Otherwise each that is woken would
-/// cost a look at all of them: of the leases of a batch, whose answers come one by one, that was most of what the batch
+/// cost a look at all of them: of the leases of a batch, whose answers come one by one, that was half of what the batch
 /// took.
 pub(super) struct Wakeful<F> {
     parts: Vec<(Option<F>, Waker)>,

@@ -11,25 +11,18 @@
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::hint::black_box;
-use std::time::Instant;
+mod turns;
 
 use larder::testing::redis::Server;
 use larder::{Cache, Local, Redis, cached};
 use redis::IntoConnectionInfo;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use turns::{CALLS, KEYS, Subject, awaiting, decode, encode, value};
 
-const KEYS: u64 = 1_000;
-const CALLS: usize = 16_000;
-const ROUNDS: usize = 25;
 /// What stands for an epoch: they have 16 bytes.
 const EPOCH: &[u8] = &[7; 16];
-
-fn value(id: u64) -> String {
-    format!("{id:0100}")
-}
 
 #[cached(ttl = 3600, tags = ["menu", "menu:{id}"])]
 async fn followed(id: u64) -> String {
@@ -55,10 +48,9 @@ impl Bare {
 
     async fn fill(&mut self) {
         for id in 0..KEYS {
-            let bytes = bincode::serde::encode_to_vec(value(id), bincode::config::standard()).unwrap();
             let (menu, tag) = (format!("menu:{id}"), format!("tag:{id}"));
             let mut pipeline = redis::pipe();
-            pipeline.set(&menu, bytes).ignore().set(&tag, EPOCH).ignore();
+            pipeline.set(&menu, encode(id)).ignore().set(&tag, EPOCH).ignore();
             () = pipeline.query_async(&mut self.0).await.unwrap();
         }
         for tag in ["tag", "function", "everything"] {
@@ -97,66 +89,6 @@ impl Bare {
     }
 }
 
-fn decode(bytes: &[u8]) -> String {
-    bincode::serde::decode_from_slice(bytes, bincode::config::standard()).unwrap().0
-}
-
-/// `count` of the keys in a random order.
-fn keys(seed: u64, count: usize) -> impl Iterator<Item = u64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    std::iter::repeat_with(move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % KEYS
-    })
-    .take(count)
-}
-
-/// Nanoseconds a call, where `tasks` at once share all calls.
-fn measure<F>(runtime: &Runtime, tasks: usize, calls: impl Fn(u64, usize) -> F) -> f64
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let share = CALLS / tasks;
-    runtime.block_on(async {
-        let start = Instant::now();
-        let running: Vec<_> = (1..=tasks as u64).map(|seed| tokio::spawn(calls(seed, share))).collect();
-        for task in running {
-            task.await.unwrap();
-        }
-        start.elapsed().as_nanos() as f64 / (share * tasks) as f64
-    })
-}
-
-/// A loop of calls inside one task, as a handler awaits them.
-macro_rules! awaiting {
-    ($runtime:expr, |$id:ident| $call:expr) => {
-        |tasks| {
-            measure($runtime, tasks, |seed, share| async move {
-                for $id in keys(seed, share) {
-                    black_box($call.await);
-                }
-            })
-        }
-    };
-    ($runtime:expr, $bare:expr, $call:ident) => {
-        |tasks| {
-            measure($runtime, tasks, |seed, share| {
-                let mut bare = $bare.clone();
-                async move {
-                    for id in keys(seed, share) {
-                        black_box(bare.$call(id).await);
-                    }
-                }
-            })
-        }
-    };
-}
-
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
-}
-
 /// How many `GET`s and `MGET`s the server has run.
 fn reads(server: &Server) -> u64 {
     let report = server.command(&["INFO", "commandstats"]).text();
@@ -183,9 +115,6 @@ async fn warm_up(cache: &Cache) {
     }
 }
 
-/// Its name, the one it is compared with, the commands of one call, and how it is measured with so many tasks.
-type Subject<'s> = (&'s str, usize, f64, &'s dyn Fn(usize) -> f64);
-
 fn main() {
     let server = Server::start();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -199,36 +128,21 @@ fn main() {
         bare
     });
 
-    // Each with the one it is compared with, and with the commands of one call.
-    let subjects: [Subject<'_>; 5] = [
-        ("bare GET + decode", 0, 1.0, &awaiting!(&runtime, bare, get)),
-        ("#[cached], two tags, followed on the bus", 0, 1.0, &awaiting!(&runtime, |id| followed(id))),
-        ("bare pipeline of GET + 4 GETs + decode", 2, 5.0, &awaiting!(&runtime, bare, get_and_four)),
-        ("bare pipeline of GET + 2 GETs + decode", 2, 3.0, &awaiting!(&runtime, bare, get_and_two)),
-        ("#[cached], two tags, tier = shared", 2, 1.0, &awaiting!(&runtime, |id| through(id))),
+    let subjects = [
+        Subject::new("bare GET + decode", 0, awaiting!(&runtime, bare, get)),
+        Subject::new("#[cached], two tags, followed on the bus", 0, awaiting!(&runtime, |id| followed(id))),
+        Subject::new("bare pipeline of GET + 4 GETs + decode", 2, awaiting!(&runtime, bare, get_and_four)),
+        Subject::new("bare pipeline of GET + 2 GETs + decode", 2, awaiting!(&runtime, bare, get_and_two)),
+        Subject::new("#[cached], two tags, tier = shared", 2, awaiting!(&runtime, |id| through(id))),
     ];
-    for (name, _, commands, call) in subjects {
+    for (subject, commands) in subjects.iter().zip([1.0, 1.0, 5.0, 3.0, 1.0]) {
         let before = reads(&server);
-        call(1);
+        (subject.call)(1);
         let sent = (reads(&server) - before) as f64 / CALLS as f64;
-        assert!((sent - commands).abs() < 0.1, "{name}: {sent} commands a call");
+        assert!((sent - commands).abs() < 0.1, "{}: {sent} commands a call", subject.name);
     }
-
-    let asked: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
-    for tasks in if asked.is_empty() { vec![64, 1] } else { asked } {
-        let mut samples = [const { Vec::new() }; 5];
-        for _ in 0..ROUNDS {
-            for (samples, (.., call)) in samples.iter_mut().zip(subjects) {
-                samples.push(call(tasks));
-            }
-        }
-        println!("\n{tasks} task(s) over one connection, {ROUNDS} rounds of {CALLS} calls in turns, medians");
-        let ratio =
-            |mine: &[f64], to: usize| median(mine.iter().zip(&samples[to]).map(|(a, b)| a / b).collect());
-        for (samples, (name, to, ..)) in samples.iter().zip(subjects) {
-            let micros = median(samples.clone()) / 1_000.0;
-            println!("{name:42} {micros:8.2} us a call   {:5.2} x", ratio(samples, to));
-        }
-        println!("tier = shared to the pipeline of GET + 2 GETs: {:.2} x", ratio(&samples[4], 3));
+    for tasks in turns::asked() {
+        let ratio = turns::compare(&subjects, tasks, "one connection");
+        println!("tier = shared to the pipeline of GET + 2 GETs: {:.2} x", ratio(4, 3));
     }
 }

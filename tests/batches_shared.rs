@@ -377,6 +377,34 @@ async fn what_was_stored_under_epochs_that_are_not_known_here_is_found_by_a_batc
     assert_eq!(rows.computed(), 2);
 }
 
+#[tokio::test]
+async fn a_large_batch_asks_for_some_leases_at_a_time() {
+    let (pair, rows) = (Pair::new(), Rows::open());
+    hears_now(&pair).await;
+    let leases = || pair.faults.calls(Operation::Lease);
+    let before = leases();
+    let mut gates: Vec<_> = (0..600).map(|_| pair.faults.hold(Operation::Lease)).collect();
+
+    let running = tokio::spawn({
+        let (cache, rows, ids) = (pair.cache.clone(), rows.clone(), (0..600).collect::<Vec<u64>>());
+        async move { many(&cache, &rows, &ids).await }
+    });
+    gates[255].arrived().await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(leases() - before, 256);
+    // Whichever is granted makes room for one.
+    gates.remove(100).open();
+    until(|| leases() - before == 257).await;
+    drop(gates);
+
+    let found = tokio::time::timeout(SOON, running).await.expect("it hangs").unwrap();
+    assert_eq!(found.len(), 600);
+    assert_eq!(leases() - before, 600);
+    assert_eq!(rows.computed(), 600);
+}
+
 /// Waits until the first process of a pair hears the bus: the gap at its beginning is over then.
 async fn hears_now(pair: &Pair) {
     pair.get(0).await;

@@ -13,7 +13,7 @@ use crate::engine::lead::Leading;
 use crate::engine::liveness::{self, Waited};
 use crate::engine::shared::{Borne, Obtained, Underway, obtain};
 use crate::engine::stale::answer_stale;
-use crate::engine::together::AT_ONCE;
+use crate::engine::together::{AT_ONCE, Wakeful};
 use crate::engine::{Cache, Landing};
 use crate::entry::{MissReason, StoredEntry};
 use crate::event::stats::Happening;
@@ -35,12 +35,8 @@ impl<V> Event<'_, V> {
     }
 }
 
-/// One wait under way.
-struct Wait<'w, 'c, V> {
-    at: usize,
-    future: Pin<Box<dyn Future<Output = Event<'c, V>> + Send + 'w>>,
-    is_waiting: &'w AtomicBool,
-}
+/// One wait.
+type Wait<'w, 'c, V> = Pin<Box<dyn Future<Output = Event<'c, V>> + Send + 'w>>;
 
 /// Waits. What is to be computed is not kept from it by what others take their time for: a lease that is granted
 /// would pass meanwhile, and two batches that hold what the other one waits for would wait for ever.
@@ -52,20 +48,19 @@ where
 {
     let flags: Vec<AtomicBool> = tracks.iter().map(|_| AtomicBool::new(false)).collect();
     let mut events = Vec::new();
+    let mut ats = Vec::new();
     let mut waits: Vec<Wait<'_, 'c, A::Value>> = Vec::new();
     for (at, (track, is_waiting)) in tracks.iter_mut().zip(&flags).enumerate() {
         let key = &track.plan.key;
-        match (&mut track.state, &track.question) {
+        let wait: Wait<'_, 'c, A::Value> = match (&mut track.state, &track.question) {
             (State::Follows(follow), _) => {
                 is_waiting.store(true, Ordering::Relaxed);
-                let future =
-                    Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) });
-                waits.push(Wait { at, future, is_waiting });
+                Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) })
             }
             (State::Leads(lead, seen), Some(question)) => {
                 let (seen, lead) = (seen.clone(), &*lead);
                 let tally = &mut track.tally;
-                let future = Box::pin(async move {
+                Box::pin(async move {
                     let obtaining = obtain(question, seen, |underway| match underway {
                         Underway::Bearing(borne) => lead.bear(borne.clone()),
                         Underway::Learned(borne) => lead.learn(borne.clone()),
@@ -75,35 +70,41 @@ where
                         }
                     });
                     Event::Obtained(Box::new(liveness::keep(cache, lead, obtaining).await))
-                });
-                waits.push(Wait { at, future, is_waiting });
+                })
             }
-            _ => {}
-        }
+            _ => continue,
+        };
+        ats.push(at);
+        waits.push(wait);
     }
+    let asks = |place: usize| !flags[ats[place]].load(Ordering::Relaxed);
+    // Who follows waits from the beginning. No more ask for a lease at the same time than a server takes well.
+    let (to_ask, following): (Vec<usize>, Vec<usize>) = (0..ats.len()).partition(|place| asks(*place));
+    let mut to_ask = to_ask.into_iter();
+    let mut waits: Wakeful<Wait<'_, 'c, A::Value>> = waits.into_iter().collect();
+    let (mut begins, mut asking, mut has_work) = (Some(following), 0, false);
     poll_fn(|context| {
-        // No more ask for a lease at the same time than a server takes well.
-        while {
-            let (mut asking, before) = (0, events.len());
-            waits.retain_mut(|wait| {
-                let asks = !wait.is_waiting.load(Ordering::Relaxed);
-                asking += usize::from(asks);
-                if asks && asking > AT_ONCE {
-                    return true;
-                }
-                match wait.future.as_mut().poll(context) {
-                    Poll::Ready(event) => {
-                        events.push((wait.at, event));
-                        false
-                    }
-                    Poll::Pending => true,
-                }
-            });
-            asking > AT_ONCE && events.len() > before
-        } {}
-        let has_work = events.iter().any(|(_, event)| event.is_work());
-        let rest_waits = waits.iter().all(|wait| wait.is_waiting.load(Ordering::Relaxed));
-        if waits.is_empty() || has_work && rest_waits { Poll::Ready(()) } else { Poll::Pending }
+        let mut turns = waits.woken(context);
+        turns.extend(begins.take().into_iter().flatten());
+        let mut turns = turns.into_iter();
+        loop {
+            let (place, did_ask) = match turns.next() {
+                Some(place) => (place, waits.is_running(place) && asks(place)),
+                None if asking < AT_ONCE => match to_ask.next() {
+                    Some(place) => (place, false),
+                    None => break,
+                },
+                None => break,
+            };
+            let ended = waits.look(place);
+            asking = asking + usize::from(waits.is_running(place) && asks(place)) - usize::from(did_ask);
+            if let Some(event) = ended {
+                has_work |= event.is_work();
+                events.push((ats[place], event));
+            }
+        }
+        let rest_waits = asking == 0 && to_ask.len() == 0;
+        if events.len() == ats.len() || has_work && rest_waits { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     drop(waits);

@@ -58,6 +58,10 @@ impl Sleeps {
         together.left -= 1;
         if together.left == 0 {
             self.by_deadline.remove(&deadline);
+        } else if at + 1 == together.wakers.len() {
+            // Short ones that come and go behind a long one leave no holes.
+            let kept = together.wakers.iter().rposition(Option::is_some);
+            together.wakers.truncate(kept.map_or(0, |kept| kept + 1));
         }
         Some(waker)
     }

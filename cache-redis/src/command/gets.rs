@@ -12,10 +12,6 @@ pub(crate) enum Gets {
     /// `GET`.
     AtOnce,
     /// In a command each: a node of a cluster takes no command for keys of several slots.
-    #[cfg_attr(
-        not(any(feature = "cluster", test)),
-        expect(dead_code, reason = "a server on its own takes all at once")
-    )]
     OneByOne,
 }
 
@@ -95,7 +91,7 @@ impl Got {
         match self {
             Self::AtOnce(one) if names == 1 => Ok(vec![one]),
             Self::AtOnce(Ok(Value::Array(values))) if values.len() == names => {
-                Ok(values.into_iter().map(Ok).collect())
+                Ok(values.into_iter().map(split).collect())
             }
             Self::AtOnce(Ok(_)) => Err(Failure::Misfit),
             Self::AtOnce(Err(error)) => Err(error.into()),

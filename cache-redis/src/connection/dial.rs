@@ -37,7 +37,7 @@ impl Drop for Driver {
 pub(super) enum Kind {
     /// The client alone.
     ByClient,
-    /// The client, and reads that are alone; if it is not encrypted.
+    /// The client, and reads themselves; if it is not encrypted.
     Shared,
 }
 

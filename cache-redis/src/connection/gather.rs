@@ -19,10 +19,11 @@ use tokio::sync::oneshot;
 use super::deadline::Term;
 use super::direct::Direct;
 use super::{Link, Request};
+use crate::clock::Moment;
 use crate::command::gets::{Gets, Got};
-use crate::error;
+use crate::error::{self, Verdict};
 
-/// So many names are sent at once, however many wait.
+/// As soon as so many names wait, they are sent.
 const MOST: usize = 128;
 
 /// The reads of one link.
@@ -56,6 +57,26 @@ struct Caller {
 /// A call that is under way.
 struct Underway<'a>(&'a Gather);
 
+/// What waits on a runtime for the task that will send it.
+struct Waiting(Option<(Link, Id)>);
+
+impl Waiting {
+    fn end(mut self) -> Option<(Link, Reads)> {
+        let (link, id) = self.0.take()?;
+        let reads = link.gather.take(id);
+        Some((link, reads))
+    }
+}
+
+/// The runtime has ended: whoever waits there sends for itself.
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((link, id)) = self.0.take() {
+            drop(link.gather.take(id));
+        }
+    }
+}
+
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         self.0.underway.fetch_sub(1, Ordering::Relaxed);
@@ -83,10 +104,14 @@ impl Link {
                 Direct::Broken(left) => Box::pin(self.get_by_client(gets, all(), left, doing)).await,
             };
         }
-        match Term::of(limit).keep(pin!(self.join(gets, all(), limit, doing))).await {
+        let term = Term::of(limit);
+        match term.keep(pin!(self.join(gets, all(), limit, doing))).await {
             Some(Ok(answered)) => answered,
             // The runtime that was to send it has ended.
-            Some(Err(_)) => Box::pin(self.get_by_client(gets, all(), limit, doing)).await,
+            Some(Err(_)) => {
+                let left = limit.saturating_sub(term.began.elapsed());
+                Box::pin(self.get_by_client(gets, all(), left, doing)).await
+            }
             None => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
@@ -120,11 +145,12 @@ impl Link {
             runtime.spawn(self.clone().get_all(gets, full, limit, doing));
         }
         if is_first {
-            let link = self.clone();
+            let waiting = Waiting(Some((self.clone(), id)));
             runtime.spawn(async move {
                 tokio::task::yield_now().await;
-                let reads = link.gather.take(id);
-                link.get_all(gets, reads, limit, doing).await;
+                if let Some((link, reads)) = waiting.end() {
+                    link.get_all(gets, reads, limit, doing).await;
+                }
             });
         }
         receiver
@@ -135,12 +161,20 @@ impl Link {
         if callers.is_empty() {
             return;
         }
-        let count = names.ends.len();
+        let (count, began) = (names.ends.len(), Moment::now());
         let got = match self.read_directly(&gets.packed(names.iter()), gets.answers(count), limit).await {
             Direct::Answered(answer) => Ok(gets.got_at_once(count, answer)),
             Direct::TooLate => Err(error::timed_out(doing, &self.place, limit)),
             Direct::NotSent => Box::pin(self.get_by_client(gets, names.iter(), limit, doing)).await,
             Direct::Broken(left) => Box::pin(self.get_by_client(gets, names.iter(), left, doing)).await,
+        };
+        let got = match got {
+            // Because of one name it answers for none: whoever asked for that one alone shall hear of it.
+            Ok(Got::AtOnce(Err(error))) if callers.len() > 1 && Verdict::of(&error) == Verdict::Forbidden => {
+                let left = limit.saturating_sub(began.elapsed());
+                Box::pin(self.get_by_client(Gets::OneByOne, names.iter(), left, doing)).await
+            }
+            got => got,
         };
         // A caller that went away does not want it.
         match got {

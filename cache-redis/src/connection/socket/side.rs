@@ -60,8 +60,9 @@ impl AsyncRead for ClientSide {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
+        let mut old = None;
         if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(context.waker())) {
-            state.driver = Some(context.waker().clone());
+            old = state.driver.replace(context.waker().clone());
         }
         let mut answered = Vec::new();
         // Whatever comes of it: what can be read is read.
@@ -71,6 +72,8 @@ impl AsyncRead for ClientSide {
             Poll::Pending => Poll::Pending,
         };
         drop(state);
+        // Outside the lock: dropping a waker may drop a task.
+        drop(old);
         answered.into_iter().for_each(Waker::wake);
         polled
     }

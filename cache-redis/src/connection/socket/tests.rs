@@ -298,6 +298,30 @@ async fn reads_that_go_away_take_no_answer_from_the_others() {
 }
 
 #[tokio::test]
+async fn a_read_that_has_its_answer_and_does_not_take_it_keeps_no_others() {
+    let mut sides = sides().await;
+    let socket = sides.socket.clone();
+    let mut kept = pin!(socket.begin(READ, 1).expect("its turn"));
+    assert!(poll_once(kept.as_mut()).is_pending());
+
+    for number in 0..100 {
+        let next = socket.begin(READ, 1).expect("its turn");
+        if number == 0 {
+            sides.got(READ.len()).await;
+            sides.peer.write_all(b"$4\r\nkept\r\n").await.expect("written");
+        }
+        sides.got(READ.len()).await;
+        sides.peer.write_all(b"$4\r\nnext\r\n").await.expect("written");
+        assert_eq!(within(next).await.expect("an answer"), text("next"));
+        assert!(socket.lock().turns.are_answered());
+    }
+
+    assert!(!socket.lock().turns.are_forgotten());
+    assert_eq!(within(kept).await.expect("an answer"), text("kept"));
+    assert!(socket.lock().turns.are_forgotten());
+}
+
+#[tokio::test]
 async fn the_end_of_a_connection_ends_all_reads() {
     let mut sides = sides().await;
     let socket = sides.socket.clone();

@@ -1,6 +1,6 @@
 //! The reads of a socket, in the order in which they were written.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::task::Waker;
 
 use redis::{RedisError, Value};
@@ -9,9 +9,11 @@ use redis::{RedisError, Value};
 pub(super) struct Turns {
     /// The number of the first in the queue.
     first: u64,
+    /// Those that wait for answers.
     queue: VecDeque<Turn>,
-    /// So many of them wait for answers: the last ones.
-    unanswered: usize,
+    /// What came for those that have not taken it yet. Not in the queue: one that is kept and not polled would keep
+    /// all that come after it there.
+    answered: HashMap<u64, Result<Value, RedisError>>,
     /// The client reads for all of them.
     pub(super) are_carried: bool,
 }
@@ -20,79 +22,60 @@ struct Turn {
     /// How many answers are still to come, and those that came.
     wanted: usize,
     answers: Vec<Value>,
-    whose: Whose,
-}
-
-enum Whose {
-    /// It waits, and is woken when it has all.
-    Waits(Waker),
-    /// It has gone away, and its answers are thrown away when they come.
-    Left,
-    Answered(Result<Value, RedisError>),
-    /// It has taken its answer.
-    Over,
+    /// Woken when it has all. `None` when it has gone away: then its answers are thrown away.
+    waker: Option<Waker>,
 }
 
 impl Turns {
     /// Whether no answer is to come.
     pub(super) fn are_answered(&self) -> bool {
-        self.unanswered == 0
+        self.queue.is_empty()
     }
 
     /// Whether the read waits for the next answer, and for itself.
     pub(super) fn is_alone(&self, number: u64) -> bool {
-        !self.are_carried && number - self.first + self.unanswered as u64 == self.queue.len() as u64
+        !self.are_carried && number == self.first && !self.queue.is_empty()
     }
 
     /// Adds a read for so many answers.
     pub(super) fn add(&mut self, wanted: usize) -> u64 {
-        let waits = Whose::Waits(Waker::noop().clone());
-        self.queue.push_back(Turn { wanted, answers: Vec::new(), whose: waits });
-        self.unanswered += 1;
+        self.queue.push_back(Turn { wanted, answers: Vec::new(), waker: Some(Waker::noop().clone()) });
         self.first + self.queue.len() as u64 - 1
     }
 
     /// Gives the next answer to whom it is for. Tells whom to wake.
     pub(super) fn give(&mut self, answer: Value) -> Option<Waker> {
-        let at = self.queue.len() - self.unanswered;
-        let turn = &mut self.queue[at];
+        let turn = self.queue.front_mut()?;
         turn.wanted -= 1;
-        let is_last = turn.wanted == 0;
-        if matches!(turn.whose, Whose::Left) {
-            return if is_last { self.answered(Ok(Value::Nil)) } else { None };
-        }
-        if is_last && turn.answers.is_empty() {
-            return self.answered(Ok(answer));
+        if turn.wanted == 0 && turn.answers.is_empty() {
+            return self.end(Ok(answer));
         }
         turn.answers.push(answer);
-        let answers = Value::Array(if is_last { std::mem::take(&mut turn.answers) } else { return None });
-        self.answered(Ok(answers))
+        if turn.wanted > 0 {
+            return None;
+        }
+        let answers = std::mem::take(&mut turn.answers);
+        self.end(Ok(Value::Array(answers)))
     }
 
     /// No more answers come. Tells whom to wake.
     pub(super) fn fail(&mut self, error: &RedisError) -> Vec<Waker> {
         let mut woken = Vec::new();
-        while self.unanswered > 0 {
-            woken.extend(self.answered(Err(error.clone())));
+        while !self.queue.is_empty() {
+            woken.extend(self.end(Err(error.clone())));
         }
         woken
     }
 
-    fn answered(&mut self, answer: Result<Value, RedisError>) -> Option<Waker> {
-        let at = self.queue.len() - self.unanswered;
-        self.unanswered -= 1;
-        self.are_carried &= self.unanswered > 0;
-        let turn = &mut self.queue[at];
-        match std::mem::replace(&mut turn.whose, Whose::Over) {
-            Whose::Waits(waker) => {
-                turn.whose = Whose::Answered(answer);
-                Some(waker)
-            }
-            Whose::Left | Whose::Answered(_) | Whose::Over => {
-                self.clear();
-                None
-            }
+    /// Ends the first one.
+    fn end(&mut self, answer: Result<Value, RedisError>) -> Option<Waker> {
+        let waker = self.queue.pop_front()?.waker;
+        if waker.is_some() {
+            self.answered.insert(self.first, answer);
         }
+        self.first += 1;
+        self.are_carried &= !self.queue.is_empty();
+        waker
     }
 
     /// What the read got; otherwise `waker` is woken when it has it. Gives back what was to be woken.
@@ -101,49 +84,28 @@ impl Turns {
         number: u64,
         waker: &Waker,
     ) -> Result<Result<Value, RedisError>, Option<Waker>> {
-        let turn = &mut self.queue[(number - self.first) as usize];
-        match std::mem::replace(&mut turn.whose, Whose::Over) {
-            Whose::Answered(answer) => {
-                self.clear();
-                Ok(answer)
-            }
-            Whose::Waits(kept) if kept.will_wake(waker) => {
-                turn.whose = Whose::Waits(kept);
-                Err(None)
-            }
-            Whose::Waits(kept) => {
-                turn.whose = Whose::Waits(waker.clone());
-                Err(Some(kept))
-            }
-            other => {
-                turn.whose = other;
-                Err(None)
-            }
+        if let Some(answer) = self.answered.remove(&number) {
+            return Ok(answer);
+        }
+        match self.waiting(number) {
+            Some(turn) if turn.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) => Err(None),
+            Some(turn) => Err(turn.waker.replace(waker.clone())),
+            None => Err(None),
         }
     }
 
     /// The read goes away. Gives back what was to be woken, and tells whether its answers are still to come.
     pub(super) fn leave(&mut self, number: u64) -> (bool, Option<Waker>) {
-        let turn = &mut self.queue[(number - self.first) as usize];
-        match std::mem::replace(&mut turn.whose, Whose::Left) {
-            Whose::Waits(waker) => {
-                turn.answers.clear();
-                (true, Some(waker))
-            }
-            Whose::Left | Whose::Answered(_) | Whose::Over => {
-                turn.whose = Whose::Over;
-                self.clear();
-                (false, None)
-            }
+        self.answered.remove(&number);
+        match self.waiting(number) {
+            Some(turn) => (true, turn.waker.take()),
+            None => (false, None),
         }
     }
 
-    /// Forgets the first ones if they are over.
-    fn clear(&mut self) {
-        while let Some(Turn { whose: Whose::Over, .. }) = self.queue.front() {
-            self.queue.pop_front();
-            self.first += 1;
-        }
+    fn waiting(&mut self, number: u64) -> Option<&mut Turn> {
+        let at = number.checked_sub(self.first)?;
+        self.queue.get_mut(usize::try_from(at).ok()?)
     }
 
     #[cfg(test)]
@@ -153,6 +115,6 @@ impl Turns {
 
     #[cfg(test)]
     pub(super) fn are_forgotten(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.answered.is_empty()
     }
 }

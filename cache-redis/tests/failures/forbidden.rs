@@ -88,6 +88,12 @@ fn refusals(server: &Server) -> usize {
     }
 }
 
+fn has_refused_an_mget(server: &Server) -> bool {
+    let report = server.command(&["INFO", "commandstats"]).text();
+    let line = report.lines().find(|line| line.starts_with("cmdstat_mget:"));
+    line.is_some_and(|line| !line.contains("rejected_calls=0"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rules_suffice() {
     let server = Server::start();
@@ -158,6 +164,33 @@ async fn a_forbidden_command_is_told_with_the_rule() {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
         let told = error.to_string();
         assert!(told.contains(says) && told.contains("allow it with `ACL SETUSER"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_forbidden_fails_nobody_who_reads_at_the_same_time() {
+    let server = Server::start();
+    let allowed = user(&server, RULES).await;
+    // The same connections, under a prefix that the user may not read.
+    let forbidden = allowed.view(&Prefix::new("other").unwrap());
+    let (grant, _) = granted(&allowed, request(&"k".into(), Tags::NONE)).await;
+    assert_eq!(fill(&allowed, &"k".into(), &grant, b"v").await.unwrap(), Fill::Stored);
+
+    // Until they were really asked for in one.
+    while !has_refused_an_mget(&server) {
+        let reading: Vec<_> = (0..64)
+            .map(|at| {
+                let redis = if at % 2 == 0 { allowed.clone() } else { forbidden.clone() };
+                tokio::spawn(async move { redis.read(&"k".into(), &[]).await })
+            })
+            .collect();
+        for (at, read) in reading.into_iter().enumerate() {
+            let read = read.await.expect("no panic");
+            match at % 2 {
+                0 => assert_eq!(read.expect("it may").found.expect("it is there").frame[..], b"v"[..]),
+                _ => assert_eq!(read.expect_err("it may not").kind(), ErrorKind::Unsupported),
+            }
+        }
     }
 }
 

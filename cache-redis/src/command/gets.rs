@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn an_error_in_the_place_of_a_value_is_the_error_of_that_value() {
+        let error = redis::parse_redis_value(b"-LOADING not yet\r\n").expect("an answer");
+        let answers = Got::AtOnce(Ok(Value::Array(vec![text("a"), error]))).each(2).map_err(|_| "a misfit");
+
+        let answers = answers.expect("two answers");
+        assert!(answers[0].is_ok());
+        assert_eq!(answers[1].as_ref().expect_err("it is loading").code(), Some("LOADING"));
+    }
+
+    #[test]
     fn an_answer_that_does_not_fit_is_an_error_for_everyone() {
         let error: RedisError = (redis::ErrorKind::Io, "lost").into();
         for got in [

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -240,6 +240,20 @@ async fn what_the_kernel_has_no_room_for_is_written_later_and_whole() {
 }
 
 #[tokio::test]
+async fn nothing_comes_between_the_parts_of_a_read() {
+    let mut sides = sides().await;
+    // As if the kernel had had no room, and had some since.
+    sides.socket.lock().unsent = b"rest".to_vec();
+
+    assert!(sides.socket.begin(READ, 1).is_none());
+    let mut side = ClientSide(sides.socket.clone());
+    let written = poll_fn(|context| Pin::new(&mut side).poll_write(context, b"next"));
+    assert_eq!(within(written).await.expect("written"), 4);
+
+    assert_eq!(sides.got(8).await, b"restnext");
+}
+
+#[tokio::test]
 async fn reads_at_the_same_time_get_their_own_answers() {
     let mut sides = sides().await;
     for polled in [true, false] {
@@ -354,16 +368,18 @@ async fn a_connection_that_ends_ends_the_read_and_the_client() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_given_up_ends_the_read() {
+async fn a_client_that_is_given_up_ends_all_reads() {
     let sides = sides().await;
     let socket = sides.socket.clone();
-    let reading = tokio::spawn(async move { socket.begin(READ, 1).expect("its turn").await });
-    tokio::task::yield_now().await;
+    let mut turns: Vec<_> = (0..3).map(|_| Box::pin(socket.begin(READ, 1).expect("its turn"))).collect();
+    turns.iter_mut().for_each(|turn| assert!(poll_once(turn.as_mut()).is_pending()));
 
     sides.driver.abort();
 
-    let error = within(reading).await.expect("no panic").expect_err("no answer");
-    assert!(error.is_connection_dropped());
+    for turn in turns {
+        let error = within(turn).await.expect_err("no answer");
+        assert!(error.is_connection_dropped());
+    }
 }
 
 #[tokio::test]

@@ -126,6 +126,17 @@ impl Carried {
 }
 
 impl State {
+    /// Waits for all answers to reads, and gives them to whom they are for. Tells whom to wake.
+    fn poll_turns(&mut self, context: &mut Context<'_>, woken: &mut Vec<Waker>) -> Poll<()> {
+        while !self.turns.are_answered() {
+            match ready!(self.poll_answer(context)) {
+                Ok(answer) => woken.extend(self.turns.give(answer)),
+                Err(error) => woken.extend(self.turns.fail(&error)),
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// Waits for the next answer.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<Value, RedisError>> {
         loop {

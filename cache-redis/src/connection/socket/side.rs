@@ -13,21 +13,6 @@ use super::{Socket, State};
 pub(in crate::connection) struct ClientSide(pub(in crate::connection) Arc<Socket>);
 
 impl State {
-    /// Reads what comes before the client's own bytes. Tells whom to wake.
-    fn poll_others(&mut self, context: &mut Context<'_>, answered: &mut Vec<Waker>) -> Poll<()> {
-        while !self.turns.are_answered() {
-            match self.poll_answer(context) {
-                Poll::Ready(Ok(answer)) => answered.extend(self.turns.give(answer)),
-                Poll::Ready(Err(error)) => answered.extend(self.turns.fail(&error)),
-                Poll::Pending => {
-                    self.turns.are_carried = true;
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(())
-    }
-
     fn poll_own(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.failure.is_some() {
             // However it failed, for the client it is a connection that broke: what was under way on it is sent again.
@@ -67,9 +52,12 @@ impl AsyncRead for ClientSide {
         let mut answered = Vec::new();
         // Whatever comes of it: what can be read is read.
         let _ = state.poll_unsent(context);
-        let polled = match state.poll_others(context, &mut answered) {
+        let polled = match state.poll_turns(context, &mut answered) {
             Poll::Ready(()) => state.poll_own(context, into),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                state.turns.are_carried = true;
+                Poll::Pending
+            }
         };
         drop(state);
         // Outside the lock: dropping a waker may drop a task.

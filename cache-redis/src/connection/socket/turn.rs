@@ -70,17 +70,6 @@ impl State {
         }
     }
 
-    /// Waits for the answers to the read that is alone.
-    fn poll_alone(&mut self, context: &mut Context<'_>, own: &mut Vec<Waker>) -> Poll<()> {
-        while !self.turns.are_answered() {
-            match std::task::ready!(self.poll_answer(context)) {
-                Ok(answer) => own.extend(self.turns.give(answer)),
-                Err(error) => own.extend(self.turns.fail(&error)),
-            }
-        }
-        Poll::Ready(())
-    }
-
     /// Has the client woken for what comes next. Tells whom to wake for what has come.
     fn give_back(&self) -> Option<Waker> {
         let driver = self.driver.as_ref()?;
@@ -99,7 +88,7 @@ impl Future for Turn<'_> {
         let mut driver = None;
         // Let go of outside the lock: dropping a waker may drop a task.
         let mut old = Vec::new();
-        if state.turns.is_alone(self.number) && state.poll_alone(context, &mut old).is_ready() {
+        if state.turns.is_alone(self.number) && state.poll_turns(context, &mut old).is_ready() {
             driver = state.give_back();
         }
         let taken = state.turns.take(self.number, context.waker());

@@ -9,6 +9,7 @@ mod guard;
 mod kept;
 mod map;
 mod node;
+mod reads;
 mod redirect;
 mod slot;
 mod tend;
@@ -21,20 +22,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::{Error, ErrorKind};
-use redis::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use self::kept::Kept;
 use self::map::Map;
 use self::node::{Ahead, Node};
-use self::redirect::Then;
 use self::tend::Tending;
 use crate::address::Address;
 use crate::chance;
 use crate::clock::Moment;
 use crate::command::Command;
-use crate::command::gets::Got;
 use crate::config::Config;
 use crate::connection::place::Place;
 use crate::connection::traffic::Lane;
@@ -43,10 +41,6 @@ use crate::error;
 use crate::join;
 use crate::recent::Recent;
 
-/// How often one command is sent on to another node.
-const REDIRECTIONS: u32 = 5;
-/// The pause before a command is sent again whose keys are on the move between two nodes.
-const ON_THE_MOVE: Duration = Duration::from_millis(10);
 /// By how much the clocks of two nodes may differ that have not been asked yet.
 const UNKNOWN_DIFFERENCE: Duration = Duration::from_secs(1);
 /// By how much clocks may have drifted apart since they were asked.
@@ -168,60 +162,6 @@ impl Cluster {
         self.redirected(lane, began, Sent { commands, behind }, parts, doing).await
     }
 
-    /// Reads values, together with those of others.
-    pub(crate) async fn get(&self, lane: Lane, names: &[String], doing: &'static str) -> Result<Got, Error> {
-        let began = Moment::now();
-        let map = self.map(doing, lane.limit).await?;
-        let groups = self.grouped(&map, names.iter().map(|name| Asked::to_read(name)), doing);
-        let got = match &groups[..] {
-            // Mostly there is one: an entry whose tags are followed.
-            [Group { node: Ok(node), .. }] => self.known(node.get(lane, names, doing).await)?,
-            [Group { node: Err(error), .. }] => return Err(error.clone()),
-            _ => Box::pin(self.get_from_all(lane, names, groups, doing)).await?,
-        };
-        let has_failed = match &got {
-            Got::AtOnce(answer) => answer.is_err(),
-            Got::OneByOne(answers) => answers.iter().any(Result::is_err),
-        };
-        if !has_failed {
-            return Ok(got);
-        }
-        Box::pin(async {
-            let answers = got.each(names.len()).map_err(|failure| error::of_call(doing, self, failure))?;
-            let parts =
-                answers.into_iter().map(|answer| Part { outcome: Ok(answer), behind: None }).collect();
-            let commands: Vec<_> = names.iter().map(|name| Command::on_key("GET", name)).collect();
-            let sent = Sent { commands: &commands, behind: None };
-            let parts = self.redirected(lane, began, sent, parts, doing).await;
-            parts.into_iter().map(|part| part.outcome).collect::<Result<_, _>>().map(Got::OneByOne)
-        })
-        .await
-    }
-
-    /// Asks each node for its names.
-    async fn get_from_all(
-        &self,
-        lane: Lane,
-        names: &[String],
-        groups: Vec<Group>,
-        doing: &'static str,
-    ) -> Result<Got, Error> {
-        let sent = groups.into_iter().map(|group| async move {
-            let own: Vec<&str> = group.commands.iter().map(|&at| names[at].as_str()).collect();
-            let got = self.known(group.node?.get(lane, &own, doing).await)?;
-            let answers = got.each(own.len()).map_err(|failure| error::of_call(doing, self, failure))?;
-            Ok((group.commands, answers))
-        });
-        let mut all = vec![Ok(Value::Nil); names.len()];
-        for answered in join::all(sent).await {
-            let (places, answers) = answered?;
-            for (at, answer) in places.into_iter().zip(answers) {
-                all[at] = answer;
-            }
-        }
-        Ok(Got::OneByOne(all))
-    }
-
     /// Sends a command that any node can answer; to the first that is there.
     pub(crate) async fn anywhere(&self, lane: Lane, command: Command, doing: &str) -> Outcome {
         self.by_turns(0, lane, command, doing).await
@@ -301,92 +241,6 @@ impl Cluster {
             }
         }
         groups
-    }
-
-    /// Follows redirections, as long as there is time.
-    async fn redirected(
-        &self,
-        lane: Lane,
-        began: Moment,
-        sent: Sent<'_>,
-        mut parts: Vec<Part>,
-        doing: &str,
-    ) -> Vec<Part> {
-        for attempt in 1..=REDIRECTIONS {
-            let mut again = Vec::new();
-            for (at, part) in parts.iter().enumerate() {
-                let Ok(Err(error)) = &part.outcome else { continue };
-                let then = Then::of(error);
-                if matches!(then, Then::Another { .. } | Then::Unsettled) {
-                    self.attend();
-                }
-                if !matches!(then, Then::Failed | Then::Unsettled) {
-                    again.push((at, then));
-                }
-            }
-            if again.is_empty() {
-                return parts;
-            }
-            let limit = lane.limit.saturating_sub(began.elapsed());
-            if limit < ON_THE_MOVE {
-                return parts;
-            }
-            let lane = Lane { limit, ..lane };
-            let repeated = again.into_iter().map(|(at, then)| async move {
-                let one = Sent { commands: &sent.commands[at..=at], behind: sent.behind };
-                (at, self.once_more(lane, one, then, attempt, doing).await)
-            });
-            for (at, part) in Box::pin(join::all(repeated)).await {
-                parts[at] = part.unwrap_or_else(|error| Part::failed(&error));
-            }
-        }
-        parts
-    }
-
-    /// Sends one command again.
-    async fn once_more(
-        &self,
-        lane: Lane,
-        sent: Sent<'_>,
-        then: Then,
-        attempt: u32,
-        doing: &str,
-    ) -> Result<Part, Error> {
-        let map = self.map(doing, lane.limit).await?;
-        let command = &sent.commands[0];
-        let owner = command.key().and_then(|key| map.owner(slot::of(key)));
-        // A node that does not know its own host has that of the one that was asked.
-        let asked = owner.map_or(&self.inner.seeds[0], |node| &node.address);
-        let at = |address: &str| topology::redirection(address, asked).map(|address| self.node(&address));
-        let mut commands = Vec::with_capacity(3);
-        let node = match then {
-            Then::Another { slot, address } => {
-                let node = at(&address).ok_or_else(|| nobody(doing))?;
-                self.moved(slot, &node);
-                if !command.is_change() && self.inner.kept.concerns(slot) {
-                    return Err(self.softened(&map, lacking(doing)));
-                }
-                commands.push(command.clone());
-                node
-            }
-            Then::AskAt { address } => {
-                commands.push(Command::plain("ASKING"));
-                // With its text: a repetition, because the server forgot it, would come without the `ASKING`.
-                commands.push(command.with_text().unwrap_or_else(|| command.clone()));
-                at(&address).ok_or_else(|| nobody(doing))?
-            }
-            Then::Later | Then::Failed | Then::Unsettled => {
-                pause(ON_THE_MOVE * attempt).await;
-                commands.push(command.clone());
-                owner.cloned().ok_or_else(|| nobody(doing))?
-            }
-        };
-        commands.extend(sent.behind.cloned());
-        node.is_there(doing).map_err(|error| self.softened(&map, error))?;
-        let mut answers = self.known(node.run(lane, &commands, doing).await)?;
-        let behind = if sent.behind.is_some() { answers.pop() } else { None };
-        let answer = answers.pop().ok_or_else(|| misfit(doing, &node))?;
-        Ok(Part { outcome: Ok(answer), behind })
     }
 
     /// What a call to a node says of the cluster.
@@ -552,11 +406,6 @@ fn lacking(doing: &str) -> Error {
 
 fn misfit(doing: &str, node: &Node) -> Error {
     error::of_call(doing, &node.address, crate::command::reply::Failure::Misfit)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a node asked for it")]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }
 
 impl fmt::Display for Cluster {

@@ -1,6 +1,20 @@
-//! What an answer of a node says about where to ask.
+//! What an answer of a node says about where to ask, and asking there.
 
+use std::time::Duration;
+
+use cache_core::Error;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::{Cluster, Part, Sent, lacking, misfit, nobody, slot, topology};
+use crate::clock::Moment;
+use crate::command::Command;
+use crate::connection::traffic::Lane;
+use crate::join;
+
+/// How often one command is sent on to another node.
+const REDIRECTIONS: u32 = 5;
+/// The pause before a command is sent again whose keys are on the move between two nodes.
+const ON_THE_MOVE: Duration = Duration::from_millis(10);
 
 /// What to do after an error of a node.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +47,99 @@ impl Then {
             },
         }
     }
+}
+
+impl Cluster {
+    /// Follows redirections, as long as there is time.
+    pub(super) async fn redirected(
+        &self,
+        lane: Lane,
+        began: Moment,
+        sent: Sent<'_>,
+        mut parts: Vec<Part>,
+        doing: &str,
+    ) -> Vec<Part> {
+        for attempt in 1..=REDIRECTIONS {
+            let mut again = Vec::new();
+            for (at, part) in parts.iter().enumerate() {
+                let Ok(Err(error)) = &part.outcome else { continue };
+                let then = Then::of(error);
+                if matches!(then, Then::Another { .. } | Then::Unsettled) {
+                    self.attend();
+                }
+                if !matches!(then, Then::Failed | Then::Unsettled) {
+                    again.push((at, then));
+                }
+            }
+            if again.is_empty() {
+                return parts;
+            }
+            let limit = lane.limit.saturating_sub(began.elapsed());
+            if limit < ON_THE_MOVE {
+                return parts;
+            }
+            let lane = Lane { limit, ..lane };
+            let repeated = again.into_iter().map(|(at, then)| async move {
+                let one = Sent { commands: &sent.commands[at..=at], behind: sent.behind };
+                (at, self.once_more(lane, one, then, attempt, doing).await)
+            });
+            for (at, part) in Box::pin(join::all(repeated)).await {
+                parts[at] = part.unwrap_or_else(|error| Part::failed(&error));
+            }
+        }
+        parts
+    }
+
+    /// Sends one command again.
+    async fn once_more(
+        &self,
+        lane: Lane,
+        sent: Sent<'_>,
+        then: Then,
+        attempt: u32,
+        doing: &str,
+    ) -> Result<Part, Error> {
+        let map = self.map(doing, lane.limit).await?;
+        let command = &sent.commands[0];
+        let owner = command.key().and_then(|key| map.owner(slot::of(key)));
+        // A node that does not know its own host has that of the one that was asked.
+        let asked = owner.map_or(&self.inner.seeds[0], |node| &node.address);
+        let at = |address: &str| topology::redirection(address, asked).map(|address| self.node(&address));
+        let mut commands = Vec::with_capacity(3);
+        let node = match then {
+            Then::Another { slot, address } => {
+                let node = at(&address).ok_or_else(|| nobody(doing))?;
+                self.moved(slot, &node);
+                if !command.is_change() && self.inner.kept.concerns(slot) {
+                    return Err(self.softened(&map, lacking(doing)));
+                }
+                commands.push(command.clone());
+                node
+            }
+            Then::AskAt { address } => {
+                commands.push(Command::plain("ASKING"));
+                // With its text: a repetition, because the server forgot it, would come without the `ASKING`.
+                commands.push(command.with_text().unwrap_or_else(|| command.clone()));
+                at(&address).ok_or_else(|| nobody(doing))?
+            }
+            Then::Later | Then::Failed | Then::Unsettled => {
+                pause(ON_THE_MOVE * attempt).await;
+                commands.push(command.clone());
+                owner.cloned().ok_or_else(|| nobody(doing))?
+            }
+        };
+        commands.extend(sent.behind.cloned());
+        node.is_there(doing).map_err(|error| self.softened(&map, error))?;
+        let mut answers = self.known(node.run(lane, &commands, doing).await)?;
+        let behind = if sent.behind.is_some() { answers.pop() } else { None };
+        let answer = answers.pop().ok_or_else(|| misfit(doing, &node))?;
+        Ok(Part { outcome: Ok(answer), behind })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a node asked for it")]
+async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 #[cfg(test)]

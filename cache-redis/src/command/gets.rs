@@ -102,19 +102,21 @@ impl Got {
 
     /// Each asker's part: so many names are of each.
     pub(crate) fn dealt(self, names: usize, parts: impl ExactSizeIterator<Item = usize>) -> Vec<Got> {
-        let failed = match &self {
-            Self::AtOnce(Err(error)) => error.clone(),
-            _ => (redis::ErrorKind::Parse, "the server answered something else than was asked for").into(),
+        let failed: RedisError = match self.each(names) {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                let part = |count| match count {
+                    1 => Self::AtOnce(answers.next().unwrap_or(Ok(Value::Nil))),
+                    _ => Self::OneByOne(answers.by_ref().take(count).collect()),
+                };
+                return parts.map(part).collect();
+            }
+            Err(Failure::Refused(error)) => error,
+            Err(Failure::Misfit) => {
+                (redis::ErrorKind::Parse, "the server answered something else than was asked for").into()
+            }
         };
-        let Ok(answers) = self.each(names) else {
-            return parts.map(|_| Self::AtOnce(Err(RedisError::clone(&failed)))).collect();
-        };
-        let mut answers = answers.into_iter();
-        let part = |count| match count {
-            1 => Self::AtOnce(answers.next().unwrap_or(Ok(Value::Nil))),
-            _ => Self::OneByOne(answers.by_ref().take(count).collect()),
-        };
-        parts.map(part).collect()
+        parts.map(|_| Self::AtOnce(Err(failed.clone()))).collect()
     }
 }
 

@@ -58,9 +58,9 @@ struct Caller {
 struct Underway<'a>(&'a Gather);
 
 /// What waits on a runtime for the task that will send it.
-struct Waiting(Option<(Link, Id)>);
+struct ToSend(Option<(Link, Id)>);
 
-impl Waiting {
+impl ToSend {
     fn end(mut self) -> Option<(Link, Reads)> {
         let (link, id) = self.0.take()?;
         let reads = link.gather.take(id);
@@ -69,7 +69,7 @@ impl Waiting {
 }
 
 /// The runtime has ended: whoever waits there sends for itself.
-impl Drop for Waiting {
+impl Drop for ToSend {
     fn drop(&mut self) {
         if let Some((link, id)) = self.0.take() {
             drop(link.gather.take(id));
@@ -97,12 +97,7 @@ impl Link {
         let _underway = Underway(&self.gather);
         let all = || names.iter().map(AsRef::as_ref);
         if is_alone {
-            return match self.read_directly(&gets.packed(all()), gets.answers(names.len()), limit).await {
-                Direct::Answered(answer) => Ok(gets.got_at_once(names.len(), answer)),
-                Direct::TooLate => Err(error::timed_out(doing, &self.place, limit)),
-                Direct::NotSent => Box::pin(self.get_by_client(gets, all(), limit, doing)).await,
-                Direct::Broken(left) => Box::pin(self.get_by_client(gets, all(), left, doing)).await,
-            };
+            return self.get_now(gets, all(), limit, doing).await;
         }
         let term = Term::of(limit);
         match term.keep(pin!(self.join(gets, all(), limit, doing))).await {
@@ -116,7 +111,25 @@ impl Link {
         }
     }
 
-    /// Reads values on their own.
+    /// Reads values by the socket itself, or else by the client.
+    async fn get_now<'n>(
+        &self,
+        gets: Gets,
+        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+        limit: Duration,
+        doing: &'static str,
+    ) -> Result<Got, Error> {
+        let count = names.len();
+        let left = match self.read_directly(&gets.packed(names.clone()), gets.answers(count), limit).await {
+            Direct::Answered(answer) => return Ok(gets.got_at_once(count, answer)),
+            Direct::TooLate => return Err(error::timed_out(doing, &self.place, limit)),
+            Direct::NotSent => limit,
+            Direct::Broken(left) => left,
+        };
+        Box::pin(self.get_by_client(gets, names, left, doing)).await
+    }
+
+    /// Reads values on their own, by the client.
     pub(super) async fn get_by_client<'n>(
         &self,
         gets: Gets,
@@ -145,10 +158,10 @@ impl Link {
             runtime.spawn(self.clone().get_all(gets, full, limit, doing));
         }
         if is_first {
-            let waiting = Waiting(Some((self.clone(), id)));
+            let to_send = ToSend(Some((self.clone(), id)));
             runtime.spawn(async move {
                 tokio::task::yield_now().await;
-                if let Some((link, reads)) = waiting.end() {
+                if let Some((link, reads)) = to_send.end() {
                     link.get_all(gets, reads, limit, doing).await;
                 }
             });
@@ -162,13 +175,7 @@ impl Link {
             return;
         }
         let (count, began) = (names.ends.len(), Moment::now());
-        let got = match self.read_directly(&gets.packed(names.iter()), gets.answers(count), limit).await {
-            Direct::Answered(answer) => Ok(gets.got_at_once(count, answer)),
-            Direct::TooLate => Err(error::timed_out(doing, &self.place, limit)),
-            Direct::NotSent => Box::pin(self.get_by_client(gets, names.iter(), limit, doing)).await,
-            Direct::Broken(left) => Box::pin(self.get_by_client(gets, names.iter(), left, doing)).await,
-        };
-        let got = match got {
+        let got = match self.get_now(gets, names.iter(), limit, doing).await {
             // Because of one name it answers for none: whoever asked for that one alone shall hear of it.
             Ok(Got::AtOnce(Err(error))) if callers.len() > 1 && Verdict::of(&error) == Verdict::Forbidden => {
                 let left = limit.saturating_sub(began.elapsed());

@@ -323,7 +323,6 @@ pub(super) async fn find<V: direct::Value>(
         Looked::Usable(stored) => {
             cache.count(&function, key, Happening::SharedHit);
             if let Some(lead) = lead {
-                lead.learn(borne.clone());
                 let fill = Fill::found(key, &remember, &function, &stored);
                 fill::land_found(cache, lead, &fill, &borne, Encoded, &stored.value, stored.size);
             }

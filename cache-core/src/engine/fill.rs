@@ -272,6 +272,10 @@ pub(super) fn land_found<V, S>(
     // What is stored nowhere and nobody waits for need not be made.
     let lead = if here.is_none() { lead.leave() } else { Some(lead) };
     let Some(lead) = lead else { return };
+    // What it bore before the look is known to the flight.
+    if borne.has_learned() {
+        lead.learn(borne.clone());
+    }
     let entry = fill.entry(cache, borne, storage, value.clone(), here, Some(size));
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {

@@ -263,7 +263,6 @@ where
     /// Lands with a value that the shared tier had.
     pub(super) fn land_found(self, borne: Borne, stored: Stored<A::Value>) -> A::Output {
         let Self { cache, function, lead, plan, replaces, .. } = self;
-        lead.learn(borne.clone());
         let mut fill = Fill::found(&plan.key, &plan.remember, function, &stored);
         fill.is_asked_for = replaces.is_none();
         fill.replaces = replaces;

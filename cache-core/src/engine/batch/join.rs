@@ -99,9 +99,6 @@ async fn look<'c, A, S>(
         match looked {
             Looked::Usable(stored) => {
                 track.tally.count(Happening::SharedHit);
-                if borne.has_learned() {
-                    lead.learn(borne.clone());
-                }
                 let plan = track.plan;
                 let fill = Fill::found(&plan.key, &plan.remember, track.function, &stored);
                 fill::land_found(cache, lead, &fill, &borne, plan.storage, &stored.value, stored.size);

@@ -164,8 +164,8 @@ impl<'c, S: Copy> Question<'c, S> {
         }
     }
 
-    /// What was read is worth, if that can be told without waiting. Else in a box, so that the future of what mostly happens is
-    /// small.
+    /// What that is worth which was read, if it can be told without waiting; else what waits for it, in a box, so that the
+    /// future of what mostly happens is small.
     fn judge_at_once<'l, V>(
         &'l self,
         read: Read,

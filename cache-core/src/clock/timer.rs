@@ -44,8 +44,10 @@ impl Sleeps {
     /// Keeps a waker, in the place of another one of the same sleep. Tells where it is.
     fn keep(&mut self, deadline: Tick, place: Option<Place>, waker: Waker) -> (Place, Option<Waker>) {
         let together = self.by_deadline.entry(deadline).or_default();
-        if let Some(kept) = place.and_then(|(_, at)| together.wakers.get_mut(at)) {
-            return ((deadline, place.map_or(0, |(_, at)| at)), kept.replace(waker));
+        if let Some(place) = place
+            && let Some(kept) = together.wakers.get_mut(place.1)
+        {
+            return (place, kept.replace(waker));
         }
         together.wakers.push(Some(waker));
         together.left += 1;
@@ -278,6 +280,15 @@ mod tests {
 
         assert_eq!(rung(), 3);
         assert!(sleeps.iter_mut().all(|sleep| Pin::new(sleep).poll(&mut context).is_ready()));
+        // One that stays keeps no room for others that came and went.
+        let mut stays = Sleep::new(timer.clone(), Tick(8));
+        assert!(Pin::new(&mut stays).poll(&mut context).is_pending());
+        for _ in 0..10 {
+            let mut pair = [(); 2].map(|()| Sleep::new(timer.clone(), Tick(8)));
+            pair.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));
+        }
+        assert_eq!(timer.lock().by_deadline[&Tick(8)].wakers.len(), 1);
+        drop(stays);
         // The last of those that end together takes all of it along.
         let mut next: Vec<_> = (0..3).map(|_| Sleep::new(timer.clone(), Tick(9))).collect();
         next.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));

@@ -8,10 +8,11 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::{Faulty, MemoryStage, Operation};
-use larder::{Cache, ErrorKind};
+use larder::{Cache, ErrorKind, cached};
 use support::pair::Pair;
 use support::processes::{SOON, hears, hour, key, process, until};
 use tokio::sync::Notify;
@@ -376,5 +377,64 @@ async fn a_value_that_was_found_is_fresh_for_as_long_as_it_was_where_it_was_comp
         pair.pass(Duration::from_secs(seconds)).await;
         pair.comes_about(|pair| pair.shared().is_confirmed).await;
         assert_eq!(pair.cache.get::<u64>(&key(1), &options).await.unwrap(), found);
+    }
+}
+
+/// Bears a tag that only the value knows.
+#[cached(ttl = 3600, name = "races/named", tags_from = |(id, _)| [format!("soup:{id}")], skip(cache, truth), cache = cache)]
+async fn named(cache: &Cache, truth: &AtomicU64, id: u64) -> (u64, u64) {
+    let _ = cache;
+    (id, truth.load(Ordering::SeqCst))
+}
+
+/// A call that leads is held up at an operation, the tag is invalidated, and another call comes: what the two get.
+async fn around_an_invalidation(operation: Operation, which: usize, is_there: bool) -> (u64, u64) {
+    // given a process that knows all epochs but that of the tag
+    let pair = Pair::new();
+    let truth = AtomicU64::new(0);
+    hears(&pair.cache).await;
+    named(&pair.cache, &truth, 2).await;
+    // The first to name a tag stores nothing: before it nobody could say whether that was invalidated.
+    named(&pair.other, &truth, 1).await;
+    if is_there {
+        named(&pair.other, &truth, 1).await;
+    }
+    let mut gate = pair.faults.hold_answer(operation);
+
+    // when
+    let first = named(&pair.cache, &truth, 1);
+    let second = async {
+        for _ in 1..which {
+            gate.arrived().await;
+            gate = pair.faults.hold_answer(operation);
+        }
+        gate.arrived().await;
+        truth.store(1, Ordering::SeqCst);
+        pair.cache.invalidate_tags(["soup:1"]).await.unwrap();
+        let joined = pair.cache.stats().joined();
+        let opening = async {
+            until(|| pair.cache.stats().joined() > joined).await;
+            gate.open();
+        };
+        tokio::join!(named(&pair.cache, &truth, 1), opening).0
+    };
+    let both = tokio::time::timeout(SOON, async { tokio::join!(first, second) }).await;
+
+    // then
+    let stats = pair.cache.stats();
+    assert_eq!(stats.function("races/named").unwrap().shared_hits > 0, is_there, "{operation:?}");
+    let (first, second) = both.expect("both are answered");
+    (first.1, second.1)
+}
+
+/// Who joins cannot know that the flight is about to bear it.
+#[tokio::test]
+async fn who_began_after_a_late_tag_was_invalidated_is_not_handed_what_was_read_or_stored_before() {
+    // The epoch of the tag is read after the entry is, and borne before the fill is answered.
+    for (operation, which, is_there) in [(Operation::Read, 2, true), (Operation::Fill, 1, false)] {
+        let (first, second) = around_an_invalidation(operation, which, is_there).await;
+
+        assert_eq!(first, 0, "{operation:?}: it began before");
+        assert_eq!(second, 1, "{operation:?}: it began after");
     }
 }

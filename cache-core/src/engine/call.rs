@@ -181,8 +181,15 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        let key = self.key.clone().finish().ok()?;
-        match self.cache.look_closer(&key.view(), self.site.policy.is_refreshing()) {
+        let long;
+        let key = match self.key.view() {
+            Some(key) => key,
+            None => {
+                long = self.key.clone().finish().ok()?;
+                long.view()
+            }
+        };
+        match self.cache.look_closer(&key, self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
                 self.attention = attention;
                 if trace::is_watched() {
@@ -191,7 +198,7 @@ impl<A: Answer> Call<A> {
                 Some(self.answer.restore(value))
             }
             Closer::Resting(value, function) => {
-                self.cache.count(&function, &key, Happening::Stale);
+                self.cache.count(&function, &self.key.clone().finish().ok()?, Happening::Stale);
                 if trace::is_watched() {
                     self.note(Answered::Stale);
                 }

@@ -11,7 +11,7 @@ use super::flight::{Joined, Lead};
 use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
 use super::means::{Decides, Recomputed};
-use super::shared::{Borne, Looked, Question, Seen};
+use super::shared::{Borne, Glanced, Looked, Question, Seen};
 use super::soft::softly;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
@@ -43,6 +43,12 @@ impl<A: Answer, S: Clone> Clone for Plan<A, S> {
 }
 
 impl<A: Answer, S> Plan<A, S> {
+    /// Whether a call looks into the shared tier before it joins anybody, by what the bus has told. A value that is kept
+    /// here is only read by who leads: that is what keeps out of the local tier what is invalidated meanwhile.
+    pub(super) fn glances(&self, cache: &Cache) -> bool {
+        !cache.0.tier.admits_any() && !self.remember.reads_through && !self.decides.has_tags()
+    }
+
     /// Whether a value is kept beyond its time, or recomputed before it.
     pub(super) fn keeps_old(&self) -> bool {
         !self.remember.grace.is_zero() || self.remember.refresh.is_some()
@@ -62,19 +68,21 @@ pub(super) struct Asking<'c, A: Answer, S> {
 enum Known<'q, S> {
     /// It has not looked.
     Nothing,
-    /// With `tier = shared`: it found nothing that is fresh.
+    /// It found nothing that is fresh.
     Seen(&'q Question<'q, S>, Seen),
     /// It asked in vain.
     Away,
 }
 
-/// What a call with `tier = shared` comes to by its own look.
-enum Through<O> {
+/// What a call comes to by its own look.
+enum Own<O> {
     Answer(O),
     Seen(Seen),
     /// There is a stale value, which shall answer if computing takes too long.
     Soften,
     Away,
+    /// It takes the look of who leads.
+    Unsure,
 }
 
 /// Answers a call that the local tier did not. Takes the background if it needs it.
@@ -103,7 +111,9 @@ where
         return Box::pin(alone(cache, function, plan.answer, body)).await;
     }
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
-    let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
+    let reads_through = plan.remember.reads_through;
+    let mut glances = plan.glances(cache);
+    let own = if reads_through || glances { asking.question().map(Box::new) } else { None };
     let mut held: Option<Held> = None;
     loop {
         if let Some(soft) = plan.remember.soft_timeout
@@ -112,16 +122,23 @@ where
         {
             return output;
         }
-        let known = match &through {
-            Some(question) => match Box::pin(asking.look_through(question, tally, &mut held)).await {
-                Through::Answer(output) => return output,
-                Through::Soften => continue,
-                Through::Seen(seen) => Known::Seen(question, seen),
-                Through::Away => Known::Away,
-            },
-            None => Known::Nothing,
+        let looked = match &own {
+            Some(question) if reads_through => {
+                Box::pin(asking.look_through(question, tally, &mut held)).await
+            }
+            Some(question) if std::mem::take(&mut glances) => {
+                Box::pin(asking.glance(question, tally)).await
+            }
+            _ => Own::Unsure,
         };
-        let looks_itself = matches!(known, Known::Seen(..));
+        let known = match (looked, &own) {
+            (Own::Answer(output), _) => return output,
+            (Own::Soften, _) => continue,
+            (Own::Seen(seen), Some(question)) => Known::Seen(question, seen),
+            (Own::Away, _) => Known::Away,
+            (Own::Unsure | Own::Seen(_), _) => Known::Nothing,
+        };
+        let looks_itself = reads_through && matches!(known, Known::Seen(..));
         let stored = || cache.peek_entry::<A::Value>(&plan.key);
         let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
@@ -223,7 +240,7 @@ where
         question: &Question<'_, S>,
         tally: &mut Tally<'_>,
         held: &mut Option<Held>,
-    ) -> Through<A::Output> {
+    ) -> Own<A::Output> {
         let Self { cache, function, plan, .. } = *self;
         // Before the look: what is invalidated from here on shows.
         let mut borne = question.borne();
@@ -231,7 +248,7 @@ where
             Looked::Usable(stored) => {
                 tally.count(Happening::SharedHit);
                 tally.notice_due(plan, &stored, cache.0.chance.unit());
-                Through::Answer(plan.answer.restore(stored.value))
+                Own::Answer(plan.answer.restore(stored.value))
             }
             Looked::Stale(stored) => {
                 let seen = (MissReason::Expired, Some(stored.frame.clone()));
@@ -239,21 +256,36 @@ where
                 if cache.is_resting(&plan.key)
                     && let Some(output) = stale.answer(tally, plan)
                 {
-                    return Through::Answer(output);
+                    return Own::Answer(output);
                 }
                 let is_first = held.replace(stale).is_none();
                 if is_first && plan.remember.soft_timeout.is_some() {
-                    Through::Soften
+                    Own::Soften
                 } else {
-                    Through::Seen(seen)
+                    Own::Seen(seen)
                 }
             }
             Looked::Unusable(reason, frame) => {
                 // What was held from an earlier look may have been invalidated since.
                 *held = None;
-                Through::Seen((reason, frame))
+                Own::Seen((reason, frame))
             }
-            Looked::Away(_) => Through::Away,
+            Looked::Away(_) => Own::Away,
+        }
+    }
+
+    /// Glances for this call alone.
+    async fn glance(&self, question: &Question<'_, S>, tally: &mut Tally<'_>) -> Own<A::Output> {
+        let Self { cache, plan, .. } = *self;
+        match question.glance().await {
+            Glanced::Usable(stored) => {
+                tally.count(Happening::SharedHit);
+                tally.notice_due(plan, &stored, cache.0.chance.unit());
+                Own::Answer(plan.answer.restore(stored.value))
+            }
+            Glanced::Absent => Own::Seen((MissReason::Absent, None)),
+            Glanced::Away => Own::Away,
+            Glanced::Unsure => Own::Unsure,
         }
     }
 

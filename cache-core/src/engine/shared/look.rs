@@ -129,7 +129,7 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// The server's time now, if it was ever told.
-    fn known_time(&self) -> Option<ServerTime> {
+    pub(super) fn known_time(&self) -> Option<ServerTime> {
         self.shared.server_clock.latest(self.cache.0.clock.now())
     }
 

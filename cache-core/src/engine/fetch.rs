@@ -65,24 +65,21 @@ pub(super) struct Asking<'c, A: Answer, S> {
 }
 
 /// What a call knows of the shared tier before it joins or leads.
-enum Known<'q, S> {
+enum Known {
     /// It has not looked.
     Nothing,
     /// It found nothing that is fresh.
-    Seen(&'q Question<'q, S>, Seen),
+    Seen(Seen),
     /// It asked in vain.
     Away,
 }
 
-/// What a call comes to by its own look.
-enum Own<O> {
+/// What a call with `tier = shared` comes to by its own look.
+enum Through<O> {
     Answer(O),
-    Seen(Seen),
     /// There is a stale value, which shall answer if computing takes too long.
     Soften,
-    Away,
-    /// It takes the look of who leads.
-    Unsure,
+    Known(Known),
 }
 
 /// Answers a call that the local tier did not. Takes the background if it needs it.
@@ -111,9 +108,14 @@ where
         return Box::pin(alone(cache, function, plan.answer, body)).await;
     }
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
-    let reads_through = plan.remember.reads_through;
-    let mut glances = plan.glances(cache);
-    let own = if reads_through || glances { asking.question().map(Box::new) } else { None };
+    let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
+    let mut glanced = Known::Nothing;
+    if plan.glances(cache) {
+        match Box::pin(asking.glance(tally)).await {
+            Ok(output) => return output,
+            Err(known) => glanced = known,
+        }
+    }
     let mut held: Option<Held> = None;
     loop {
         if let Some(soft) = plan.remember.soft_timeout
@@ -122,23 +124,15 @@ where
         {
             return output;
         }
-        let looked = match &own {
-            Some(question) if reads_through => {
-                Box::pin(asking.look_through(question, tally, &mut held)).await
-            }
-            Some(question) if std::mem::take(&mut glances) => {
-                Box::pin(asking.glance(question, tally)).await
-            }
-            _ => Own::Unsure,
+        let known = match &through {
+            Some(question) => match Box::pin(asking.look_through(question, tally, &mut held)).await {
+                Through::Answer(output) => return output,
+                Through::Soften => continue,
+                Through::Known(known) => known,
+            },
+            None => std::mem::replace(&mut glanced, Known::Nothing),
         };
-        let known = match (looked, &own) {
-            (Own::Answer(output), _) => return output,
-            (Own::Soften, _) => continue,
-            (Own::Seen(seen), Some(question)) => Known::Seen(question, seen),
-            (Own::Away, _) => Known::Away,
-            (Own::Unsure | Own::Seen(_), _) => Known::Nothing,
-        };
-        let looks_itself = reads_through && matches!(known, Known::Seen(..));
+        let looks_itself = through.is_some() && matches!(known, Known::Seen(_));
         let stored = || cache.peek_entry::<A::Value>(&plan.key);
         let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
@@ -151,7 +145,7 @@ where
             Joined::Lead(lead) => {
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
-                let leading = asking.lead(tally, lead, known, held.take(), may_soften, body);
+                let leading = asking.lead(tally, lead, through.as_deref(), known, held.take(), may_soften, body);
                 match Box::pin(leading).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
@@ -240,7 +234,7 @@ where
         question: &Question<'_, S>,
         tally: &mut Tally<'_>,
         held: &mut Option<Held>,
-    ) -> Own<A::Output> {
+    ) -> Through<A::Output> {
         let Self { cache, function, plan, .. } = *self;
         // Before the look: what is invalidated from here on shows.
         let mut borne = question.borne();
@@ -248,7 +242,7 @@ where
             Looked::Usable(stored) => {
                 tally.count(Happening::SharedHit);
                 tally.notice_due(plan, &stored, cache.0.chance.unit());
-                Own::Answer(plan.answer.restore(stored.value))
+                Through::Answer(plan.answer.restore(stored.value))
             }
             Looked::Stale(stored) => {
                 let seen = (MissReason::Expired, Some(stored.frame.clone()));
@@ -256,36 +250,37 @@ where
                 if cache.is_resting(&plan.key)
                     && let Some(output) = stale.answer(tally, plan)
                 {
-                    return Own::Answer(output);
+                    return Through::Answer(output);
                 }
                 let is_first = held.replace(stale).is_none();
                 if is_first && plan.remember.soft_timeout.is_some() {
-                    Own::Soften
+                    Through::Soften
                 } else {
-                    Own::Seen(seen)
+                    Through::Known(Known::Seen(seen))
                 }
             }
             Looked::Unusable(reason, frame) => {
                 // What was held from an earlier look may have been invalidated since.
                 *held = None;
-                Own::Seen((reason, frame))
+                Through::Known(Known::Seen((reason, frame)))
             }
-            Looked::Away(_) => Own::Away,
+            Looked::Away(_) => Through::Known(Known::Away),
         }
     }
 
     /// Glances for this call alone.
-    async fn glance(&self, question: &Question<'_, S>, tally: &mut Tally<'_>) -> Own<A::Output> {
+    async fn glance(&self, tally: &mut Tally<'_>) -> Result<A::Output, Known> {
         let Self { cache, plan, .. } = *self;
+        let Some(question) = self.question() else { return Err(Known::Nothing) };
         match question.glance().await {
             Glanced::Usable(stored) => {
                 tally.count(Happening::SharedHit);
                 tally.notice_due(plan, &stored, cache.0.chance.unit());
-                Own::Answer(plan.answer.restore(stored.value))
+                Ok(plan.answer.restore(stored.value))
             }
-            Glanced::Absent => Own::Seen((MissReason::Absent, None)),
-            Glanced::Away => Own::Away,
-            Glanced::Unsure => Own::Unsure,
+            Glanced::Absent => Err(Known::Seen((MissReason::Absent, None))),
+            Glanced::Away => Err(Known::Away),
+            Glanced::Unsure => Err(Known::Nothing),
         }
     }
 
@@ -294,7 +289,8 @@ where
         &self,
         tally: &mut Tally<'_>,
         lead: Lead<'_, Key, Borne, Landing>,
-        known: Known<'_, S>,
+        through: Option<&Question<'c, S>>,
+        known: Known,
         held: Option<Held>,
         may_soften: bool,
         body: B,
@@ -304,17 +300,17 @@ where
         F: Future<Output = Recomputed<A::Output>>,
     {
         let Self { cache, function, plan, .. } = *self;
-        let own = if let Known::Nothing = known { self.question() } else { None };
-        let (question, reason) = match &known {
-            Known::Nothing => (own.as_ref(), self.reason),
-            Known::Seen(question, _) => (Some(*question), self.reason),
+        let (own, reason) = match (&known, through) {
             // Once is enough: a call waits for a dead server no longer than one time limit.
-            Known::Away => (None, MissReason::Unreachable),
+            (Known::Away, _) => (None, MissReason::Unreachable),
+            (_, Some(_)) => (None, self.reason),
+            (_, None) => (self.question(), self.reason),
         };
+        let question = through.or(own.as_ref()).filter(|_| !matches!(known, Known::Away));
         let mut leading = Leading::new(cache, function, lead, plan, question);
         leading.held = held;
         let ahead = match (known, question) {
-            (Known::Seen(_, seen), _) => Ahead::Seen(seen),
+            (Known::Seen(seen), Some(_)) => Ahead::Seen(seen),
             (_, Some(question)) => {
                 let mut borne = leading.looks();
                 match question.look(&mut borne).await {

@@ -145,7 +145,8 @@ where
             Joined::Lead(lead) => {
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
-                let leading = asking.lead(tally, lead, through.as_deref(), known, held.take(), may_soften, body);
+                let leading =
+                    asking.lead(tally, lead, through.as_deref(), known, held.take(), may_soften, body);
                 match Box::pin(leading).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {

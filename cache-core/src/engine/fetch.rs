@@ -17,7 +17,7 @@ use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Function, Landing};
 use crate::answer::Answer;
-use crate::entry::{MissReason, Remember};
+use crate::entry::{MissReason, Remember, Remembered};
 use crate::error::Error;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
@@ -27,7 +27,7 @@ use crate::storage::{Encoded, Sharing, Storage};
 #[derive(Debug)]
 pub struct Plan<A: Answer, S> {
     pub(super) key: Key,
-    pub(super) remember: Remember,
+    pub(super) remember: Remembered,
     pub(super) tags: Box<[Tag]>,
     pub(super) answer: A,
     pub(super) storage: S,
@@ -38,7 +38,13 @@ pub struct Plan<A: Answer, S> {
 // Not derived: that would ask it of the value and of the error.
 impl<A: Answer, S: Clone> Clone for Plan<A, S> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), tags: self.tags.clone(), storage: self.storage.clone(), ..*self }
+        Self {
+            key: self.key.clone(),
+            remember: self.remember.clone(),
+            tags: self.tags.clone(),
+            storage: self.storage.clone(),
+            ..*self
+        }
     }
 }
 
@@ -329,12 +335,12 @@ where
 pub(super) async fn find<V: direct::Value>(
     cache: &Cache,
     key: &Key,
-    remember: Remember,
+    remember: &Remember,
     tags: &[Tag],
     reason: MissReason,
 ) -> Result<Option<V>, Error> {
     let function = cache.0.functions.of(key.identity());
-    let Some(question) = Question::new::<V>(cache, &function, key, tags, &remember, Encoded) else {
+    let Some(question) = Question::new::<V>(cache, &function, key, tags, remember, Encoded) else {
         cache.count(&function, key, Happening::Miss(reason));
         return Ok(None);
     };
@@ -352,7 +358,7 @@ pub(super) async fn find<V: direct::Value>(
         Looked::Usable(stored) => {
             cache.count(&function, key, Happening::SharedHit);
             if let Some(lead) = lead {
-                let fill = Fill::found(key, &remember, &function, &stored);
+                let fill = Fill::found(key, remember, &function, &stored);
                 fill::land_found(cache, lead, &fill, &borne, Encoded, &stored.value, stored.size);
             }
             Ok(Some(stored.value))

@@ -3,6 +3,7 @@
 //! It is for what mostly happens: all epochs are known, and the value is there. Then a call needs neither a flight,
 //! which keeps outdated values out of the local tier, nor the epochs that an entry there would bear.
 
+use super::look::away;
 use super::{Question, Stored, stored};
 use crate::backend::{Epoch, Found, ServerTime};
 use crate::engine::{Cache, Function};
@@ -51,7 +52,7 @@ impl<S: Copy> Question<'_, S> {
             (Ok(None), _) => return Glanced::Absent,
             (Err(_), _) => return Glanced::Away,
         };
-        match stored::read(self, &found, Some(epoch), now) {
+        match stored::read(self, found, Some(epoch), now) {
             Ok(stored) if stored.named.is_empty() && !stored.fresh.is_zero() => Glanced::Usable(stored),
             // The look that follows tells why it is not.
             Ok(_) | Err(_) => Glanced::Unsure,
@@ -65,28 +66,30 @@ where
     V: Send,
     S: Storage<V>,
 {
-    let mut glanced: Vec<Glanced<V>> = asked.iter().map(|_| Glanced::Unsure).collect();
-    let Some(first) = asked.first().filter(|first| !first.shared.is_away()) else { return glanced };
-    let Some(mut followed) = Followed::now(first.cache) else { return glanced };
-    let (mut places, mut keys) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
-    for (at, question) in asked.iter().enumerate() {
-        if let Some(epoch) = followed.epoch(question.function, question.tags) {
-            places.push((at, epoch));
-            keys.push(question.key.clone());
-        }
+    let followed = asked.first().filter(|first| !first.shared.is_away());
+    let followed = followed.and_then(|first| Some((first, Followed::now(first.cache)?)));
+    let Some((first, mut followed)) = followed else {
+        return asked.iter().map(|_| Glanced::Unsure).collect();
+    };
+    let mut keys = Vec::with_capacity(asked.len());
+    let mut told = Vec::with_capacity(asked.len());
+    for question in asked {
+        let epoch = followed.epoch(question.function, question.tags);
+        keys.extend(epoch.map(|_| question.key.clone()));
+        told.push(epoch);
     }
-    if keys.is_empty() {
-        return glanced;
-    }
-    let read = first.shared.ask(first.shared.backend.read_many(&keys, &[])).await;
-    // A backend that answers too little has not answered the rest.
-    let mut found = read.map_or_else(|_| Vec::new(), |read| read.found).into_iter();
+    let read = match keys.is_empty() {
+        true => None,
+        false => first.shared.ask(first.shared.backend.read_many(&keys, &[])).await.ok(),
+    };
     let now = first.known_time();
-    for (at, epoch) in places {
-        let found = found.next().unwrap_or_else(|| Err(super::away()));
-        glanced[at] = asked[at].judge_glance(found, epoch, now);
-    }
-    glanced
+    // A backend that answers too little has not answered the rest.
+    let mut found = read.into_iter().flat_map(|read| read.found);
+    let glanced = asked.iter().zip(told).map(|(question, epoch)| match epoch {
+        Some(epoch) => question.judge_glance(found.next().unwrap_or_else(|| Err(away())), epoch, now),
+        None => Glanced::Unsure,
+    });
+    glanced.collect()
 }
 
 /// The epochs that are followed on the bus, from one moment on.

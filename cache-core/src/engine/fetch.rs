@@ -80,6 +80,12 @@ enum Known {
     Away,
 }
 
+/// What a call knows, and its question with `tier = shared`.
+struct Own<'q, 'c, S> {
+    through: Option<&'q Question<'c, S>>,
+    known: Known,
+}
+
 /// What a call with `tier = shared` comes to by its own look.
 enum Through<O> {
     Answer(O),
@@ -151,8 +157,8 @@ where
             Joined::Lead(lead) => {
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
-                let leading =
-                    asking.lead(tally, lead, through.as_deref(), known, held.take(), may_soften, body);
+                let own = Own { through: through.as_deref(), known };
+                let leading = asking.lead(tally, lead, own, held.take(), may_soften, body);
                 match Box::pin(leading).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
@@ -296,8 +302,7 @@ where
         &self,
         tally: &mut Tally<'_>,
         lead: Lead<'_, Key, Borne, Landing>,
-        through: Option<&Question<'c, S>>,
-        known: Known,
+        own: Own<'_, 'c, S>,
         held: Option<Held>,
         may_soften: bool,
         body: B,
@@ -307,13 +312,17 @@ where
         F: Future<Output = Recomputed<A::Output>>,
     {
         let Self { cache, function, plan, .. } = *self;
-        let (own, reason) = match (&known, through) {
+        let Own { through, known } = own;
+        let made;
+        let (question, reason) = match (&known, through) {
             // Once is enough: a call waits for a dead server no longer than one time limit.
             (Known::Away, _) => (None, MissReason::Unreachable),
-            (_, Some(_)) => (None, self.reason),
-            (_, None) => (self.question(), self.reason),
+            (_, Some(through)) => (Some(through), self.reason),
+            (_, None) => {
+                made = self.question();
+                (made.as_ref(), self.reason)
+            }
         };
-        let question = through.or(own.as_ref()).filter(|_| !matches!(known, Known::Away));
         let mut leading = Leading::new(cache, function, lead, plan, question);
         leading.held = held;
         let ahead = match (known, question) {

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::Operation;
-use larder::{Cache, Local, cached};
+use larder::{Cache, Key, Local, cached};
 use support::pair::Pair;
-use support::processes::{hears, until};
+use support::processes::{hears, hour, until};
 use tokio::sync::Semaphore;
 
 /// The truth, and how often it was asked.
@@ -150,7 +150,8 @@ async fn who_does_not_hear_reads_the_epochs() {
         pair.faults.set_deaf(true);
         truth.now.store(1, Ordering::SeqCst);
         pair.other.invalidate_tags(["soup"]).await.unwrap();
-        pair.pass(Duration::from_secs(3)).await;
+        // Nobody has noticed yet that nothing is heard.
+        pair.clock.advance(Duration::from_secs(3));
 
         assert_eq!(asks.ask(&pair.cache, &truth, 1).await, 1, "{asks:?}");
     }
@@ -160,6 +161,7 @@ async fn who_does_not_hear_reads_the_epochs() {
 async fn what_is_not_there_is_computed_once() {
     for asks in Asks::BOTH {
         let (pair, truth) = stage().await;
+        let looks = pair.faults.calls(asks.operation());
         let gate = pair.faults.hold(Operation::Lease);
         let calls = async {
             let ask = || asks.ask(&pair.cache, &truth, 2);
@@ -175,6 +177,8 @@ async fn what_is_not_there_is_computed_once() {
 
         assert_eq!(found, (0, 0, 0), "{asks:?}");
         assert_eq!(truth.asked(), 1, "{asks:?}");
+        // Who leads need not look again.
+        assert_eq!(pair.faults.calls(asks.operation()), looks + 3, "{asks:?}");
     }
 }
 
@@ -202,12 +206,115 @@ async fn who_began_after_an_invalidation_does_not_get_what_was_computed_before()
 async fn a_dead_server_is_asked_once() {
     for asks in Asks::BOTH {
         let (pair, truth) = stage().await;
-        let looks = pair.faults.calls(asks.operation());
+        let calls = || (pair.faults.calls(asks.operation()), pair.faults.calls(Operation::Lease));
+        let (looks, leases) = calls();
         pair.faults.set_down(true);
 
         assert_eq!(asks.ask(&pair.cache, &truth, 1).await, 0, "{asks:?}");
 
-        assert_eq!(pair.faults.calls(asks.operation()), looks + 1, "{asks:?}");
+        assert_eq!(calls(), (looks + 1, leases), "{asks:?}");
         assert_eq!(truth.asked(), 1, "{asks:?}");
     }
+}
+
+#[cached(ttl = 3600, name = "unkept/spoken", skip(cache, truth), cache = cache)]
+async fn spoken(cache: &Cache, truth: &Truth, id: u64) -> u64 {
+    let _ = cache;
+    larder::current().tag(format!("spoken:{id}"));
+    truth.read()
+}
+
+/// The bus has told nothing of a tag that nobody here knew.
+#[tokio::test]
+async fn a_tag_that_the_body_spoke_of_is_compared() {
+    let (pair, truth) = stage().await;
+    spoken(&pair.cache, &truth, 0).await;
+    // The first to name a tag stores nothing.
+    spoken(&pair.other, &truth, 1).await;
+    spoken(&pair.other, &truth, 1).await;
+    let asked = truth.asked();
+    assert_eq!(spoken(&pair.cache, &truth, 1).await, 0);
+    assert_eq!(truth.asked(), asked, "it is there");
+    truth.now.store(1, Ordering::SeqCst);
+    pair.other.invalidate_tags(["spoken:1"]).await.unwrap();
+
+    assert_eq!(spoken(&pair.cache, &truth, 1).await, 1);
+}
+
+#[cached(ttl = 3600, name = "unkept/graced", grace = 3600, skip(cache, truth), cache = cache)]
+async fn graced(cache: &Cache, truth: &Truth, id: u64) -> u64 {
+    let _ = (cache, id);
+    truth.read()
+}
+
+#[tokio::test]
+async fn what_is_stale_is_computed_anew() {
+    let (pair, truth) = stage().await;
+    graced(&pair.cache, &truth, 0).await;
+    graced(&pair.other, &truth, 1).await;
+    truth.now.store(1, Ordering::SeqCst);
+    graced_entry(&pair.other, 1).expire().await.unwrap();
+
+    assert_eq!(graced(&pair.cache, &truth, 1).await, 1);
+}
+
+#[cached(ttl = 3600, name = "unkept/through", tags = ["soup"], tier = shared, skip(cache, truth), cache = cache)]
+async fn through(cache: &Cache, truth: &Truth) -> u64 {
+    let _ = cache;
+    truth.read()
+}
+
+/// Whatever the bus has told, or not.
+#[tokio::test]
+async fn who_reads_through_reads_the_epochs() {
+    let (pair, truth) = stage().await;
+    through(&pair.cache, &truth).await;
+    through(&pair.cache, &truth).await;
+    pair.faults.set_deaf(true);
+    truth.now.store(1, Ordering::SeqCst);
+    pair.other.invalidate_tags(["soup"]).await.unwrap();
+
+    assert_eq!(through(&pair.cache, &truth).await, 1);
+}
+
+#[tokio::test]
+async fn keys_of_several_functions_are_read_at_once() {
+    let (pair, _) = stage().await;
+    let options = hour();
+    let keys = || ["soups", "salads"].map(|name| (name, Key::of(name, 1).unwrap()));
+    for _ in 0..2 {
+        for (name, key) in keys() {
+            let computed = pair.cache.get_or_compute(&key, &options, async || name.to_owned()).await;
+            assert_eq!(computed, name);
+        }
+    }
+    let before = (pair.faults.calls(Operation::Read), pair.faults.calls(Operation::ReadMany));
+
+    let found: HashMap<&str, String> =
+        pair.cache.get_or_compute_many(keys(), &options, async |_| HashMap::new()).await;
+
+    assert_eq!(found, HashMap::from(["soups", "salads"].map(|name| (name, name.to_owned()))));
+    let after = (pair.faults.calls(Operation::Read), pair.faults.calls(Operation::ReadMany));
+    assert_eq!(after, (before.0, before.1 + 1));
+}
+
+#[cached(ttl = 3600, name = "unkept/nested", each = ids, skip(cache, truth), cache = cache)]
+async fn nested(cache: &Cache, truth: &Truth, ids: &[u64]) -> HashMap<u64, u64> {
+    let value = truth.read();
+    if value > 0 && truth.asked() == 2 {
+        Box::pin(nested(cache, truth, ids)).await;
+    }
+    ids.iter().map(|id| (*id, value)).collect()
+}
+
+/// As everywhere: what it asks for is what it is about to compute.
+#[tokio::test]
+async fn a_batch_that_asks_for_its_own_ids_computes_them() {
+    let (pair, truth) = stage().await;
+    nested(&pair.cache, &truth, &[1]).await;
+    truth.now.store(1, Ordering::SeqCst);
+
+    nested_refresh(&pair.cache, &truth, &[1]).await;
+
+    assert_eq!(truth.asked(), 3);
 }

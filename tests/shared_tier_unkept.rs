@@ -142,19 +142,25 @@ async fn what_was_invalidated_by_function_or_altogether_is_not_found() {
     }
 }
 
+#[cached(ttl = 3600, name = "unkept/plain", skip(cache, truth), cache = cache)]
+async fn plain(cache: &Cache, truth: &Truth, id: u64) -> u64 {
+    let _ = (cache, id);
+    truth.read()
+}
+
 /// Nothing is known of what the bus may not have told.
 #[tokio::test]
 async fn who_does_not_hear_reads_the_epochs() {
-    for asks in Asks::BOTH {
-        let (pair, truth) = stage().await;
-        pair.faults.set_deaf(true);
-        truth.now.store(1, Ordering::SeqCst);
-        pair.other.invalidate_tags(["soup"]).await.unwrap();
-        // Nobody has noticed yet that nothing is heard.
-        pair.clock.advance(Duration::from_secs(3));
+    let (pair, truth) = stage().await;
+    plain(&pair.cache, &truth, 0).await;
+    plain(&pair.other, &truth, 1).await;
+    pair.faults.set_deaf(true);
+    truth.now.store(1, Ordering::SeqCst);
+    pair.other.clear().await.unwrap();
+    // Nobody has noticed yet that nothing is heard.
+    pair.clock.advance(Duration::from_secs(3));
 
-        assert_eq!(asks.ask(&pair.cache, &truth, 1).await, 1, "{asks:?}");
-    }
+    assert_eq!(plain(&pair.cache, &truth, 1).await, 1);
 }
 
 #[tokio::test]
@@ -317,4 +323,18 @@ async fn a_batch_that_asks_for_its_own_ids_computes_them() {
     nested_refresh(&pair.cache, &truth, &[1]).await;
 
     assert_eq!(truth.asked(), 3);
+}
+
+#[tokio::test]
+async fn where_there_is_room_what_is_found_is_kept() {
+    for asks in Asks::BOTH {
+        let (pair, truth) = (Pair::new(), Truth::default());
+        hears(&pair.cache).await;
+        one(&pair.cache, &truth, 0).await;
+        one(&pair.other, &truth, 1).await;
+
+        asks.ask(&pair.cache, &truth, 1).await;
+
+        assert_eq!(pair.cache.stats().local_entries, 2, "{asks:?}");
+    }
 }

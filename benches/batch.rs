@@ -3,6 +3,8 @@
 //! `cargo bench --features redis,testing --bench batch` prints the medians of rounds measured in turns, and their
 //! ratios: absolute numbers say little on a shared machine.
 //!
+//! `-- local` and `-- redis` measure one of the two.
+//!
 //! - 70 of the ids are in the local tier, 30 are read from SQLite and stored: beside 70 single hits and one call of the
 //!   same body for 30 ids, which stores nothing and puts nothing together; and beside a loop by hand that does
 //!   (`quick_cache`, no tags, no limit in bytes, nobody waits for what another call computes).
@@ -186,8 +188,14 @@ async fn mget(bare: &mut MultiplexedConnection, ids: &[u64]) -> HashMap<u64, Str
 
 fn main() {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_wanted = |what| only.as_deref().is_none_or(|only| only == what);
     runtime.block_on(async {
-        mostly_local().await;
-        all_shared().await;
+        if is_wanted("local") {
+            mostly_local().await;
+        }
+        if is_wanted("redis") {
+            all_shared().await;
+        }
     });
 }

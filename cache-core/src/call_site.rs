@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use once_cell::sync::{Lazy, OnceCell};
 
+use crate::entry::Remember;
 use crate::key::Identity;
 use crate::policy::Policy;
 
@@ -40,6 +41,8 @@ pub struct CallSite {
     emitted: &'static str,
     pub(crate) policy: Policy,
     position: Position,
+    /// What the policy says of all calls, worked out once.
+    remember: OnceCell<Remember>,
     /// The instance seen first; of a function without type arguments the only one.
     first: OnceCell<Instance>,
     others: RwLock<Vec<Instance>>,
@@ -80,6 +83,7 @@ impl CallSite {
             emitted,
             policy,
             position,
+            remember: OnceCell::new(),
             first: OnceCell::new(),
             others: RwLock::new(Vec::new()),
         }
@@ -89,6 +93,11 @@ impl CallSite {
     pub const fn at(mut self, position: Position) -> Self {
         self.position = position;
         self
+    }
+
+    /// What calls remember, unless they have a ttl of their own.
+    pub(crate) fn remember(&self) -> &Remember {
+        self.remember.get_or_init(|| self.policy.remember(None))
     }
 
     /// The identity of the instance whose closure has the type name `path`, with the type arguments `types`.

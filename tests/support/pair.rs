@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage};
-use larder::{Cache, SharedStats};
+use larder::{Cache, CacheBuilder, SharedStats};
 
 use super::processes::{SOON, hour, key, process};
 
@@ -18,10 +18,15 @@ pub struct Pair {
 
 impl Pair {
     pub fn new() -> Self {
+        Self::with(Cache::builder())
+    }
+
+    /// The first process is built so.
+    pub fn with(builder: CacheBuilder) -> Self {
         let store = MemoryStage::new();
         let clock = ManualClock::new();
         let (backend, faults) = Faulty::new(store.memory().clone());
-        let cache = Cache::builder().prefix("app").shared(backend).clock(clock.clock()).build().unwrap();
+        let cache = builder.prefix("app").shared(backend).clock(clock.clock()).build().unwrap();
         Self { cache, other: process(store.memory()), faults, clock, store }
     }
 

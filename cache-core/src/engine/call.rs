@@ -16,7 +16,7 @@ use super::trace::{self, Answered};
 use super::{Cache, CacheRef};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
-use crate::entry::{Attention, MissReason, Remember};
+use crate::entry::{Attention, MissReason, Remember, Remembered};
 use crate::event::stats::Happening;
 use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag};
 use crate::storage::Storage;
@@ -42,7 +42,7 @@ pub(super) struct Opened {
     pub(super) identity: Identity,
     /// `None` for a call that goes past the cache.
     pub(super) key: Option<Key>,
-    pub(super) remember: Remember,
+    pub(super) remember: Remembered,
     pub(super) tags: Box<[Tag]>,
     pub(super) reason: MissReason,
 }
@@ -69,9 +69,13 @@ impl<F: Future> Future for Pending<F> {
 
 impl Cache {
     /// What a function remembers here. Without a shared tier `tier = shared` means the one tier there is.
-    fn remember(&self, site: &CallSite, ttl: Option<Duration>) -> Remember {
-        let remember = site.policy.remember(ttl);
-        Remember { reads_through: remember.reads_through && self.0.shared.is_some(), ..remember }
+    fn remember(&self, site: &'static CallSite, ttl: Option<Duration>) -> Remembered {
+        let always = site.remember();
+        let reads_through = always.reads_through && self.0.shared.is_some();
+        match ttl {
+            None if reads_through == always.reads_through => Remembered::Always(always),
+            _ => Remember { ttl: ttl.unwrap_or(always.ttl), reads_through, ..*always }.into(),
+        }
     }
 }
 
@@ -181,8 +185,15 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        let key = self.key.clone().finish().ok()?;
-        match self.cache.look_closer(&key.view(), self.site.policy.is_refreshing()) {
+        let long;
+        let key = match self.key.view() {
+            Some(key) => key,
+            None => {
+                long = self.key.clone().finish().ok()?;
+                long.view()
+            }
+        };
+        match self.cache.look_closer(&key, self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
                 self.attention = attention;
                 if trace::is_watched() {
@@ -191,7 +202,7 @@ impl<A: Answer> Call<A> {
                 Some(self.answer.restore(value))
             }
             Closer::Resting(value, function) => {
-                self.cache.count(&function, &key, Happening::Stale);
+                self.cache.count(&function, &self.key.clone().finish().ok()?, Happening::Stale);
                 if trace::is_watched() {
                     self.note(Answered::Stale);
                 }

@@ -169,7 +169,7 @@ impl Cache {
         };
         let plan = Plan {
             key: key.clone(),
-            remember: options.remember,
+            remember: options.remember.into(),
             tags: options.tags.as_slice().into(),
             answer,
             storage: Encoded,
@@ -209,7 +209,7 @@ impl Cache {
             Closer::Resting(..) => MissReason::Expired,
             Closer::Miss(reason) => reason,
         };
-        fetch::find(self, key, options.remember, &options.tags, reason).await
+        fetch::find(self, key, &options.remember, &options.tags, reason).await
     }
 
     /// Stores `value` under `key`. With a ttl of zero it removes what is there.
@@ -222,7 +222,7 @@ impl Cache {
     pub async fn put<V: Value>(&self, key: &Key, value: V, options: &Options) -> Result<(), crate::Error> {
         let tags = options.tags.as_slice().into();
         let means = Means::new(Plain::new(), Encoded);
-        let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember, tags, means);
+        let entry = Entry::new(self.clone(), Ok(key.clone()), options.remember.into(), tags, means);
         entry.put(value).await
     }
 }

@@ -11,13 +11,13 @@ use super::flight::{Joined, Lead};
 use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
 use super::means::{Decides, Recomputed};
-use super::shared::{Borne, Looked, Question, Seen};
+use super::shared::{Borne, Glanced, Looked, Question, Seen};
 use super::soft::softly;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Function, Landing};
 use crate::answer::Answer;
-use crate::entry::{MissReason, Remember};
+use crate::entry::{MissReason, Remember, Remembered};
 use crate::error::Error;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
@@ -27,7 +27,7 @@ use crate::storage::{Encoded, Sharing, Storage};
 #[derive(Debug)]
 pub struct Plan<A: Answer, S> {
     pub(super) key: Key,
-    pub(super) remember: Remember,
+    pub(super) remember: Remembered,
     pub(super) tags: Box<[Tag]>,
     pub(super) answer: A,
     pub(super) storage: S,
@@ -38,11 +38,23 @@ pub struct Plan<A: Answer, S> {
 // Not derived: that would ask it of the value and of the error.
 impl<A: Answer, S: Clone> Clone for Plan<A, S> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), tags: self.tags.clone(), storage: self.storage.clone(), ..*self }
+        Self {
+            key: self.key.clone(),
+            remember: self.remember.clone(),
+            tags: self.tags.clone(),
+            storage: self.storage.clone(),
+            ..*self
+        }
     }
 }
 
 impl<A: Answer, S> Plan<A, S> {
+    /// Whether a call looks into the shared tier before it joins anybody, by what the bus has told. A value that is kept
+    /// here is only read by who leads: that is what keeps out of the local tier what is invalidated meanwhile.
+    pub(super) fn glances(&self, cache: &Cache) -> bool {
+        !cache.0.tier.admits_any() && !self.remember.reads_through && !self.decides.has_tags()
+    }
+
     /// Whether a value is kept beyond its time, or recomputed before it.
     pub(super) fn keeps_old(&self) -> bool {
         !self.remember.grace.is_zero() || self.remember.refresh.is_some()
@@ -59,22 +71,27 @@ pub(super) struct Asking<'c, A: Answer, S> {
 }
 
 /// What a call knows of the shared tier before it joins or leads.
-enum Known<'q, S> {
+enum Known {
     /// It has not looked.
     Nothing,
-    /// With `tier = shared`: it found nothing that is fresh.
-    Seen(&'q Question<'q, S>, Seen),
+    /// It found nothing that is fresh.
+    Seen(Seen),
     /// It asked in vain.
     Away,
+}
+
+/// What a call knows, and its question with `tier = shared`.
+struct Own<'q, 'c, S> {
+    through: Option<&'q Question<'c, S>>,
+    known: Known,
 }
 
 /// What a call with `tier = shared` comes to by its own look.
 enum Through<O> {
     Answer(O),
-    Seen(Seen),
     /// There is a stale value, which shall answer if computing takes too long.
     Soften,
-    Away,
+    Known(Known),
 }
 
 /// Answers a call that the local tier did not. Takes the background if it needs it.
@@ -104,6 +121,13 @@ where
     }
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
+    let mut glanced = Known::Nothing;
+    if plan.glances(cache) {
+        match Box::pin(asking.glance(tally)).await {
+            Ok(output) => return output,
+            Err(known) => glanced = known,
+        }
+    }
     let mut held: Option<Held> = None;
     loop {
         if let Some(soft) = plan.remember.soft_timeout
@@ -116,12 +140,11 @@ where
             Some(question) => match Box::pin(asking.look_through(question, tally, &mut held)).await {
                 Through::Answer(output) => return output,
                 Through::Soften => continue,
-                Through::Seen(seen) => Known::Seen(question, seen),
-                Through::Away => Known::Away,
+                Through::Known(known) => known,
             },
-            None => Known::Nothing,
+            None => std::mem::replace(&mut glanced, Known::Nothing),
         };
-        let looks_itself = matches!(known, Known::Seen(..));
+        let looks_itself = through.is_some() && matches!(known, Known::Seen(_));
         let stored = || cache.peek_entry::<A::Value>(&plan.key);
         let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
@@ -134,7 +157,8 @@ where
             Joined::Lead(lead) => {
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
-                let leading = asking.lead(tally, lead, known, held.take(), may_soften, body);
+                let own = Own { through: through.as_deref(), known };
+                let leading = asking.lead(tally, lead, own, held.take(), may_soften, body);
                 match Box::pin(leading).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
@@ -245,15 +269,31 @@ where
                 if is_first && plan.remember.soft_timeout.is_some() {
                     Through::Soften
                 } else {
-                    Through::Seen(seen)
+                    Through::Known(Known::Seen(seen))
                 }
             }
             Looked::Unusable(reason, frame) => {
                 // What was held from an earlier look may have been invalidated since.
                 *held = None;
-                Through::Seen((reason, frame))
+                Through::Known(Known::Seen((reason, frame)))
             }
-            Looked::Away(_) => Through::Away,
+            Looked::Away(_) => Through::Known(Known::Away),
+        }
+    }
+
+    /// Glances for this call alone.
+    async fn glance(&self, tally: &mut Tally<'_>) -> Result<A::Output, Known> {
+        let Self { cache, plan, .. } = *self;
+        let Some(question) = self.question() else { return Err(Known::Nothing) };
+        match question.glance().await {
+            Glanced::Usable(stored) => {
+                tally.count(Happening::SharedHit);
+                tally.notice_due(plan, &stored, cache.0.chance.unit());
+                Ok(plan.answer.restore(stored.value))
+            }
+            Glanced::Absent => Err(Known::Seen((MissReason::Absent, None))),
+            Glanced::Away => Err(Known::Away),
+            Glanced::Unsure => Err(Known::Nothing),
         }
     }
 
@@ -262,7 +302,7 @@ where
         &self,
         tally: &mut Tally<'_>,
         lead: Lead<'_, Key, Borne, Landing>,
-        known: Known<'_, S>,
+        own: Own<'_, 'c, S>,
         held: Option<Held>,
         may_soften: bool,
         body: B,
@@ -272,17 +312,21 @@ where
         F: Future<Output = Recomputed<A::Output>>,
     {
         let Self { cache, function, plan, .. } = *self;
-        let own = if let Known::Nothing = known { self.question() } else { None };
-        let (question, reason) = match &known {
-            Known::Nothing => (own.as_ref(), self.reason),
-            Known::Seen(question, _) => (Some(*question), self.reason),
+        let Own { through, known } = own;
+        let made;
+        let (question, reason) = match (&known, through) {
             // Once is enough: a call waits for a dead server no longer than one time limit.
-            Known::Away => (None, MissReason::Unreachable),
+            (Known::Away, _) => (None, MissReason::Unreachable),
+            (_, Some(through)) => (Some(through), self.reason),
+            (_, None) => {
+                made = self.question();
+                (made.as_ref(), self.reason)
+            }
         };
         let mut leading = Leading::new(cache, function, lead, plan, question);
         leading.held = held;
         let ahead = match (known, question) {
-            (Known::Seen(_, seen), _) => Ahead::Seen(seen),
+            (Known::Seen(seen), Some(_)) => Ahead::Seen(seen),
             (_, Some(question)) => {
                 let mut borne = leading.looks();
                 match question.look(&mut borne).await {
@@ -300,12 +344,12 @@ where
 pub(super) async fn find<V: direct::Value>(
     cache: &Cache,
     key: &Key,
-    remember: Remember,
+    remember: &Remember,
     tags: &[Tag],
     reason: MissReason,
 ) -> Result<Option<V>, Error> {
     let function = cache.0.functions.of(key.identity());
-    let Some(question) = Question::new::<V>(cache, &function, key, tags, &remember, Encoded) else {
+    let Some(question) = Question::new::<V>(cache, &function, key, tags, remember, Encoded) else {
         cache.count(&function, key, Happening::Miss(reason));
         return Ok(None);
     };
@@ -323,7 +367,7 @@ pub(super) async fn find<V: direct::Value>(
         Looked::Usable(stored) => {
             cache.count(&function, key, Happening::SharedHit);
             if let Some(lead) = lead {
-                let fill = Fill::found(key, &remember, &function, &stored);
+                let fill = Fill::found(key, remember, &function, &stored);
                 fill::land_found(cache, lead, &fill, &borne, Encoded, &stored.value, stored.size);
             }
             Ok(Some(stored.value))

@@ -9,7 +9,7 @@ use super::shared::{Borne, Looked, Question};
 use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
 use crate::backend::dynamic::BoxFuture;
-use crate::entry::{Freshness, Lifetime, Remember, lifetime};
+use crate::entry::{Freshness, Lifetime, Remembered, lifetime};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, Tag};
 use crate::storage::Storage;
@@ -24,7 +24,7 @@ use crate::storage::Storage;
 pub struct Entry<R> {
     cache: Cache,
     key: Result<Key, Error>,
-    remember: Remember,
+    remember: Remembered,
     tags: Box<[Tag]>,
     /// The verbs that need the types behind `R`.
     peek: PeekVerb<R>,
@@ -50,7 +50,7 @@ impl<R> Entry<R> {
     pub(super) fn new<A, S, P>(
         cache: Cache,
         key: Result<Key, Error>,
-        remember: Remember,
+        remember: Remembered,
         tags: Box<[Tag]>,
         means: Means<A, S, P>,
     ) -> Self

@@ -54,11 +54,15 @@ impl Epoch {
     /// number. Where exactly one epoch differs the result differs for certain, since multiplying by an odd number
     /// and adding are bijections; where several do, it is as unlikely to be the same as 64 random bits are.
     pub fn combined(epochs: impl IntoIterator<Item = Self>) -> Self {
+        epochs.into_iter().fold(Self::from_bits(1), Self::and)
+    }
+
+    /// The combination of what this one stands for and the next.
+    pub(crate) const fn and(self, next: Self) -> Self {
         // The multiplier of PCG's 128-bit generator (M. O'Neill, "PCG: a family of simple fast space-efficient
         // statistically good algorithms for random number generation", 2014).
         const MULTIPLIER: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
-        let fold = |sum: u128, epoch: Self| sum.wrapping_mul(MULTIPLIER).wrapping_add(epoch.bits());
-        Self::from_bits(epochs.into_iter().fold(1, fold))
+        Self::from_bits(self.bits().wrapping_mul(MULTIPLIER).wrapping_add(next.bits()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Pure decisions: is it fresh, may it stand in, and how long will that be so?
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::refresh::Refresh;
@@ -102,6 +104,30 @@ pub(crate) struct Remember {
     pub(crate) soft_timeout: Option<Duration>,
     /// After what time a call gives up.
     pub(crate) hard_timeout: Option<Duration>,
+}
+
+/// What is remembered for a call. Mostly it is what the attribute says, which is there once for all calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Remembered {
+    Always(&'static Remember),
+    Own(Arc<Remember>),
+}
+
+impl From<Remember> for Remembered {
+    fn from(own: Remember) -> Self {
+        Self::Own(Arc::new(own))
+    }
+}
+
+impl Deref for Remembered {
+    type Target = Remember;
+
+    fn deref(&self) -> &Remember {
+        match self {
+            Self::Always(remember) => remember,
+            Self::Own(remember) => remember,
+        }
+    }
 }
 
 /// How long a dead holder can delay others, unless the function says otherwise.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use care::{Attention, Care, Upkeep};
 pub use freshness::MissReason;
-pub(crate) use freshness::{Freshness, LEASE, Lifetime, Remember, lifetime};
+pub(crate) use freshness::{Freshness, LEASE, Lifetime, Remember, Remembered, lifetime};
 
 use crate::clock::Tick;
 use crate::engine::Function;

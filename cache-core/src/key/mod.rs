@@ -135,6 +135,11 @@ impl Key {
         text::of_key(self.identity, &self.arguments)
     }
 
+    /// Shows the text, without the heap if it is short.
+    pub(crate) fn show_text<R>(&self, show: impl FnOnce(&str) -> R) -> R {
+        text::show_key(self.identity, &self.arguments, show)
+    }
+
     /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.
     pub fn heap_size(&self) -> usize {
         self.arguments.heap_size()

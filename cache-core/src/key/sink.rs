@@ -137,3 +137,42 @@ impl Sink for Beside<'_> {
         self.go_on_if(rest);
     }
 }
+
+/// A text on the stack, as far as it fits there.
+pub(super) struct Short {
+    bytes: [u8; 128],
+    /// `None` if it does not.
+    length: Option<usize>,
+}
+
+impl Short {
+    pub(super) fn new() -> Self {
+        Self { bytes: [0; 128], length: Some(0) }
+    }
+
+    /// All of it, if it fits.
+    pub(super) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes[..self.length?]).ok()
+    }
+
+    #[inline]
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.length = self.length.and_then(|start| {
+            let end = start + bytes.len();
+            self.bytes.get_mut(start..end)?.copy_from_slice(bytes);
+            Some(end)
+        });
+    }
+}
+
+impl Sink for Short {
+    #[inline]
+    fn put(&mut self, text: &str) {
+        self.put_bytes(text.as_bytes());
+    }
+
+    #[inline]
+    fn put_char(&mut self, char: char) {
+        self.put_bytes(&[char as u8]);
+    }
+}

@@ -26,7 +26,7 @@ use super::arguments::Arguments;
 use super::canonical;
 use super::name;
 use super::reader::{Malformed, Reader, Token};
-use super::sink::{Length, Sink};
+use super::sink::{Length, Short, Sink};
 
 /// The text of a key.
 // All of it at once: a formatter takes as long for a char as for a text.
@@ -46,6 +46,23 @@ pub(super) fn of_key(identity: Identity, arguments: &Arguments) -> String {
         }
         text
     })
+}
+
+/// Shows the text of a key, without the heap if it is short.
+pub(super) fn show_key<R>(identity: Identity, arguments: &Arguments, show: impl FnOnce(&str) -> R) -> R {
+    let mut short = Short::new();
+    let is_written = arguments.with_bytes(|bytes| {
+        short.put(identity.text());
+        if bytes.is_empty() {
+            return true;
+        }
+        short.put(":");
+        write(bytes, &mut short).is_ok()
+    });
+    match short.text().filter(|_| is_written) {
+        Some(text) => show(text),
+        None => show(&of_key(identity, arguments)),
+    }
 }
 
 /// Enough for the text of most arguments.
@@ -266,4 +283,22 @@ impl<'a, S: Sink> Renderer<'a, '_, S> {
 /// Which bytes of a text stay as they are.
 fn is_literal(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'%' | b':' | b'{' | b'}' | b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::key::Key;
+
+    #[test]
+    fn a_text_is_shown_as_it_is_written_however_long() {
+        for length in 0..250 {
+            for argument in ["a", "\u{e9}"] {
+                let key = Key::of("menu", argument.repeat(length)).unwrap();
+
+                assert_eq!(key.show_text(str::to_owned), key.to_string());
+            }
+        }
+        let none = Key::of("menu", ()).unwrap();
+        assert_eq!(none.show_text(str::to_owned), none.to_string());
+    }
 }

@@ -349,6 +349,12 @@ impl EpochTable {
         Stamps::new(Stamp::now(function), tags.iter().map(|tag| Stamp::now(self.cell(tag))))
     }
 
+    /// The epoch of `tag` in the shared tier, if the bus has told all about it in `generation`.
+    pub(crate) fn known(&self, tag: &Tag, generation: u64) -> Option<Epoch> {
+        let shard = self.shard(tag).lock().unwrap_or_else(PoisonError::into_inner);
+        shard.cells.get(tag)?.known(generation)
+    }
+
     fn cell(&self, tag: &Tag) -> Arc<Cell> {
         let mut shard = self.shard(tag).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cell) = shard.cells.get(tag) {

@@ -12,7 +12,7 @@ use crate::engine::look_up::Closer;
 use crate::engine::means::Means;
 use crate::engine::trace::{self, Answered};
 use crate::engine::{Cache, CacheRef};
-use crate::entry::MissReason;
+use crate::entry::{MissReason, Remembered};
 use crate::event::stats::Happening;
 use crate::key::Key;
 use crate::storage::Encoded;
@@ -124,6 +124,7 @@ impl Cache {
         let cache = CacheRef::Owned(self.clone());
         let mut asked = Asked::new(cache, whole, Natural, means, ids.size_hint().0);
         let is_bypassed = self.0.is_disabled || options.remember().ttl.is_zero();
+        let remember = Remembered::from(*options.remember());
         for (id, key) in ids {
             let reason = match self.look_many_here(&key, is_bypassed) {
                 Ok(found) => {
@@ -134,7 +135,7 @@ impl Cache {
             };
             let identity = key.identity();
             let key = (!is_bypassed).then_some(key);
-            let (remember, tags) = (*options.remember(), options.tag_list().into());
+            let (remember, tags) = (remember.clone(), options.tag_list().into());
             asked.add(id, Opened { identity, key, remember, tags, reason });
         }
         asked

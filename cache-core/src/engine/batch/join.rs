@@ -6,7 +6,7 @@ use crate::engine::fill::{self, Fill};
 use crate::engine::flight::{Joined, Lead};
 use crate::engine::lead::keep_stale;
 use crate::engine::liveness;
-use crate::engine::shared::{Borne, Looked, Question, look_many};
+use crate::engine::shared::{Borne, Glanced, Looked, Question, glance_many, look_many};
 use crate::engine::stale::{Held, answer_stale};
 use crate::engine::together::together;
 use crate::engine::{Cache, Landing, computing};
@@ -27,6 +27,7 @@ where
 {
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     look_through(cache, tracks).await;
+    glance(cache, tracks).await;
     let mut leaders: Vec<(usize, Leader<'c>, Borne)> = Vec::new();
     for (at, track) in tracks.iter_mut().enumerate() {
         let seen = match &mut track.state {
@@ -175,6 +176,38 @@ where
                 track.looks_itself = false;
                 track.state = State::Looked(None);
             }
+        }
+    }
+}
+
+/// One round trip for all that are glanced at. Who computes is only asked where nothing is found.
+async fn glance<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let glances = |track: &Track<'c, A, S>| {
+        let is_open = matches!(track.state, State::Open) && track.plan.glances(cache);
+        is_open && !computing::is_within(cache, &track.plan.key)
+    };
+    let (ats, asked): (Vec<usize>, Vec<&Question<'_, S>>) = tracks
+        .iter()
+        .enumerate()
+        .filter(|(_, track)| glances(track))
+        .filter_map(|(at, track)| Some((at, track.question.as_ref()?)))
+        .unzip();
+    for (at, glanced) in ats.into_iter().zip(glance_many::<A::Value, S>(&asked).await) {
+        let track = &mut tracks[at];
+        match glanced {
+            Glanced::Usable(stored) => {
+                track.tally.count(Happening::SharedHit);
+                track.done(cache, track.plan.answer.item(track.plan.answer.restore(stored.value)));
+            }
+            Glanced::Absent => track.state = State::Looked(Some((MissReason::Absent, None))),
+            // Once is enough: a call waits for a dead server no longer than one time limit.
+            Glanced::Away => track.state = State::Looked(None),
+            Glanced::Unsure => {}
         }
     }
 }

@@ -71,7 +71,7 @@ impl<'c, S: Copy> Question<'c, S> {
             shared,
             function,
             tags,
-            key: EntryKey::from(key.text()),
+            key: key.show_text(|text| EntryKey::from(text)),
             storage,
             fingerprint,
             remember,
@@ -129,7 +129,7 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// The server's time now, if it was ever told.
-    fn known_time(&self) -> Option<ServerTime> {
+    pub(super) fn known_time(&self) -> Option<ServerTime> {
         self.shared.server_clock.latest(self.cache.0.clock.now())
     }
 
@@ -266,14 +266,14 @@ impl<'c, S: Copy> Question<'c, S> {
     where
         S: Storage<V>,
     {
-        match stored::read(self, &found, current, now) {
+        match stored::read(self, found, current, now) {
             Ok(stored) if stored.named.is_empty() => Ok(Looked::found(stored)),
             Ok(stored) => Err(stored),
-            Err(reason) => {
+            Err((reason, frame)) => {
                 if matches!(reason, MissReason::Undecodable) {
                     self.shared.counters.undecodable(self.function.identity);
                 }
-                Ok(Looked::Unusable(reason, Some(found.frame)))
+                Ok(Looked::Unusable(reason, Some(frame)))
             }
         }
     }
@@ -332,7 +332,8 @@ impl<S: Copy> Question<'_, S> {
 
 /// Whether there is a tokio runtime here: without one a client of a server cannot wait for its answer.
 pub(super) fn is_in_runtime() -> bool {
-    Handle::try_current().is_ok()
+    // A task has one; to ask for the handle takes a reference to it.
+    tokio::task::try_id().is_some() || Handle::try_current().is_ok()
 }
 
 /// The shared tier is not asked at present.

@@ -4,6 +4,7 @@ mod borne;
 mod breaker;
 mod change;
 mod echoes;
+mod glance;
 mod hear;
 mod hold;
 mod keeper;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(super) use borne::Borne;
+pub(super) use glance::{Glanced, glance_many};
 pub(super) use hold::{Filled, Hold, Kept, Refilled};
 pub(super) use look::{Looked, Question};
 pub(super) use look_many::look_many;

@@ -35,10 +35,23 @@ pub(in crate::engine) struct Stored<V> {
 /// combined; `None` if one is absent, which equals nothing.
 pub(super) fn read<V, S: Storage<V>>(
     question: &Question<'_, S>,
+    found: Found,
+    current: Option<Epoch>,
+    now: ServerTime,
+) -> Result<Stored<V>, (MissReason, FrameBytes)> {
+    match judge(question, &found, current, now) {
+        Ok(judged) => Ok(judged(found.frame)),
+        Err(reason) => Err((reason, found.frame)),
+    }
+}
+
+/// The same, but for the frame.
+fn judge<V, S: Storage<V>>(
+    question: &Question<'_, S>,
     found: &Found,
     current: Option<Epoch>,
     now: ServerTime,
-) -> Result<Stored<V>, MissReason> {
+) -> Result<impl FnOnce(FrameBytes) -> Stored<V> + use<V, S>, MissReason> {
     let view = FrameView::parse(&found.frame).map_err(|_| MissReason::Undecodable)?;
     let codec = question.shared.codec;
     if view.fingerprint() != question.fingerprint || view.codec() != codec.id() {
@@ -63,7 +76,7 @@ pub(super) fn read<V, S: Storage<V>>(
     let value = question.storage.decode(codec, view.payload()).map_err(|_| MissReason::Undecodable)?;
     let (size, cost, version) = (view.payload().len(), view.cost(), view.created_millis());
     let named = view.named().map(|named| (Tag::from(named.name), named.epoch)).collect();
-    Ok(Stored { value, fresh, grace, age, cost, size, version, named, frame: found.frame.clone() })
+    Ok(move |frame| Stored { value, fresh, grace, age, cost, size, version, named, frame })
 }
 
 /// A value on its way to the shared tier.

@@ -48,9 +48,12 @@ from_suite() {
 # A program that runs another one through the libraries of suites: the one to write, the other one, what that is called
 # as, the folders of the suites, of which the first has the loader.
 through() {
-    local into="$folder/$1" program="$2" name="$3" root="$4" libraries
+    local into="$folder/$1" program="$2" name="$3" root="$4" libraries="" suite
     local loader="$root/usr/lib64/ld-linux-x86-64.so.2"
-    libraries="$(printf '%s/usr/lib/x86_64-linux-gnu:' "${@:4}")"
+    for suite in "${@:4}"; do
+        [ -n "$suite" ] || return 1
+        libraries="${libraries:+$libraries:}$suite/usr/lib/x86_64-linux-gnu"
+    done
     [ -n "$root" ] && [ -n "$program" ] && [ -e "$loader" ] && [ -e "$program" ] || return 1
     printf '#!/bin/sh\nexec "%s" --argv0 "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$name" "$libraries" "$program" >"$into"
     chmod +x "$into" && echo "$into"

@@ -73,7 +73,7 @@ async fn what_is_invalidated_while_another_process_refreshes_it_is_not_stored() 
 async fn what_is_invalidated_while_a_process_is_cut_off_is_not_served_there_when_it_hears_again() {
     for function in [Function::Dish, Function::LocalDish] {
         let stage = Stage::start().await;
-        let one = stage.worker_behind_a_proxy("one", Duration::from_secs(2)).await;
+        let one = stage.worker_behind_a_proxy("one", Duration::from_secs(2), Keeps::Values).await;
         let two = stage.worker("two").await;
         for worker in [&one, &two] {
             worker.hears().await;

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -48,8 +49,9 @@ async fn many(cache: &Cache, truth: &Truth, ids: &[u64]) -> HashMap<u64, u64> {
 #[cached(ttl = 3600, name = "unkept/slow", skip(cache, truth, go), cache = cache)]
 async fn slow(cache: &Cache, truth: &Truth, go: &Semaphore) -> u64 {
     let _ = cache;
+    let read = truth.read();
     go.acquire().await.unwrap().forget();
-    truth.read()
+    read
 }
 
 /// How a call asks for an id.
@@ -202,9 +204,9 @@ async fn who_began_after_an_invalidation_does_not_get_what_was_computed_before()
         slow(&pair.cache, &truth, &go).await
     };
 
-    let (_, second) = tokio::join!(first, second);
+    let found = tokio::join!(first, second);
 
-    assert_eq!(second, 1);
+    assert_eq!(found, (0, 1));
     assert_eq!(slow(&pair.cache, &truth, &go).await, 1);
 }
 
@@ -221,6 +223,57 @@ async fn a_dead_server_is_asked_once() {
         assert_eq!(calls(), (looks + 1, leases), "{asks:?}");
         assert_eq!(truth.asked(), 1, "{asks:?}");
     }
+}
+
+/// A time limit is waited for by one for all.
+#[tokio::test]
+async fn while_reads_fail_who_comes_later_joins() {
+    for asks in Asks::BOTH {
+        let (pair, truth) = stage().await;
+        pair.faults.fail(asks.operation());
+        asks.ask(&pair.cache, &truth, 1).await;
+        let (looks, joined) = (pair.faults.calls(asks.operation()), pair.cache.stats().joined());
+        let gate = pair.faults.hold_answer(asks.operation());
+        let first = asks.ask(&pair.cache, &truth, 1);
+        let second = async {
+            gate.arrived().await;
+            let call = asks.ask(&pair.cache, &truth, 1);
+            let opening = async {
+                until(|| pair.cache.stats().joined() > joined).await;
+                gate.open();
+            };
+            tokio::join!(call, opening).0
+        };
+
+        let found = tokio::join!(first, second);
+
+        assert_eq!(found, (0, 0), "{asks:?}");
+        assert_eq!(pair.faults.calls(asks.operation()), looks + 1, "{asks:?}");
+    }
+}
+
+#[cached(ttl = 100, name = "unkept/refreshed", refresh(after = 0.01), skip(cache, truth), cache = cache)]
+async fn refreshed(cache: &Cache, truth: Arc<Truth>, id: u64) -> u64 {
+    let _ = (cache, id);
+    truth.read()
+}
+
+#[tokio::test]
+async fn what_is_due_is_recomputed_in_the_background() {
+    let (pair, truth) = stage().await;
+    let truth = Arc::new(truth);
+    refreshed(&pair.cache, truth.clone(), 0).await;
+    refreshed(&pair.other, truth.clone(), 1).await;
+    // Past the time when it is due, and not past that for which the bus vouches.
+    pair.clock.advance(Duration::from_millis(1500));
+    let asked = truth.asked();
+    truth.now.store(1, Ordering::SeqCst);
+    let looks = pair.faults.calls(Operation::Read);
+
+    assert_eq!(refreshed(&pair.cache, truth.clone(), 1).await, 0);
+
+    assert_eq!(pair.faults.calls(Operation::Read), looks + 1, "it was glanced at");
+    until(|| truth.asked() > asked).await;
 }
 
 #[cached(ttl = 3600, name = "unkept/spoken", skip(cache, truth), cache = cache)]
@@ -240,7 +293,14 @@ async fn a_tag_that_the_body_spoke_of_is_compared() {
     spoken(&pair.other, &truth, 1).await;
     let asked = truth.asked();
     assert_eq!(spoken(&pair.cache, &truth, 1).await, 0);
+    let looks = pair.faults.calls(Operation::Read);
+    assert_eq!(spoken(&pair.cache, &truth, 1).await, 0);
     assert_eq!(truth.asked(), asked, "it is there");
+    assert_eq!(
+        pair.faults.calls(Operation::Read),
+        looks + 1,
+        "what the bus tells of the tag is known by now"
+    );
     truth.now.store(1, Ordering::SeqCst);
     pair.other.invalidate_tags(["spoken:1"]).await.unwrap();
 

@@ -224,12 +224,12 @@ impl Policy {
 }
 
 impl Policy {
-    /// How long answers are kept, given the ttl of this call where it is not a constant.
     /// Whether what is found is refreshed before it expires.
     pub(crate) fn is_refreshing(&self) -> bool {
         self.is_refreshing
     }
 
+    /// What calls remember, given the ttl of this one where it is not a constant.
     pub(crate) fn remember(&self, ttl: Option<Duration>) -> Remember {
         Remember {
             ttl: ttl.or(self.ttl).unwrap_or(Duration::ZERO),

@@ -202,7 +202,9 @@ impl<A: Answer> Call<A> {
                 Some(self.answer.restore(value))
             }
             Closer::Resting(value, function) => {
-                self.cache.count(&function, &self.key.clone().finish().ok()?, Happening::Stale);
+                if let Ok(key) = self.key.clone().finish() {
+                    self.cache.count(&function, &key, Happening::Stale);
+                }
                 if trace::is_watched() {
                     self.note(Answered::Stale);
                 }

@@ -1,4 +1,4 @@
-//! THE PATH of a call that the local tier did not answer: join or lead, ask the shared tier, compute, fill, tell.
+//! THE PATH of a call that the local tier did not answer: glance, join or lead, ask the shared tier, compute, fill, tell.
 
 use std::sync::Arc;
 
@@ -49,10 +49,10 @@ impl<A: Answer, S: Clone> Clone for Plan<A, S> {
 }
 
 impl<A: Answer, S> Plan<A, S> {
-    /// Whether a call looks into the shared tier before it joins anybody, by what the bus has told. A value that is kept
-    /// here is only read by who leads: that is what keeps out of the local tier what is invalidated meanwhile.
+    /// Whether a call glances into the shared tier before it joins anybody. Where values are kept here, who leads reads for
+    /// all: its flight keeps out of the local tier what is invalidated meanwhile.
     pub(super) fn glances(&self, cache: &Cache) -> bool {
-        !cache.0.tier.admits_any() && !self.remember.reads_through && !self.decides.has_tags()
+        cache.0.shared.is_some() && !cache.0.tier.admits_any() && !self.remember.reads_through
     }
 
     /// Whether a value is kept beyond its time, or recomputed before it.
@@ -80,8 +80,8 @@ enum Known {
     Away,
 }
 
-/// What a call knows, and its question with `tier = shared`.
-struct Own<'q, 'c, S> {
+/// What a call has asked itself before it leads: with `tier = shared` its question, and what came of it.
+struct Asked<'q, 'c, S> {
     through: Option<&'q Question<'c, S>>,
     known: Known,
 }
@@ -142,6 +142,8 @@ where
                 Through::Soften => continue,
                 Through::Known(known) => known,
             },
+            // Once is enough: a call waits for a dead server no longer than one time limit.
+            None if matches!(glanced, Known::Away) => Known::Away,
             None => std::mem::replace(&mut glanced, Known::Nothing),
         };
         let looks_itself = through.is_some() && matches!(known, Known::Seen(_));
@@ -157,8 +159,8 @@ where
             Joined::Lead(lead) => {
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
-                let own = Own { through: through.as_deref(), known };
-                let leading = asking.lead(tally, lead, own, held.take(), may_soften, body);
+                let asked = Asked { through: through.as_deref(), known };
+                let leading = asking.lead(tally, lead, asked, held.take(), may_soften, body);
                 match Box::pin(leading).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
@@ -302,7 +304,7 @@ where
         &self,
         tally: &mut Tally<'_>,
         lead: Lead<'_, Key, Borne, Landing>,
-        own: Own<'_, 'c, S>,
+        asked: Asked<'_, 'c, S>,
         held: Option<Held>,
         may_soften: bool,
         body: B,
@@ -312,7 +314,7 @@ where
         F: Future<Output = Recomputed<A::Output>>,
     {
         let Self { cache, function, plan, .. } = *self;
-        let Own { through, known } = own;
+        let Asked { through, known } = asked;
         let made;
         let (question, reason) = match (&known, through) {
             // Once is enough: a call waits for a dead server no longer than one time limit.
@@ -387,7 +389,7 @@ pub(super) async fn find<V: direct::Value>(
     }
 }
 
-/// Computes now, whatever is stored; later callers of the key join.
+/// Computes now, whatever is stored; later callers that find nothing stored join.
 pub(super) async fn refresh<A, S, B, F>(cache: &Cache, plan: &Plan<A, S>, body: B) -> A::Output
 where
     A: Answer,

@@ -87,11 +87,6 @@ impl<V> Decides<V> {
         self.ttl.map(|ttl| ttl(value))
     }
 
-    /// Whether there are tags that only the value knows.
-    pub(super) fn has_tags(self) -> bool {
-        self.tags.is_some()
-    }
-
     /// The tags that only the value knows.
     pub(super) fn tags(self, value: &V) -> Vec<Tag> {
         self.tags.map_or_else(Vec::new, |tags| tags(value))

@@ -136,8 +136,8 @@ impl Key {
     }
 
     /// Shows the text, without the heap if it is short.
-    pub(crate) fn show_text<R>(&self, show: impl FnOnce(&str) -> R) -> R {
-        text::show_key(self.identity, &self.arguments, show)
+    pub(crate) fn with_text<R>(&self, show: impl FnOnce(&str) -> R) -> R {
+        text::with_key(self.identity, &self.arguments, show)
     }
 
     /// The bytes that this key owns on the heap: 0 for short ones. Clones share them.

@@ -139,13 +139,13 @@ impl Sink for Beside<'_> {
 }
 
 /// A text on the stack, as far as it fits there.
-pub(super) struct Short {
+pub(super) struct StackText {
     bytes: [u8; 128],
     /// `None` if it does not.
     length: Option<usize>,
 }
 
-impl Short {
+impl StackText {
     pub(super) fn new() -> Self {
         Self { bytes: [0; 128], length: Some(0) }
     }
@@ -165,7 +165,7 @@ impl Short {
     }
 }
 
-impl Sink for Short {
+impl Sink for StackText {
     #[inline]
     fn put(&mut self, text: &str) {
         self.put_bytes(text.as_bytes());
@@ -174,5 +174,24 @@ impl Sink for Short {
     #[inline]
     fn put_char(&mut self, char: char) {
         self.put_bytes(&[char as u8]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_fits_on_the_stack_up_to_its_end() {
+        for length in [0, 1, 127, 128, 129, 300] {
+            let (mut whole, mut by_chars) = (StackText::new(), StackText::new());
+            let text = "a".repeat(length);
+
+            whole.put(&text);
+            text.chars().for_each(|char| by_chars.put_char(char));
+
+            let fits = (length <= 128).then_some(&*text);
+            assert_eq!((whole.text(), by_chars.text()), (fits, fits));
+        }
     }
 }

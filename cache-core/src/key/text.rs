@@ -26,22 +26,18 @@ use super::arguments::Arguments;
 use super::canonical;
 use super::name;
 use super::reader::{Malformed, Reader, Token};
-use super::sink::{Length, Short, Sink};
+use super::sink::{Length, Sink, StackText};
 
 /// The text of a key.
 // All of it at once: a formatter takes as long for a char as for a text.
 pub(super) fn of_key(identity: Identity, arguments: &Arguments) -> String {
     arguments.with_bytes(|bytes| {
-        if bytes.is_empty() {
-            return identity.text().to_owned();
-        }
         let mut text = String::with_capacity(identity.text().len() + 1 + ROOM.max(2 * bytes.len()));
-        text.put(identity.text());
-        text.put(":");
-        let start = text.len();
-        if write(bytes, &mut text).is_err() {
+        if put_key(identity, bytes, &mut text).is_err() {
             // Cannot happen to what the serializer wrote; if it did, the digest would still tell keys apart.
-            text.truncate(start);
+            text.clear();
+            text.put(identity.text());
+            text.put(":");
             put_digest(blake3::hash(bytes).as_bytes(), &mut text);
         }
         text
@@ -49,20 +45,22 @@ pub(super) fn of_key(identity: Identity, arguments: &Arguments) -> String {
 }
 
 /// Shows the text of a key, without the heap if it is short.
-pub(super) fn show_key<R>(identity: Identity, arguments: &Arguments, show: impl FnOnce(&str) -> R) -> R {
-    let mut short = Short::new();
-    let is_written = arguments.with_bytes(|bytes| {
-        short.put(identity.text());
-        if bytes.is_empty() {
-            return true;
-        }
-        short.put(":");
-        write(bytes, &mut short).is_ok()
-    });
-    match short.text().filter(|_| is_written) {
+pub(super) fn with_key<R>(identity: Identity, arguments: &Arguments, show: impl FnOnce(&str) -> R) -> R {
+    let mut short = StackText::new();
+    let is_put = arguments.with_bytes(|bytes| put_key(identity, bytes, &mut short)).is_ok();
+    match short.text().filter(|_| is_put) {
         Some(text) => show(text),
         None => show(&of_key(identity, arguments)),
     }
+}
+
+fn put_key(identity: Identity, arguments: &[u8], out: &mut impl Sink) -> Result<(), Malformed> {
+    out.put(identity.text());
+    if arguments.is_empty() {
+        return Ok(());
+    }
+    out.put(":");
+    write(arguments, out)
 }
 
 /// Enough for the text of most arguments.
@@ -290,15 +288,15 @@ mod tests {
     use crate::key::Key;
 
     #[test]
-    fn a_text_is_shown_as_it_is_written_however_long() {
+    fn a_text_on_the_stack_is_the_one_on_the_heap_however_long() {
         for length in 0..250 {
             for argument in ["a", "\u{e9}"] {
                 let key = Key::of("menu", argument.repeat(length)).unwrap();
 
-                assert_eq!(key.show_text(str::to_owned), key.to_string());
+                assert_eq!(key.with_text(str::to_owned), key.to_string());
             }
         }
         let none = Key::of("menu", ()).unwrap();
-        assert_eq!(none.show_text(str::to_owned), none.to_string());
+        assert_eq!(none.with_text(str::to_owned), none.to_string());
     }
 }

@@ -36,7 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
 pub use database::{Database, Row};
-pub use worker::{Dish, Function, dish_of};
+pub use worker::{Dish, Function, Keeps, dish_of};
 
 /// How long a test waits for what must happen. A lease lives for ten seconds.
 pub const SOON: Duration = Duration::from_secs(40);
@@ -124,14 +124,14 @@ impl Stage {
 
     /// Starts a worker that asks Redis directly.
     pub async fn worker(&self, name: &str) -> Worker {
-        self.worker_at(name, &self.server.url(), PATIENT, Duration::from_secs(2), None).await
+        self.worker_at(name, &self.server.url(), PATIENT, Duration::from_secs(2), Keeps::Values, None).await
     }
 
     /// Starts a worker behind a proxy of its own, with the default time limit.
-    pub async fn worker_behind_a_proxy(&self, name: &str, max_local_staleness: Duration) -> Worker {
+    pub async fn worker_behind_a_proxy(&self, name: &str, staleness: Duration, keeps: Keeps) -> Worker {
         let proxy = Proxy::start(self.server.port()).await;
         let url = proxy.url();
-        self.worker_at(name, &url, Duration::from_millis(100), max_local_staleness, Some(proxy)).await
+        self.worker_at(name, &url, Duration::from_millis(100), staleness, keeps, Some(proxy)).await
     }
 
     async fn worker_at(
@@ -140,6 +140,7 @@ impl Stage {
         url: &str,
         time_limit: Duration,
         staleness: Duration,
+        keeps: Keeps,
         proxy: Option<Proxy>,
     ) -> Worker {
         let (arrived, arrival) = oneshot::channel();
@@ -148,7 +149,12 @@ impl Stage {
             .args(["--exact", "worker", "--include-ignored", "--nocapture", "--test-threads=1"])
             .env(
                 worker::ROLE,
-                format!("{name} {} {url} {} {}", self.port, time_limit.as_millis(), staleness.as_millis()),
+                format!(
+                    "{name} {} {url} {} {} {keeps:?}",
+                    self.port,
+                    time_limit.as_millis(),
+                    staleness.as_millis()
+                ),
             )
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use larder::{Cache, Entry, Invalidate, Redis, cached, invalidates};
+use larder::{Cache, Entry, Invalidate, Local, Redis, cached, invalidates};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -26,8 +26,15 @@ use super::load::Load;
 use super::{lines, now};
 
 /// The variable of the environment that makes a process a worker: its name, the port of the stage, the URL of Redis, its
-/// time limit and `max_local_staleness` in ms.
+/// time limit and `max_local_staleness` in ms, what it keeps.
 pub const ROLE: &str = "LARDER_TEST_WORKER";
+
+/// What a worker keeps in its local tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    Values,
+    Nothing,
+}
 
 /// The prefix of the workers' caches.
 pub const PREFIX: &str = "app";
@@ -228,13 +235,15 @@ async fn compute(row: Row) -> Dish {
 pub fn run() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let role: Vec<&str> = role.split(' ').collect();
-    let [name, port, url, time_limit, staleness] = role[..] else { panic!("a role: {role:?}") };
+    let [name, port, url, time_limit, staleness, keeps] = role[..] else { panic!("a role: {role:?}") };
     let millis = |text: &str| Duration::from_millis(text.parse().unwrap());
     let (port, time_limit, staleness) = (port.parse().unwrap(), millis(time_limit), millis(staleness));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let redis = Redis::builder().url(url).client_name(name).time_limit(time_limit).lazy().unwrap();
         let builder = Cache::builder().prefix(PREFIX).shared(redis).max_local_staleness(staleness);
+        let keeps_nothing = keeps == format!("{:?}", Keeps::Nothing);
+        let builder = if keeps_nothing { builder.local(Local::bytes(0)) } else { builder };
         let cache = builder.build().unwrap();
         cache.install().unwrap();
         cache.on(|changed: &KitchenChanged| Invalidate::tag(format!("kitchen:{}", changed.0)));

@@ -30,6 +30,12 @@ impl Breaker {
         self.is_open.load(Ordering::Acquire)
     }
 
+    /// Whether the last call was answered, as far as it has come back.
+    #[inline]
+    pub(super) fn is_untroubled(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) == 0
+    }
+
     /// A call was answered. An open breaker stays open: only a probe closes it.
     #[inline]
     pub(super) fn succeeded(&self) {

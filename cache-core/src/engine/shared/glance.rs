@@ -1,10 +1,11 @@
-//! A look into the shared tier by what the bus has told, before anybody is joined: for values that are not kept here.
+//! A glance: a look into the shared tier by what the bus has told, before anybody is joined. For a cache without a local tier.
 //!
 //! It is for what mostly happens: all epochs are known, and the value is there. Then a call needs neither a flight,
-//! which keeps outdated values out of the local tier, nor the epochs that an entry there would bear.
+//! which keeps outdated values out of the local tier, nor the epochs that an entry there would bear. Calls for one key at the
+//! same time each read it. While reads fail nobody glances: waiting for a time limit is done by one for all.
 
 use super::look::away;
-use super::{Question, Stored, stored};
+use super::{Question, Shared, Stored, stored};
 use crate::backend::{Epoch, Found, ServerTime};
 use crate::engine::{Cache, Function};
 use crate::error::Error;
@@ -16,31 +17,29 @@ use crate::storage::Storage;
 pub(in crate::engine) enum Glanced<V> {
     Usable(Stored<V>),
     Absent,
-    /// Nobody knows.
+    /// The read failed.
     Away,
-    /// It takes a look.
+    /// It takes a look: an epoch is not known, or the value is none that is fresh and current.
     Unsure,
 }
 
 impl<S: Copy> Question<'_, S> {
-    /// Looks by what the bus has told. Not for who reads the epochs each time, or has values that name tags themselves.
+    /// Looks by what the bus has told. Not for who reads the epochs each time.
     pub(in crate::engine) async fn glance<V>(&self) -> Glanced<V>
     where
         S: Storage<V>,
     {
-        if self.shared.is_away() {
-            return Glanced::Unsure;
-        }
-        let epoch = Followed::now(self.cache).and_then(|mut now| now.epoch(self.function, self.tags));
-        let Some(epoch) = epoch else { return Glanced::Unsure };
+        let Some(mut told) = Told::now(self.cache) else { return Glanced::Unsure };
+        let Some(epoch) = told.epoch(self.function, self.tags) else { return Glanced::Unsure };
         let read = self.shared.ask(self.shared.backend.read(&self.key, &[])).await;
-        self.judge_glance(read.map(|read| read.found), epoch, self.known_time())
+        self.judge_glance(read.map(|read| read.found), epoch, &told, self.known_time())
     }
 
     fn judge_glance<V>(
         &self,
         found: Result<Option<Found>, Error>,
         epoch: Epoch,
+        told: &Told<'_>,
         now: Option<ServerTime>,
     ) -> Glanced<V>
     where
@@ -53,7 +52,7 @@ impl<S: Copy> Question<'_, S> {
             (Err(_), _) => return Glanced::Away,
         };
         match stored::read(self, found, Some(epoch), now) {
-            Ok(stored) if stored.named.is_empty() && !stored.fresh.is_zero() => Glanced::Usable(stored),
+            Ok(stored) if told.fits(&stored.named) && !stored.fresh.is_zero() => Glanced::Usable(stored),
             // The look that follows tells why it is not.
             Ok(_) | Err(_) => Glanced::Unsure,
         }
@@ -66,17 +65,18 @@ where
     V: Send,
     S: Storage<V>,
 {
-    let followed = asked.first().filter(|first| !first.shared.is_away());
-    let followed = followed.and_then(|first| Some((first, Followed::now(first.cache)?)));
-    let Some((first, mut followed)) = followed else {
+    let at_hand = asked.first().and_then(|first| Some((first, Told::now(first.cache)?)));
+    let Some((first, mut told)) = at_hand else {
         return asked.iter().map(|_| Glanced::Unsure).collect();
     };
     let mut keys = Vec::with_capacity(asked.len());
-    let mut told = Vec::with_capacity(asked.len());
+    let mut epochs = Vec::with_capacity(asked.len());
     for question in asked {
-        let epoch = followed.epoch(question.function, question.tags);
-        keys.extend(epoch.map(|_| question.key.clone()));
-        told.push(epoch);
+        let epoch = told.epoch(question.function, question.tags);
+        if epoch.is_some() {
+            keys.push(question.key.clone());
+        }
+        epochs.push(epoch);
     }
     let read = match keys.is_empty() {
         true => None,
@@ -85,33 +85,34 @@ where
     let now = first.known_time();
     // A backend that answers too little has not answered the rest.
     let mut found = read.into_iter().flat_map(|read| read.found);
-    let glanced = asked.iter().zip(told).map(|(question, epoch)| match epoch {
-        Some(epoch) => question.judge_glance(found.next().unwrap_or_else(|| Err(away())), epoch, now),
+    let glanced = asked.iter().zip(epochs).map(|(question, epoch)| match epoch {
+        Some(epoch) => question.judge_glance(found.next().unwrap_or_else(|| Err(away())), epoch, &told, now),
         None => Glanced::Unsure,
     });
     glanced.collect()
 }
 
-/// The epochs that are followed on the bus, from one moment on.
-struct Followed<'c> {
+/// What the bus has told of epochs up to one moment.
+struct Told<'c> {
     cache: &'c Cache,
+    shared: &'c Shared,
     generation: u64,
     /// The epochs of everything and of the function that was asked for last, combined.
     common: Option<(&'c Function, Option<Epoch>)>,
 }
 
-impl<'c> Followed<'c> {
-    /// Those at this moment, if the bus vouches for them.
+impl<'c> Told<'c> {
+    /// Up to now, if the bus vouches for it and an answer is to be expected soon.
     fn now(cache: &'c Cache) -> Option<Self> {
-        let shared = cache.0.shared.as_deref()?;
+        let shared = cache.0.shared.as_deref().filter(|shared| shared.is_at_hand())?;
         // First of all: a gap or an invalidation after this line shows.
         let generation = shared.generation();
         // The generation again after the trust: after a gap that came in between, the trust may be of the next one.
         let is_given = cache.0.trust.is_given(cache.0.clock.now()) && shared.generation() == generation;
-        is_given.then_some(Self { cache, generation, common: None })
+        is_given.then_some(Self { cache, shared, generation, common: None })
     }
 
-    /// What an entry bears now, as far as the bus has told: `None` if an epoch is not known.
+    /// What an entry bears of the tags that a call knows: `None` if an epoch is not known.
     fn epoch(&mut self, function: &'c Function, tags: &[Tag]) -> Option<Epoch> {
         let common = match self.common {
             Some((known, common)) if std::ptr::eq(known, function) => common,
@@ -121,12 +122,20 @@ impl<'c> Followed<'c> {
                 common
             }
         };
-        let known = |tag| self.cache.0.epochs.known(tag, self.generation);
-        tags.iter().try_fold(common?, |combined, tag| Some(combined.and(known(tag)?)))
+        tags.iter().try_fold(common?, |combined, tag| Some(combined.and(self.epoch_of(tag)?)))
     }
 
     fn common_of(&self, function: &Function) -> Option<Epoch> {
-        let everything = self.cache.0.shared.as_deref()?.everything.known(self.generation)?;
+        let everything = self.shared.everything.known(self.generation)?;
         Some(Epoch::combined([everything, function.epoch.known(self.generation)?]))
+    }
+
+    fn epoch_of(&self, tag: &Tag) -> Option<Epoch> {
+        self.cache.0.epochs.known(tag, self.generation)
+    }
+
+    /// Whether the tags that only a value knows have the epochs that it bears.
+    fn fits(&self, named: &[(Tag, Epoch)]) -> bool {
+        named.iter().all(|(tag, epoch)| self.epoch_of(tag) == Some(*epoch))
     }
 }

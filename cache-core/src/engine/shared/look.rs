@@ -71,7 +71,7 @@ impl<'c, S: Copy> Question<'c, S> {
             shared,
             function,
             tags,
-            key: key.show_text(|text| EntryKey::from(text)),
+            key: key.with_text(|text| EntryKey::from(text)),
             storage,
             fingerprint,
             remember,
@@ -332,8 +332,7 @@ impl<S: Copy> Question<'_, S> {
 
 /// Whether there is a tokio runtime here: without one a client of a server cannot wait for its answer.
 pub(super) fn is_in_runtime() -> bool {
-    // A task has one; to ask for the handle takes a reference to it.
-    tokio::task::try_id().is_some() || Handle::try_current().is_ok()
+    Handle::try_current().is_ok()
 }
 
 /// The shared tier is not asked at present.

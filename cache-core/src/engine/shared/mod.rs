@@ -108,6 +108,12 @@ impl Shared {
         self.breaker.is_open() || self.undone.is_waiting()
     }
 
+    /// Whether an answer is to be expected soon.
+    #[inline]
+    fn is_at_hand(&self) -> bool {
+        self.breaker.is_untroubled() && !self.is_away()
+    }
+
     pub(super) fn queued_invalidations(&self) -> usize {
         self.undone.len()
     }

@@ -45,7 +45,7 @@ pub(super) fn read<V, S: Storage<V>>(
     }
 }
 
-/// The same, but for the frame.
+/// Judges what was found without taking it: what makes the value of the frame, if it is of use.
 fn judge<V, S: Storage<V>>(
     question: &Question<'_, S>,
     found: &Found,

@@ -8,7 +8,7 @@ mod workers;
 use std::time::Duration;
 
 use larder::testing::redis::Traffic;
-use workers::{Function, Stage, stored};
+use workers::{Function, Keeps, Stage, stored};
 
 #[test]
 #[ignore = "what the worker processes run; the tests start it"]

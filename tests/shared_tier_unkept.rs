@@ -252,6 +252,37 @@ async fn while_reads_fail_who_comes_later_joins() {
     }
 }
 
+#[cached(ttl = 3600, name = "unkept/large", skip(cache), cache = cache)]
+async fn large(cache: &Cache, id: u64) -> String {
+    let _ = cache;
+    format!("{id:020000}")
+}
+
+#[tokio::test]
+async fn of_large_values_calls_share_what_one_reads() {
+    let (pair, _) = stage().await;
+    large(&pair.cache, 0).await;
+    large(&pair.cache, 0).await;
+    large(&pair.other, 1).await;
+    let (looks, joined) = (pair.faults.calls(Operation::Read), pair.cache.stats().joined());
+    let gate = pair.faults.hold_answer(Operation::Read);
+    let first = large(&pair.cache, 1);
+    let second = async {
+        gate.arrived().await;
+        let opening = async {
+            until(|| pair.cache.stats().joined() > joined).await;
+            gate.open();
+        };
+        tokio::join!(large(&pair.cache, 1), opening).0
+    };
+
+    let (first, second) = tokio::join!(first, second);
+
+    assert_eq!(first.len(), 20_000);
+    assert_eq!(first, second);
+    assert_eq!(pair.faults.calls(Operation::Read), looks + 1);
+}
+
 #[cached(ttl = 100, name = "unkept/refreshed", refresh(after = 0.01), skip(cache, truth), cache = cache)]
 async fn refreshed(cache: &Cache, truth: Arc<Truth>, id: u64) -> u64 {
     let _ = (cache, id);

@@ -51,8 +51,10 @@ impl<A: Answer, S: Clone> Clone for Plan<A, S> {
 impl<A: Answer, S> Plan<A, S> {
     /// Whether a call glances into the shared tier before it joins anybody. Where values are kept here, who leads reads for
     /// all: its flight keeps out of the local tier what is invalidated meanwhile.
-    pub(super) fn glances(&self, cache: &Cache) -> bool {
-        cache.0.shared.is_some() && !cache.0.tier.admits_any() && !self.remember.reads_through
+    /// So it does where they are large.
+    pub(super) fn glances(&self, cache: &Cache, function: &Function) -> bool {
+        let keeps_nothing = cache.0.shared.is_some() && !cache.0.tier.admits_any();
+        keeps_nothing && !self.remember.reads_through && !function.is_large()
     }
 
     /// Whether a value is kept beyond its time, or recomputed before it.
@@ -122,7 +124,7 @@ where
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
     let mut glanced = Known::Nothing;
-    if plan.glances(cache) {
+    if plan.glances(cache, function) {
         match Box::pin(asking.glance(tally)).await {
             Ok(output) => return output,
             Err(known) => glanced = known,

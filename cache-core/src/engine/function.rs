@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::backend::TagKey;
@@ -20,11 +21,16 @@ pub(crate) struct Function {
     /// The tag of that epoch in the shared tier.
     pub(crate) tag: TagKey,
     pub(crate) counters: Counters,
+    /// Whether the value that was read from the shared tier last is large.
+    is_large: AtomicBool,
     /// Of the type of its values ...
     fingerprint: OnceLock<Fingerprint>,
     /// ... and of further types, if it is called without the macro.
     others: Mutex<Vec<Fingerprint>>,
 }
+
+/// Reading a value of more bytes costs more than to find out whether another call is reading it.
+const LARGE: usize = 16 << 10;
 
 /// A type of values and their fingerprint; `None` where they stay in this process.
 type Fingerprint = (TypeId, Option<u64>);
@@ -41,6 +47,21 @@ struct Table {
     epochs: HashMap<&'static str, Arc<Cell>>,
 }
 
+impl Function {
+    /// A value of `bytes` was read from the shared tier.
+    pub(crate) fn has_read(&self, bytes: usize) {
+        // Hardly ever another one than before: no need to write where all others read.
+        if self.is_large() != (bytes > LARGE) {
+            self.is_large.store(bytes > LARGE, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its values are so large, as far as is known, that calls had better share what one reads.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large.load(Ordering::Relaxed)
+    }
+}
+
 impl Functions {
     /// The record of `identity`, made on first sight.
     pub(crate) fn of(&self, identity: Identity) -> Arc<Function> {
@@ -51,6 +72,7 @@ impl Functions {
                 epoch: epochs.entry(identity.function()).or_default().clone(),
                 tag: tag_of(identity.function()),
                 counters: Counters::default(),
+                is_large: AtomicBool::new(false),
                 fingerprint: OnceLock::new(),
                 others: Mutex::default(),
             })

@@ -188,7 +188,7 @@ where
     S: Storage<A::Value>,
 {
     let glances = |track: &Track<'c, A, S>| {
-        let is_open = matches!(track.state, State::Open) && track.plan.glances(cache);
+        let is_open = matches!(track.state, State::Open) && track.plan.glances(cache, track.function);
         is_open && !computing::is_within(cache, &track.plan.key)
     };
     let (ats, asked): (Vec<usize>, Vec<&Question<'_, S>>) = tracks

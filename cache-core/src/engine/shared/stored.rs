@@ -75,6 +75,7 @@ fn judge<V, S: Storage<V>>(
     }
     let value = question.storage.decode(codec, view.payload()).map_err(|_| MissReason::Undecodable)?;
     let (size, cost, version) = (view.payload().len(), view.cost(), view.created_millis());
+    question.function.has_read(size);
     let named = view.named().map(|named| (Tag::from(named.name), named.epoch)).collect();
     Ok(move |frame| Stored { value, fresh, grace, age, cost, size, version, named, frame })
 }

@@ -19,8 +19,9 @@ use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
 use crate::connection::traffic::{Lane, Traffic, Way};
 use crate::message::{self, OfKey};
+use crate::names::{self, Names};
 use crate::servers::{Changed, Servers};
-use crate::{chance, join, names};
+use crate::{chance, join};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
 const HEAD: usize = 64;
@@ -247,14 +248,15 @@ impl Backend for Redis {
         let failed = |failure| self.failed(doing, failure);
         let entry = names::entry(&self.prefix, key);
         let lane = self.shared.traffic.stored(&entry);
+        let epochs: Vec<String> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
         let mut all = Vec::new();
-        let names = match tags {
-            [] => std::slice::from_ref(&entry),
-            tags => {
-                all.reserve_exact(1 + tags.len());
-                all.push(entry);
-                all.extend(tags.iter().map(|tag| names::tag(&self.prefix, tag)));
-                &all[..]
+        let names = match &epochs[..] {
+            [] => &[&*entry][..],
+            epochs => {
+                all.reserve_exact(1 + epochs.len());
+                all.push(&*entry);
+                all.extend(epochs.iter().map(String::as_str));
+                &all
             }
         };
 
@@ -271,7 +273,7 @@ impl Backend for Redis {
         };
         let found = stored.and_then(reply::entry);
         if let Some(found) = &found {
-            self.has_found(&names[0], &found.frame);
+            self.has_found(&entry, &found.frame);
         }
         Ok(Read { found, epochs })
     }
@@ -279,17 +281,17 @@ impl Backend for Redis {
     async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
         let doing = "reading many entries from Redis";
         let traffic = &self.shared.traffic;
-        let mut asked = Vec::with_capacity(keys.len() + tags.len());
+        let mut names = Names::with_capacity(keys.len() + tags.len());
         // What is known to be large goes on a connection of its own, so that it holds up nobody else.
         let mut large = Vec::new();
         for (at, key) in keys.iter().enumerate() {
-            let name = names::entry(&self.prefix, key);
-            match traffic.stored(&name).way {
-                Way::Small => asked.push(name),
-                _ => large.push(at),
+            let is_small = |name: &str| matches!(traffic.stored(name).way, Way::Small);
+            if !names.add_if(|text| names::put_entry(text, &self.prefix, key), is_small) {
+                large.push(at);
             }
         }
-        asked.extend(tags.iter().map(|tag| names::tag(&self.prefix, tag)));
+        tags.iter().for_each(|tag| names.add(&names::tag(&self.prefix, tag)));
+        let asked: Vec<&str> = names.iter().collect();
         let reading = large.iter().map(|&at| self.read(&keys[at], &[]));
         let asking = self.shared.servers.get_many(traffic.small(), &asked, doing);
         let (answers, read) = join::both(asking, join::all(reading)).await;
@@ -298,11 +300,11 @@ impl Backend for Redis {
             answer.and_then(|answer| reply::stored(answer).map_err(|failure| self.failed(doing, failure)))
         });
         let mut large = large.into_iter().zip(read).peekable();
-        let mut names = asked.iter();
+        let mut own = asked.iter();
         let found = (0..keys.len()).map(|at| match large.next_if(|(place, _)| *place == at) {
             Some((_, read)) => read.map(|read| read.found),
             None => {
-                let name = names.next();
+                let name = own.next();
                 let answer = answers.next().unwrap_or_else(|| Err(self.failed(doing, Failure::Misfit)));
                 let found = answer.map(|stored| stored.and_then(reply::entry));
                 if let (Ok(Some(found)), Some(name)) = (&found, name) {

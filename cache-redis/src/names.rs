@@ -43,11 +43,67 @@ pub(crate) fn outside_channel(prefix: &Prefix) -> String {
     format!("{prefix}:invalidate")
 }
 
+/// The name of an entry, behind what is there.
+pub(crate) fn put_entry(names: &mut String, prefix: &Prefix, key: &EntryKey) {
+    parts(prefix, "e", key.as_str()).into_iter().for_each(|part| names.push_str(part));
+}
+
 fn braced(prefix: &Prefix, letter: &str, text: &str) -> String {
+    parts(prefix, letter, text).concat()
+}
+
+fn parts<'n>(prefix: &'n Prefix, letter: &'n str, text: &'n str) -> [&'n str; 6] {
     // Nothing before the first `}` would make the cluster hash the whole name, and put an entry and its lease
     // into different slots. The other form has a letter of its own, so it stays injective.
     let (before, behind) = if text.is_empty() || text.starts_with('}') { ("-:{-", "}") } else { (":{", "}") };
-    [prefix.as_str(), ":", letter, before, text, behind].concat()
+    [prefix.as_str(), ":", letter, before, text, behind]
+}
+
+/// Enough bytes for most names.
+const ROOM: usize = 48;
+
+/// Many names, one behind the other.
+#[derive(Default)]
+pub(crate) struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    /// None yet; room for so many.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { text: String::with_capacity(ROOM * count), ends: Vec::with_capacity(count) }
+    }
+
+    pub(crate) fn add(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    /// Adds the name that `put` writes, unless `is_wanted` says no; tells whether it did.
+    pub(crate) fn add_if(
+        &mut self,
+        put: impl FnOnce(&mut String),
+        is_wanted: impl FnOnce(&str) -> bool,
+    ) -> bool {
+        let start = self.text.len();
+        put(&mut self.text);
+        let is_added = is_wanted(&self.text[start..]);
+        match is_added {
+            true => self.ends.push(self.text.len()),
+            false => self.text.truncate(start),
+        }
+        is_added
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        let mut begin = 0;
+        self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut begin, end)..end])
+    }
 }
 
 #[cfg(test)]

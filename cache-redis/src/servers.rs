@@ -94,7 +94,7 @@ impl Servers {
     }
 
     /// Reads values, together with those of others.
-    pub(crate) async fn get(&self, lane: Lane, names: &[String], doing: &'static str) -> Result<Got, Error> {
+    pub(crate) async fn get(&self, lane: Lane, names: &[&str], doing: &'static str) -> Result<Got, Error> {
         match self {
             Self::One { links, .. } => links.get(lane, Gets::AtOnce, names, doing).await,
             #[cfg(feature = "cluster")]
@@ -106,7 +106,7 @@ impl Servers {
     pub(crate) async fn get_many(
         &self,
         lane: Lane,
-        names: &[String],
+        names: &[&str],
         doing: &'static str,
     ) -> Result<Vec<Result<Answer, Error>>, Error> {
         match self {

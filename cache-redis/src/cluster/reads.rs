@@ -13,7 +13,7 @@ use crate::join;
 
 impl Cluster {
     /// Reads values, together with those of others.
-    pub(crate) async fn get(&self, lane: Lane, names: &[String], doing: &'static str) -> Result<Got, Error> {
+    pub(crate) async fn get(&self, lane: Lane, names: &[&str], doing: &'static str) -> Result<Got, Error> {
         let began = Moment::now();
         let map = self.map(doing, lane.limit).await?;
         let groups = self.grouped(&map, names.iter().map(|name| Asked::to_read(name)), doing);
@@ -46,12 +46,12 @@ impl Cluster {
     async fn get_from_all(
         &self,
         lane: Lane,
-        names: &[String],
+        names: &[&str],
         groups: Vec<Group>,
         doing: &'static str,
     ) -> Result<Got, Error> {
         let sent = groups.into_iter().map(|group| async move {
-            let own: Vec<&str> = group.commands.iter().map(|&at| names[at].as_str()).collect();
+            let own: Vec<&str> = group.commands.iter().map(|&at| names[at]).collect();
             let got = self.known(group.node?.get(lane, &own, doing).await)?;
             let answers = got.each(own.len()).map_err(|failure| error::of_call(doing, self, failure))?;
             Ok((group.commands, answers))

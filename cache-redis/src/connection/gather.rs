@@ -22,6 +22,7 @@ use super::{Link, Request};
 use crate::clock::Moment;
 use crate::command::gets::{Gets, Got};
 use crate::error::{self, Verdict};
+use crate::names::Names;
 
 /// As soon as so many names wait, they are sent.
 const MOST: usize = 128;
@@ -39,13 +40,6 @@ pub(super) struct Gather {
 struct Reads {
     names: Names,
     callers: Vec<Caller>,
-}
-
-/// One name behind the other.
-#[derive(Default)]
-struct Names {
-    text: String,
-    ends: Vec<usize>,
 }
 
 struct Caller {
@@ -174,7 +168,7 @@ impl Link {
         if callers.is_empty() {
             return;
         }
-        let (count, began) = (names.ends.len(), Moment::now());
+        let (count, began) = (names.len(), Moment::now());
         let got = match self.get_now(gets, names.iter(), limit, doing).await {
             // Because of one name it answers for none: whoever asked for that one alone shall hear of it.
             Ok(Got::AtOnce(Err(error))) if callers.len() > 1 && Verdict::of(&error) == Verdict::Forbidden => {
@@ -218,7 +212,7 @@ impl Gather {
         };
         reads.callers.push(Caller { count: names.len(), answer });
         names.for_each(|name| reads.names.add(name));
-        let full = (reads.names.ends.len() >= MOST).then(|| std::mem::take(reads));
+        let full = (reads.names.len() >= MOST).then(|| std::mem::take(reads));
         (place.is_none(), full)
     }
 
@@ -231,17 +225,5 @@ impl Gather {
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Id, Reads)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Names {
-    fn add(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-    }
-
-    fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        let mut begin = 0;
-        self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut begin, end)..end])
     }
 }

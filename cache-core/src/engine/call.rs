@@ -18,7 +18,7 @@ use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::{Attention, MissReason, Remember, Remembered};
 use crate::event::stats::Happening;
-use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag};
+use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag, TagList};
 use crate::storage::Storage;
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find), and
@@ -32,8 +32,7 @@ pub struct Call<A: Answer> {
     is_bypassed: bool,
     attention: Attention,
     reason: MissReason,
-    /// Boxed: on the hit path there are none, and one word is cheaper to set and to drop than three.
-    tags: Option<Box<[Tag]>>,
+    tags: TagList,
     answer: A,
 }
 
@@ -43,7 +42,7 @@ pub(super) struct Opened {
     /// `None` for a call that goes past the cache.
     pub(super) key: Option<Key>,
     pub(super) remember: Remembered,
-    pub(super) tags: Box<[Tag]>,
+    pub(super) tags: TagList,
     pub(super) reason: MissReason,
 }
 
@@ -97,7 +96,7 @@ impl<A: Answer> Call<A> {
             is_bypassed: cache.0.is_disabled,
             attention: Attention::Nothing,
             reason: MissReason::Absent,
-            tags: None,
+            tags: TagList::None,
             answer,
             cache,
         }
@@ -226,7 +225,7 @@ impl<A: Answer> Call<A> {
 
     /// `tags = [..]`; after `find` found nothing, so that a hit formats no text.
     pub fn tags<const N: usize>(&mut self, tags: [Tag; N]) {
-        self.tags = Some(Box::new(tags));
+        self.tags = tags.into();
     }
 
     /// Everything after the local tier: join or lead the flight, compute, fill.
@@ -354,7 +353,6 @@ impl<A: Answer> Call<A> {
         let Self { site, cache, ttl, tags, .. } = self;
         let Means { answer, storage, sharing, store_if, decides, give_up } = means;
         let remember = cache.remember(site, ttl);
-        let tags = tags.unwrap_or_default();
         let plan = Plan { key, remember, tags, answer, storage, sharing, decides };
         (cache, plan, store_if, give_up)
     }
@@ -366,7 +364,7 @@ impl<A: Answer> Call<A> {
             identity: self.key.identity(),
             key: self.key_unless_bypassed(),
             remember,
-            tags: self.tags.unwrap_or_default(),
+            tags: self.tags,
             reason: self.reason,
         }
     }
@@ -401,12 +399,6 @@ impl<A: Answer> Call<A> {
         S: Storage<A::Value>,
     {
         let remember = self.cache.remember(self.site, self.ttl);
-        Entry::new(
-            Cache::clone(&self.cache),
-            self.key.finish(),
-            remember,
-            self.tags.unwrap_or_default(),
-            means,
-        )
+        Entry::new(Cache::clone(&self.cache), self.key.finish(), remember, self.tags, means)
     }
 }

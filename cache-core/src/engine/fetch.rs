@@ -20,7 +20,7 @@ use crate::answer::Answer;
 use crate::entry::{MissReason, Remember, Remembered};
 use crate::error::Error;
 use crate::event::stats::Happening;
-use crate::key::{Key, Tag};
+use crate::key::{Key, Tag, TagList};
 use crate::storage::{Encoded, Sharing, Storage};
 
 /// What a call is about.
@@ -28,7 +28,7 @@ use crate::storage::{Encoded, Sharing, Storage};
 pub struct Plan<A: Answer, S> {
     pub(super) key: Key,
     pub(super) remember: Remembered,
-    pub(super) tags: Box<[Tag]>,
+    pub(super) tags: TagList,
     pub(super) answer: A,
     pub(super) storage: S,
     pub(super) sharing: Sharing<A::Error>,

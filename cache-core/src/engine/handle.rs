@@ -11,7 +11,7 @@ use crate::answer::{Answer, Outcome};
 use crate::backend::dynamic::BoxFuture;
 use crate::entry::{Freshness, Lifetime, Remembered, lifetime};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Key, Tag};
+use crate::key::{Key, Tag, TagList};
 use crate::storage::Storage;
 
 /// One entry of a cached function, named by the function's own arguments. `R` is what the function returns.
@@ -25,7 +25,7 @@ pub struct Entry<R> {
     cache: Cache,
     key: Result<Key, Error>,
     remember: Remembered,
-    tags: Box<[Tag]>,
+    tags: TagList,
     /// The verbs that need the types behind `R`.
     peek: PeekVerb<R>,
     put: PutVerb<R>,
@@ -51,7 +51,7 @@ impl<R> Entry<R> {
         cache: Cache,
         key: Result<Key, Error>,
         remember: Remembered,
-        tags: Box<[Tag]>,
+        tags: TagList,
         means: Means<A, S, P>,
     ) -> Self
     where

@@ -39,6 +39,7 @@ pub use probe::{KeyPart, KeyReceiver, PartProbe, ReceiverProbe, RefusesPart, Ref
 pub use reader::Malformed;
 pub use secret::SecretKey;
 pub use tag::Tag;
+pub(crate) use tag::TagList;
 pub use text::render;
 pub(crate) use view::KeyView;
 pub use writer::KeyWriter;

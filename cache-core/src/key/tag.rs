@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A label that many entries share, so that one invalidation reaches them all.
@@ -44,6 +45,46 @@ impl From<&String> for Tag {
 impl From<&Tag> for Tag {
     fn from(tag: &Tag) -> Self {
         tag.clone()
+    }
+}
+
+/// Some tags; one alone needs no heap of its own.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum TagList {
+    #[default]
+    None,
+    One(Tag),
+    Many(Box<[Tag]>),
+}
+
+impl Deref for TagList {
+    type Target = [Tag];
+
+    fn deref(&self) -> &[Tag] {
+        match self {
+            Self::None => &[],
+            Self::One(tag) => std::slice::from_ref(tag),
+            Self::Many(tags) => tags,
+        }
+    }
+}
+
+impl From<&[Tag]> for TagList {
+    fn from(tags: &[Tag]) -> Self {
+        match tags {
+            [] => Self::None,
+            [tag] => Self::One(tag.clone()),
+            tags => Self::Many(tags.into()),
+        }
+    }
+}
+
+impl<const N: usize> From<[Tag; N]> for TagList {
+    fn from(tags: [Tag; N]) -> Self {
+        if N > 1 {
+            return Self::Many(Box::new(tags));
+        }
+        tags.into_iter().next().map_or(Self::None, Self::One)
     }
 }
 
@@ -99,5 +140,23 @@ impl fmt::Debug for Tag {
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_the_tags_it_was_made_of() {
+        let tag = |text: &str| Tag::from(text);
+
+        assert_eq!(&*TagList::from([]), []);
+        assert_eq!(&*TagList::from([tag("a")]), [tag("a")]);
+        assert_eq!(&*TagList::from([tag("a"), tag("b")]), [tag("a"), tag("b")]);
+        for count in 0..=3 {
+            let tags: Vec<Tag> = ["a", "b", "c"][..count].iter().copied().map(tag).collect();
+            assert_eq!(*TagList::from(&*tags), *tags);
+        }
     }
 }

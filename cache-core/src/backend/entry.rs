@@ -8,28 +8,51 @@ use std::time::Duration;
 use super::{EntryKey, Epoch, Grant, TagKey};
 use crate::Error;
 
-/// The bytes of a frame, opaque to a backend. Cheap to clone.
+/// The bytes of a frame, opaque to a backend. Cheap to clone once they are [shared](Self::shared).
 ///
 /// ```
 /// use cache_core::backend::FrameBytes;
 /// let stored = FrameBytes::from(vec![1, 2, 3]);
 /// assert_eq!(&stored[..], [1, 2, 3]);
-/// assert_eq!(&stored.skip(1)[..], [2, 3]);
+/// let kept = stored.skip(1).shared();
+/// assert_eq!(&kept.clone()[..], [2, 3]);
 /// ```
 #[derive(Clone)]
 pub struct FrameBytes {
-    // A `Vec` behind the `Arc`, so that what a client library hands over is kept without copying it.
-    whole: Arc<Vec<u8>>,
+    whole: Whole,
     start: usize,
 }
 
+/// A `Vec`, so that what a client library hands over is kept without copying it.
+#[derive(Clone)]
+enum Whole {
+    Own(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
 impl FrameBytes {
+    /// The same bytes, so that clones refer to them instead of copying them: for a backend that keeps them.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        match self.whole {
+            Whole::Own(bytes) => Self { whole: Whole::Shared(Arc::new(bytes)), ..self },
+            Whole::Shared(_) => self,
+        }
+    }
+
     /// The same bytes without the first `count` (all of them, if there are fewer), without copying: for a
     /// backend that stores something of its own in front.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
-        self.start = self.start.saturating_add(count).min(self.whole.len());
+        self.start = self.start.saturating_add(count).min(self.whole().len());
         self
+    }
+
+    fn whole(&self) -> &[u8] {
+        match &self.whole {
+            Whole::Own(bytes) => bytes,
+            Whole::Shared(bytes) => bytes,
+        }
     }
 }
 
@@ -37,13 +60,13 @@ impl Deref for FrameBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.whole[self.start..]
+        &self.whole()[self.start..]
     }
 }
 
 impl From<Vec<u8>> for FrameBytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { whole: Arc::new(bytes), start: 0 }
+        Self { whole: Whole::Own(bytes), start: 0 }
     }
 }
 

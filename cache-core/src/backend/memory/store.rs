@@ -206,7 +206,7 @@ impl Store {
         self.need_epochs(prefix, request.tags, at);
         self.remove_entry(&name);
         if !request.life.is_zero() {
-            let entry = Entry { frame: request.frame.clone(), is_expired: false };
+            let entry = Entry { frame: request.frame.clone().shared(), is_expired: false };
             self.bytes += entry_cost(&name, &entry);
             self.entries.insert(name, entry, at.after(request.life));
             self.evict();

@@ -41,7 +41,7 @@ pub(super) fn read<V, S: Storage<V>>(
 ) -> Result<Stored<V>, (MissReason, FrameBytes)> {
     match judge(question, &found, current, now) {
         Ok(judged) => Ok(judged(found.frame)),
-        Err(reason) => Err((reason, found.frame)),
+        Err(reason) => Err((reason, found.frame.shared())),
     }
 }
 
@@ -77,7 +77,11 @@ fn judge<V, S: Storage<V>>(
     let (size, cost, version) = (view.payload().len(), view.cost(), view.created_millis());
     question.function.has_read(size);
     let named = view.named().map(|named| (Tag::from(named.name), named.epoch)).collect();
-    Ok(move |frame| Stored { value, fresh, grace, age, cost, size, version, named, frame })
+    Ok(move |frame: FrameBytes| {
+        // Whoever computes in place of a stale one says what was there.
+        let frame = if fresh.is_zero() { frame.shared() } else { frame };
+        Stored { value, fresh, grace, age, cost, size, version, named, frame }
+    })
 }
 
 /// A value on its way to the shared tier.

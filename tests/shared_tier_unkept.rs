@@ -252,35 +252,61 @@ async fn while_reads_fail_who_comes_later_joins() {
     }
 }
 
-#[cached(ttl = 3600, name = "unkept/large", skip(cache), cache = cache)]
-async fn large(cache: &Cache, id: u64) -> String {
+#[cached(ttl = 3600, name = "unkept/sized", skip(cache), cache = cache)]
+async fn sized(cache: &Cache, id: u64, length: usize) -> String {
     let _ = cache;
-    format!("{id:020000}")
+    format!("{id:0length$}")
+}
+
+#[cached(ttl = 3600, name = "unkept/sized", each = ids, skip(cache), cache = cache)]
+async fn sized_many(cache: &Cache, ids: &[u64], length: usize) -> HashMap<u64, String> {
+    let _ = cache;
+    ids.iter().map(|id| (*id, format!("{id:0length$}"))).collect()
+}
+
+/// How many calls joined, of two at the same time that ask for a value of this length.
+async fn joined_of_two(pair: &Pair, asks: Asks, length: usize) -> u64 {
+    let ask = async || match asks {
+        Asks::Single => sized(&pair.cache, 1, length).await,
+        Asks::InABatch => sized_many(&pair.cache, &[1], length).await[&1].clone(),
+    };
+    let (looks, joined) = (pair.faults.calls(asks.operation()), pair.cache.stats().joined());
+    let gate = pair.faults.hold_answer(asks.operation());
+    let second = async {
+        gate.arrived().await;
+        let opening = async {
+            let has_begun = || {
+                let looks = pair.faults.calls(asks.operation()) - looks;
+                looks == 2 || pair.cache.stats().joined() > joined
+            };
+            until(has_begun).await;
+            gate.open();
+        };
+        tokio::join!(ask(), opening).0
+    };
+
+    let (first, second) = tokio::join!(ask(), second);
+
+    assert_eq!(first.len(), length, "{asks:?}");
+    assert_eq!(first, second, "{asks:?}");
+    pair.cache.stats().joined() - joined
 }
 
 #[tokio::test]
 async fn of_large_values_calls_share_what_one_reads() {
-    let (pair, _) = stage().await;
-    large(&pair.cache, 0).await;
-    large(&pair.cache, 0).await;
-    large(&pair.other, 1).await;
-    let (looks, joined) = (pair.faults.calls(Operation::Read), pair.cache.stats().joined());
-    let gate = pair.faults.hold_answer(Operation::Read);
-    let first = large(&pair.cache, 1);
-    let second = async {
-        gate.arrived().await;
-        let opening = async {
-            until(|| pair.cache.stats().joined() > joined).await;
-            gate.open();
-        };
-        tokio::join!(large(&pair.cache, 1), opening).0
-    };
+    for asks in Asks::BOTH {
+        let (pair, _) = stage().await;
+        for length in [20_000, 10] {
+            sized(&pair.other, 1, length).await;
+        }
 
-    let (first, second) = tokio::join!(first, second);
-
-    assert_eq!(first.len(), 20_000);
-    assert_eq!(first, second);
-    assert_eq!(pair.faults.calls(Operation::Read), looks + 1);
+        // The last value that was seen is what tells.
+        sized(&pair.cache, 0, 20_000).await;
+        assert_eq!(joined_of_two(&pair, asks, 20_000).await, 1, "{asks:?}");
+        assert_eq!(joined_of_two(&pair, asks, 10).await, 1, "{asks:?}");
+        assert_eq!(joined_of_two(&pair, asks, 20_000).await, 0, "{asks:?}");
+        assert_eq!(joined_of_two(&pair, asks, 20_000).await, 1, "{asks:?}");
+    }
 }
 
 #[cached(ttl = 100, name = "unkept/refreshed", refresh(after = 0.01), skip(cache, truth), cache = cache)]

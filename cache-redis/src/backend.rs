@@ -248,14 +248,14 @@ impl Backend for Redis {
         let failed = |failure| self.failed(doing, failure);
         let entry = names::entry(&self.prefix, key);
         let lane = self.shared.traffic.stored(&entry);
-        let epochs: Vec<String> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
+        let of_tags: Vec<String> = tags.iter().map(|tag| names::tag(&self.prefix, tag)).collect();
         let mut all = Vec::new();
-        let names = match &epochs[..] {
+        let names = match &of_tags[..] {
             [] => &[&*entry][..],
-            epochs => {
-                all.reserve_exact(1 + epochs.len());
+            of_tags => {
+                all.reserve_exact(1 + of_tags.len());
                 all.push(&*entry);
-                all.extend(epochs.iter().map(String::as_str));
+                all.extend(of_tags.iter().map(String::as_str));
                 &all
             }
         };
@@ -281,17 +281,17 @@ impl Backend for Redis {
     async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
         let doing = "reading many entries from Redis";
         let traffic = &self.shared.traffic;
-        let mut names = Names::with_capacity(keys.len() + tags.len());
+        let mut small = Names::with_capacity(keys.len() + tags.len());
         // What is known to be large goes on a connection of its own, so that it holds up nobody else.
         let mut large = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             let is_small = |name: &str| matches!(traffic.stored(name).way, Way::Small);
-            if !names.add_if(|text| names::put_entry(text, &self.prefix, key), is_small) {
+            if !small.add_entry_if(&self.prefix, key, is_small) {
                 large.push(at);
             }
         }
-        tags.iter().for_each(|tag| names.add(&names::tag(&self.prefix, tag)));
-        let asked: Vec<&str> = names.iter().collect();
+        tags.iter().for_each(|tag| small.add(&names::tag(&self.prefix, tag)));
+        let asked: Vec<&str> = small.iter().collect();
         let reading = large.iter().map(|&at| self.read(&keys[at], &[]));
         let asking = self.shared.servers.get_many(traffic.small(), &asked, doing);
         let (answers, read) = join::both(asking, join::all(reading)).await;
@@ -300,11 +300,11 @@ impl Backend for Redis {
             answer.and_then(|answer| reply::stored(answer).map_err(|failure| self.failed(doing, failure)))
         });
         let mut large = large.into_iter().zip(read).peekable();
-        let mut own = asked.iter();
+        let mut names = asked.iter();
         let found = (0..keys.len()).map(|at| match large.next_if(|(place, _)| *place == at) {
             Some((_, read)) => read.map(|read| read.found),
             None => {
-                let name = own.next();
+                let name = names.next();
                 let answer = answers.next().unwrap_or_else(|| Err(self.failed(doing, Failure::Misfit)));
                 let found = answer.map(|stored| stored.and_then(reply::entry));
                 if let (Ok(Some(found)), Some(name)) = (&found, name) {

@@ -43,11 +43,6 @@ pub(crate) fn outside_channel(prefix: &Prefix) -> String {
     format!("{prefix}:invalidate")
 }
 
-/// The name of an entry, behind what is there.
-pub(crate) fn put_entry(names: &mut String, prefix: &Prefix, key: &EntryKey) {
-    parts(prefix, "e", key.as_str()).into_iter().for_each(|part| names.push_str(part));
-}
-
 fn braced(prefix: &Prefix, letter: &str, text: &str) -> String {
     parts(prefix, letter, text).concat()
 }
@@ -80,14 +75,15 @@ impl Names {
         self.ends.push(self.text.len());
     }
 
-    /// Adds the name that `put` writes, unless `is_wanted` says no; tells whether it did.
-    pub(crate) fn add_if(
+    /// Adds the name of an entry, unless `is_wanted` says no; tells whether it did.
+    pub(crate) fn add_entry_if(
         &mut self,
-        put: impl FnOnce(&mut String),
+        prefix: &Prefix,
+        key: &EntryKey,
         is_wanted: impl FnOnce(&str) -> bool,
     ) -> bool {
         let start = self.text.len();
-        put(&mut self.text);
+        parts(prefix, "e", key.as_str()).into_iter().for_each(|part| self.text.push_str(part));
         let is_added = is_wanted(&self.text[start..]);
         match is_added {
             true => self.ends.push(self.text.len()),
@@ -155,6 +151,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_names_of_many_are_those_of_each(keys in prop::collection::vec(("\\PC{0,9}|", any::<bool>()), 0..9)) {
+            let app = prefix("app");
+            let mut names = Names::with_capacity(2);
+
+            for (key, is_wanted) in &keys {
+                let key = EntryKey::from(key.as_str());
+                let is_added = names.add_entry_if(&app, &key, |name| {
+                    assert_eq!(name, entry(&app, &key));
+                    *is_wanted
+                });
+                prop_assert_eq!(is_added, *is_wanted);
+            }
+            names.add("last");
+
+            let wanted = keys.iter().filter(|(_, is_wanted)| *is_wanted);
+            let mut expected: Vec<_> = wanted.map(|(key, _)| entry(&app, &EntryKey::from(key.as_str()))).collect();
+            expected.push("last".to_owned());
+            prop_assert_eq!(names.len(), expected.len());
+            prop_assert_eq!(names.iter().collect::<Vec<_>>(), expected);
+        }
+
         #[test]
         fn an_entry_and_its_lease_lie_in_one_slot(text in "[{}a-]{0,6}|\\PC{0,8}") {
             let (app, key) = (prefix("app"), EntryKey::from(text));

@@ -94,7 +94,8 @@ impl fmt::Debug for FrameBytes {
 /// An entry as it was found in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The frame, as it was filled.
+    /// The frame, as it was filled. A backend that has it in memory hands out clones of a
+    /// [`shared`](FrameBytes::shared) one.
     pub frame: FrameBytes,
     /// Whether the entry was made stale by [`expire`](super::Backend::expire) since it was filled. What its
     /// own age makes of it the frame tells.
@@ -141,7 +142,7 @@ pub struct FillRequest<'a> {
     pub key: &'a EntryKey,
     /// The grant under which the value was computed.
     pub grant: &'a Grant,
-    /// What to store.
+    /// What to store. [`shared`](FrameBytes::shared) already: to keep a clone of it is cheap.
     pub frame: &'a FrameBytes,
     /// How long the store keeps it: the value's ttl and grace together. In ms, rounded up.
     pub life: Duration,
@@ -188,4 +189,20 @@ pub enum Fill {
     /// The grant is not current: nothing changed. It was voided, it ended, or an earlier sending of the same
     /// fill has used it up. It never means that the store failed.
     Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_of_a_shared_frame_are_the_same_bytes() {
+        let own = FrameBytes::from(vec![1, 2, 3]).skip(1);
+        let shared = own.clone().shared();
+
+        assert_eq!(own, shared);
+        assert_eq!(shared.as_ptr(), shared.clone().as_ptr());
+        assert_eq!(shared.as_ptr(), shared.clone().shared().as_ptr());
+        assert_eq!(shared.clone().skip(1).as_ptr(), shared[1..].as_ptr());
+    }
 }

@@ -50,8 +50,8 @@ impl<A: Answer, S: Clone> Clone for Plan<A, S> {
 
 impl<A: Answer, S> Plan<A, S> {
     /// Whether a call glances into the shared tier before it joins anybody. Where values are kept here, who leads reads for
-    /// all: its flight keeps out of the local tier what is invalidated meanwhile. So it does where they are large, to read
-    /// them once.
+    /// all: its flight keeps out of the local tier what is invalidated meanwhile. Nor where they are large: there, too,
+    /// one reads for all.
     pub(super) fn glances(&self, cache: &Cache, function: &Function) -> bool {
         let keeps_nothing = cache.0.shared.is_some() && !cache.0.tier.admits_any();
         keeps_nothing && !self.remember.reads_through && !function.is_large()

@@ -136,11 +136,14 @@ async fn fill_whole<V, S: Storage<V>>(
 ) -> Share {
     let (shared, storage) = (question.shared, question.storage);
     match shared::frame_of(shared, storage, question.fingerprint, unstored, hold.epochs(), now) {
-        Ok(frame) => match hold.fill(frame, kept).await {
-            Filled::Stored => Share::Stored(version_of(now)),
-            Filled::Refused => Share::Refused,
-            Filled::Unknown => Share::Unknown,
-        },
+        Ok(frame) => {
+            question.function.has_size(frame.len());
+            match hold.fill(frame, kept).await {
+                Filled::Stored => Share::Stored(version_of(now)),
+                Filled::Refused => Share::Refused,
+                Filled::Unknown => Share::Unknown,
+            }
+        }
         Err(unframed) => {
             if unframed == Unframed::NotEncodable {
                 shared.counters.not_encodable(fill.function.identity);

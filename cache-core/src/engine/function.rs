@@ -21,7 +21,7 @@ pub(crate) struct Function {
     /// The tag of that epoch in the shared tier.
     pub(crate) tag: TagKey,
     pub(crate) counters: Counters,
-    /// Whether the value that was read from the shared tier last is large.
+    /// Whether the value that was last read from the shared tier, or stored there, is large.
     is_large: AtomicBool,
     /// Of the type of its values ...
     fingerprint: OnceLock<Fingerprint>,
@@ -48,15 +48,15 @@ struct Table {
 }
 
 impl Function {
-    /// A value of `bytes` was read from the shared tier.
-    pub(crate) fn has_read(&self, bytes: usize) {
-        // Hardly ever another one than before: no need to write where all others read.
+    /// A value of `bytes` was read from the shared tier, or stored there.
+    pub(crate) fn has_size(&self, bytes: usize) {
+        // Mostly as before: no need to write where all others read.
         if self.is_large() != (bytes > LARGE) {
             self.is_large.store(bytes > LARGE, Ordering::Relaxed);
         }
     }
 
-    /// Whether its values are so large, as far as is known, that calls had better share what one reads.
+    /// Whether its last value was so large that calls had better share what one reads.
     pub(crate) fn is_large(&self) -> bool {
         self.is_large.load(Ordering::Relaxed)
     }

@@ -228,6 +228,7 @@ where
                     return Finished::found(self.land_found(borne, stored));
                 }
                 Looked::Usable(stored) | Looked::Stale(stored) => {
+                    let stored = stored.kept();
                     let seen = (MissReason::Expired, Some(stored.frame.clone()));
                     self.held = Some(self.keep_stale(&borne, stored));
                     Some(seen)

@@ -229,7 +229,7 @@ impl Store {
         let Some(value) = stored.filter(|stored| *stored == seen && stored.len() >= size) else {
             return (Refill::Other, None);
         };
-        let frame = FrameBytes::from([head, &value[value.len() - size..]].concat());
+        let frame = FrameBytes::from([head, &value[value.len() - size..]].concat()).shared();
         match self.fill(prefix, FillRequest { key, grant, frame: &frame, life, tags }, at) {
             (Fill::Stored, change) => (Refill::Stored, change),
             (Fill::Refused, change) => (Refill::Refused, change),

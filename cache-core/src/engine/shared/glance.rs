@@ -2,7 +2,8 @@
 //!
 //! It is for what mostly happens: all epochs are known, and the value is there. Then a call needs neither a flight,
 //! which keeps outdated values out of the local tier, nor the epochs that an entry there would bear. Calls for one key at the
-//! same time each read it. So nobody glances at large values, nor while reads fail: one waits for a time limit for all.
+//! same time each read it. So nobody glances where the function's last value was large, nor while reads fail, when one can wait
+//! for the time limit and the others join.
 
 use super::look::away;
 use super::{Question, Shared, Stored, stored};

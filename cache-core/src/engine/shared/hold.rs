@@ -268,7 +268,7 @@ impl<'c> Hold<'c> {
             Ok(grant) => grant,
             Err(filled) => return filled,
         };
-        let frame = FrameBytes::from(frame);
+        let frame = FrameBytes::from(frame).shared();
         let (key, life, tags) = (&self.key, kept.life, kept.tags());
         let request = FillRequest { key, grant: &grant, frame: &frame, life, tags };
         match self.shared.ask(self.backend.fill(request)).await {

@@ -179,9 +179,9 @@ impl<'c, S: Copy> Question<'c, S> {
         let (found, stored) = match (read.found, self.known_time()) {
             (None, _) => return Ok(Looked::Unusable(MissReason::Absent, None)),
             (Some(found), Some(now)) => match self.judge_at(now, found, current) {
-                Ok(Looked::Unusable(MissReason::Invalidated, _)) if known.is_some() => (None, None),
-                Ok(looked) => return Ok(looked),
-                Err(stored) => (None, Some(stored)),
+                Judged::As(Looked::Unusable(MissReason::Invalidated, _)) if known.is_some() => (None, None),
+                Judged::As(looked) => return Ok(looked),
+                Judged::Naming(stored) => (None, Some(stored)),
             },
             (found, None) => (found, None),
         };
@@ -250,30 +250,25 @@ impl<'c, S: Copy> Question<'c, S> {
             Err(error) => return Looked::Away(error),
         };
         match self.judge_at(now, found, current) {
-            Ok(looked) => looked,
+            Judged::As(looked) => looked,
             // In a box, since few values name tags.
-            Err(stored) => Box::pin(self.judge_named(stored, borne)).await,
+            Judged::Naming(stored) => Box::pin(self.judge_named(stored, borne)).await,
         }
     }
 
-    /// The same at a time that is known, without waiting; or the value, whose own tags have yet to be compared.
-    pub(super) fn judge_at<V>(
-        &self,
-        now: ServerTime,
-        found: Found,
-        current: Option<Epoch>,
-    ) -> Result<Looked<V>, Stored<V>>
+    /// The same at a time that is known, without waiting.
+    pub(super) fn judge_at<V>(&self, now: ServerTime, found: Found, current: Option<Epoch>) -> Judged<V>
     where
         S: Storage<V>,
     {
         match stored::read(self, found, current, now) {
-            Ok(stored) if stored.named.is_empty() => Ok(Looked::found(stored)),
-            Ok(stored) => Err(stored),
+            Ok(stored) if stored.named.is_empty() => Judged::As(Looked::found(stored)),
+            Ok(stored) => Judged::Naming(stored),
             Err((reason, frame)) => {
                 if matches!(reason, MissReason::Undecodable) {
                     self.shared.counters.undecodable(self.function.identity);
                 }
-                Ok(Looked::Unusable(reason, Some(frame)))
+                Judged::As(Looked::Unusable(reason, Some(frame)))
             }
         }
     }
@@ -285,7 +280,7 @@ impl<'c, S: Copy> Question<'c, S> {
     {
         match self.compare_named(&stored, borne).await {
             Ok(Named::Current) => Looked::found(stored),
-            Ok(Named::Outdated) => Looked::Unusable(MissReason::Invalidated, Some(stored.frame)),
+            Ok(Named::Outdated) => Looked::Unusable(MissReason::Invalidated, Some(stored.frame.shared())),
             Err(error) => Looked::Away(error),
         }
     }
@@ -293,8 +288,15 @@ impl<'c, S: Copy> Question<'c, S> {
 
 impl<V> Looked<V> {
     fn found(stored: Stored<V>) -> Self {
-        if stored.fresh.is_zero() { Self::Stale(stored) } else { Self::Usable(stored) }
+        if stored.fresh.is_zero() { Self::Stale(stored.kept()) } else { Self::Usable(stored) }
     }
+}
+
+/// What a value that was found comes to by what is known already.
+pub(super) enum Judged<V> {
+    As(Looked<V>),
+    /// Its own tags have yet to be compared.
+    Naming(Stored<V>),
 }
 
 /// Whether the tags that only a value knows have the epochs that it bears.

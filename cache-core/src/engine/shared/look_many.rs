@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::look::Judged;
 use super::{Borne, Looked, Question, Stored, away};
 use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::engine::together::together;
@@ -61,17 +62,17 @@ where
         };
         let judged = match found {
             Ok(Some(found)) => question.judge_at(now, found, current),
-            Ok(None) => Ok(Looked::Unusable(MissReason::Absent, None)),
-            Err(error) => Ok(Looked::Away(error)),
+            Ok(None) => Judged::As(Looked::Unusable(MissReason::Absent, None)),
+            Err(error) => Judged::As(Looked::Away(error)),
         };
         looked.push(match judged {
             // What the bus has told may be wrong after a loss of the tag's epoch: the server has the last word.
-            Ok(Looked::Unusable(MissReason::Invalidated, _)) if is_told => {
+            Judged::As(Looked::Unusable(MissReason::Invalidated, _)) if is_told => {
                 later.push(judge(at, question, borne, None));
                 None
             }
-            Ok(looked) => Some(looked),
-            Err(stored) => {
+            Judged::As(looked) => Some(looked),
+            Judged::Naming(stored) => {
                 later.push(judge(at, question, borne, Some(stored)));
                 None
             }

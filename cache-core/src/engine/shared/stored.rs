@@ -31,6 +31,13 @@ pub(in crate::engine) struct Stored<V> {
     pub(in crate::engine) frame: FrameBytes,
 }
 
+impl<V> Stored<V> {
+    /// To be kept: as what was seen, and as what may stand in.
+    pub(in crate::engine) fn kept(self) -> Self {
+        Self { frame: self.frame.shared(), ..self }
+    }
+}
+
 /// Reads the value out of what was found, if it may be used or stand in: `current` are the epochs of its declared tags,
 /// combined; `None` if one is absent, which equals nothing.
 pub(super) fn read<V, S: Storage<V>>(
@@ -75,13 +82,9 @@ fn judge<V, S: Storage<V>>(
     }
     let value = question.storage.decode(codec, view.payload()).map_err(|_| MissReason::Undecodable)?;
     let (size, cost, version) = (view.payload().len(), view.cost(), view.created_millis());
-    question.function.has_read(size);
+    question.function.has_size(size);
     let named = view.named().map(|named| (Tag::from(named.name), named.epoch)).collect();
-    Ok(move |frame: FrameBytes| {
-        // Whoever computes in place of a stale one says what was there.
-        let frame = if fresh.is_zero() { frame.shared() } else { frame };
-        Stored { value, fresh, grace, age, cost, size, version, named, frame }
-    })
+    Ok(move |frame| Stored { value, fresh, grace, age, cost, size, version, named, frame })
 }
 
 /// A value on its way to the shared tier.

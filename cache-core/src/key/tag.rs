@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::sink::{Sink, StackText};
+
 /// A label that many entries share, so that one invalidation reaches them all.
 ///
 /// Cheap to clone. Any text will do; the empty one too.
@@ -92,36 +94,13 @@ impl From<fmt::Arguments<'_>> for Tag {
     fn from(text: fmt::Arguments<'_>) -> Self {
         match text.as_str() {
             Some(text) => text.into(),
-            None => Short::of(text).map_or_else(|| text.to_string().into(), |short| short.as_str().into()),
+            None => {
+                // Mostly it fits there: a tag is then allocated once.
+                let mut short = StackText::new();
+                short.put_formatted(text);
+                short.text().map_or_else(|| text.to_string().into(), Self::from)
+            }
         }
-    }
-}
-
-/// A short text, put together where it needs no heap: a tag is then allocated once.
-struct Short {
-    bytes: [u8; 64],
-    length: usize,
-}
-
-impl Short {
-    /// `None` if it is longer.
-    fn of(text: fmt::Arguments<'_>) -> Option<Self> {
-        let mut short = Self { bytes: [0; 64], length: 0 };
-        fmt::write(&mut short, text).ok().map(|()| short)
-    }
-
-    fn as_str(&self) -> &str {
-        // Texts were put in whole.
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
-    }
-}
-
-impl fmt::Write for Short {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
     }
 }
 

@@ -97,7 +97,7 @@ impl CallSite {
 
     /// What calls remember, unless they have a ttl of their own.
     pub(crate) fn remember(&self) -> &Remember {
-        self.remember.get_or_init(|| self.policy.remember(None))
+        self.remember.get_or_init(|| self.policy.remember())
     }
 
     /// The identity of the instance whose closure has the type name `path`, with the type arguments `types`.

@@ -229,10 +229,10 @@ impl Policy {
         self.is_refreshing
     }
 
-    /// What calls remember, given the ttl of this one where it is not a constant.
-    pub(crate) fn remember(&self, ttl: Option<Duration>) -> Remember {
+    /// What calls remember, unless they have a ttl of their own.
+    pub(crate) fn remember(&self) -> Remember {
         Remember {
-            ttl: ttl.or(self.ttl).unwrap_or(Duration::ZERO),
+            ttl: self.ttl.unwrap_or(Duration::ZERO),
             none_ttl: self.none_ttl,
             err_ttl: self.err_ttl,
             local_ttl: self.local_ttl,

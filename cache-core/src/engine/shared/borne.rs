@@ -93,11 +93,6 @@ impl Borne {
         self.generation
     }
 
-    /// Whether nothing may have been missed since they were taken.
-    pub(super) fn is_of(&self, generation: u64) -> bool {
-        self.generation == generation
-    }
-
     /// What an entry in the local tier bears.
     pub(in crate::engine) fn stamps(&self) -> Stamps {
         self.taken.own.with(&self.taken.named)

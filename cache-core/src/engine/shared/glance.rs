@@ -108,9 +108,8 @@ impl<'c> Told<'c> {
         let shared = cache.0.shared.as_deref().filter(|shared| shared.is_at_hand())?;
         // First of all: a gap or an invalidation after this line shows.
         let generation = shared.generation();
-        // The generation again after the trust: after a gap that came in between, the trust may be of the next one.
-        let is_given = cache.0.trust.is_given(cache.0.clock.now()) && shared.generation() == generation;
-        is_given.then_some(Self { cache, shared, generation, common: None })
+        let is_followed = shared.follows(cache, cache.0.clock.now(), generation);
+        is_followed.then_some(Self { cache, shared, generation, common: None })
     }
 
     /// What an entry bears of the tags that a call knows: `None` if an epoch is not known.

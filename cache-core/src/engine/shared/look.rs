@@ -207,13 +207,14 @@ impl<'c, S: Copy> Question<'c, S> {
         epochs.into_iter().collect::<Option<Vec<Epoch>>>().map(Epoch::combined)
     }
 
+    /// Whether epochs are followed on the bus since they were taken, and need not be read.
+    fn follows(&self, borne: &Borne) -> bool {
+        !self.reads_through && self.shared.follows(self.cache, borne.begun, borne.generation())
+    }
+
     /// The epochs that are followed on the bus, and need not be read: one that stands for all.
     pub(super) fn known(&self, borne: &Borne) -> Option<Epoch> {
-        // The generation after the trust: after a gap that came in between, the trust may be of the next one.
-        let is_followed = !self.reads_through
-            && self.cache.0.trust.is_given(borne.begun)
-            && borne.is_of(self.shared.generation());
-        if is_followed { borne.known() } else { None }
+        if self.follows(borne) { borne.known() } else { None }
     }
 
     /// Looks, and reads the epochs.
@@ -312,9 +313,8 @@ impl<S: Copy> Question<'_, S> {
         let tags: Vec<Tag> = named.iter().map(|(tag, _)| tag.clone()).collect();
         let stamps = self.cache.0.epochs.stamp(&tags);
         let generation = borne.generation();
-        let is_followed = !self.reads_through && self.cache.0.trust.is_given(borne.begun);
         let is_known = |(stamp, (_, epoch)): (&Stamp, &(Tag, Epoch))| stamp.known(generation) == Some(*epoch);
-        if is_followed && borne.is_of(self.shared.generation()) && stamps.iter().zip(named).all(is_known) {
+        if self.follows(borne) && stamps.iter().zip(named).all(is_known) {
             borne.name(stamps);
             return Ok(Named::Current);
         }

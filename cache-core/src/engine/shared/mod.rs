@@ -42,6 +42,7 @@ use self::waiters::Waiters;
 use super::Cache;
 use crate::backend::EntryKey;
 use crate::backend::dynamic::DynBackend;
+use crate::clock::Tick;
 use crate::codec::AnyCodec;
 use crate::error::{Error, ErrorKind};
 use crate::event::shared::SharedCounters;
@@ -106,6 +107,12 @@ impl Shared {
     #[inline]
     pub(super) fn is_away(&self) -> bool {
         self.breaker.is_open() || self.undone.is_waiting()
+    }
+
+    /// Whether the bus vouches at `at` for what is known in `generation`.
+    fn follows(&self, cache: &Cache, at: Tick, generation: u64) -> bool {
+        // The generation after the trust: after a gap that came in between, the trust may be of the next one.
+        cache.0.trust.is_given(at) && self.generation() == generation
     }
 
     /// Whether an answer is to be expected soon.

@@ -89,26 +89,35 @@ async fn stage() -> (Pair, Truth) {
     (pair, truth)
 }
 
+/// What two calls at the same time come to: the second begins while the answer to the first one's look is held, and that is
+/// let go when the second looks, too, or joins. And how many looked, and joined.
+async fn two_at_once<T>(pair: &Pair, asks: Asks, ask: impl AsyncFn() -> T) -> ((T, T), (usize, u64)) {
+    let begun = (pair.faults.calls(asks.operation()), pair.cache.stats().joined());
+    let since = || (pair.faults.calls(asks.operation()) - begun.0, pair.cache.stats().joined() - begun.1);
+    let gate = pair.faults.hold_answer(asks.operation());
+    let second = async {
+        gate.arrived().await;
+        let opening = async {
+            until(|| since() != (1, 0)).await;
+            gate.open();
+        };
+        tokio::join!(ask(), opening).0
+    };
+
+    let found = tokio::join!(ask(), second);
+    (found, since())
+}
+
 #[tokio::test]
 async fn each_call_looks_for_itself() {
     for asks in Asks::BOTH {
         let (pair, truth) = stage().await;
-        let (looks, hits) = (pair.faults.calls(asks.operation()), pair.cache.stats().hits());
-        let gate = pair.faults.hold_answer(asks.operation());
-        let first = asks.ask(&pair.cache, &truth, 1);
-        let second = async {
-            gate.arrived().await;
-            let found = asks.ask(&pair.cache, &truth, 1).await;
-            gate.open();
-            found
-        };
+        let hits = pair.cache.stats().hits();
 
-        let found = tokio::join!(first, second);
+        let (found, counts) = two_at_once(&pair, asks, async || asks.ask(&pair.cache, &truth, 1).await).await;
 
-        assert_eq!(found, (0, 0), "{asks:?}");
-        assert_eq!(pair.faults.calls(asks.operation()), looks + 2, "{asks:?}");
-        let stats = pair.cache.stats();
-        assert_eq!((stats.hits(), stats.joined(), truth.asked()), (hits + 2, 0, 0), "{asks:?}");
+        assert_eq!((found, counts), ((0, 0), (2, 0)), "{asks:?}");
+        assert_eq!((pair.cache.stats().hits(), truth.asked()), (hits + 2, 0), "{asks:?}");
     }
 }
 
@@ -232,23 +241,10 @@ async fn while_reads_fail_who_comes_later_joins() {
         let (pair, truth) = stage().await;
         pair.faults.fail(asks.operation());
         asks.ask(&pair.cache, &truth, 1).await;
-        let (looks, joined) = (pair.faults.calls(asks.operation()), pair.cache.stats().joined());
-        let gate = pair.faults.hold_answer(asks.operation());
-        let first = asks.ask(&pair.cache, &truth, 1);
-        let second = async {
-            gate.arrived().await;
-            let call = asks.ask(&pair.cache, &truth, 1);
-            let opening = async {
-                until(|| pair.cache.stats().joined() > joined).await;
-                gate.open();
-            };
-            tokio::join!(call, opening).0
-        };
 
-        let found = tokio::join!(first, second);
+        let (found, counts) = two_at_once(&pair, asks, async || asks.ask(&pair.cache, &truth, 1).await).await;
 
-        assert_eq!(found, (0, 0), "{asks:?}");
-        assert_eq!(pair.faults.calls(asks.operation()), looks + 1, "{asks:?}");
+        assert_eq!((found, counts), ((0, 0), (1, 1)), "{asks:?}");
     }
 }
 
@@ -264,32 +260,16 @@ async fn sized_many(cache: &Cache, ids: &[u64], length: usize) -> HashMap<u64, S
     ids.iter().map(|id| (*id, format!("{id:0length$}"))).collect()
 }
 
-/// How many calls joined, of two at the same time that ask for a value of this length.
+/// How many of two calls at the same time join that ask for a value of this length.
 async fn joined_of_two(pair: &Pair, asks: Asks, length: usize) -> u64 {
     let ask = async || match asks {
         Asks::Single => sized(&pair.cache, 1, length).await,
         Asks::InABatch => sized_many(&pair.cache, &[1], length).await[&1].clone(),
     };
-    let (looks, joined) = (pair.faults.calls(asks.operation()), pair.cache.stats().joined());
-    let gate = pair.faults.hold_answer(asks.operation());
-    let second = async {
-        gate.arrived().await;
-        let opening = async {
-            let has_begun = || {
-                let looks = pair.faults.calls(asks.operation()) - looks;
-                looks == 2 || pair.cache.stats().joined() > joined
-            };
-            until(has_begun).await;
-            gate.open();
-        };
-        tokio::join!(ask(), opening).0
-    };
-
-    let (first, second) = tokio::join!(ask(), second);
-
+    let ((first, second), (_, joined)) = two_at_once(pair, asks, ask).await;
     assert_eq!(first.len(), length, "{asks:?}");
     assert_eq!(first, second, "{asks:?}");
-    pair.cache.stats().joined() - joined
+    joined
 }
 
 #[tokio::test]

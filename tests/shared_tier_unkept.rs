@@ -13,8 +13,9 @@ use std::time::Duration;
 use cache_core::testing::Operation;
 use larder::{Cache, Key, Local, cached};
 use support::pair::Pair;
-use support::processes::{hears, hour, until};
+use support::processes::{SOON, hears, hour, until};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// The truth, and how often it was asked.
 #[derive(Default)]
@@ -185,7 +186,7 @@ async fn what_is_not_there_is_computed_once() {
             tokio::join!(ask(), ask(), ask())
         };
         let opening = async {
-            gate.arrived().await;
+            timeout(SOON, gate.arrived()).await.expect("who leads asks for a lease");
             until(|| pair.cache.stats().joined() == 2).await;
             gate.open();
         };

@@ -1,7 +1,7 @@
 //! The synchronisation primitives that the model checker replaces.
 //!
-//! `engine/flight.rs` names them through this module only; `tests/model_flights.rs` compiles the same file
-//! against loom's.
+//! `engine/flight.rs` and `local/checked.rs` name them through this module only; `tests/model_flights.rs` and
+//! `tests/model_moves.rs` compile the same files against loom's.
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, Mutex};

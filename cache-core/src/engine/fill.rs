@@ -234,7 +234,7 @@ pub(super) fn land<V, S>(
             Displaced::default()
         }
         (Some(_), Some(_)) => {
-            let (what, displaced) = store(cache, key, entry, share);
+            let (what, displaced) = store(cache, entry, share);
             count(what);
             displaced
         }
@@ -282,7 +282,7 @@ pub(super) fn land_found<V, S>(
     let entry = fill.entry(cache, borne, storage, value.clone(), here, Some(size));
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {
-        Some(_) if may_store => cache.0.tier.install(fill.key, entry).displaced(),
+        Some(_) if may_store => cache.0.tier.install(entry).displaced(),
         _ => Displaced::default(),
     });
     drop(displaced);
@@ -290,8 +290,8 @@ pub(super) fn land_found<V, S>(
 
 /// Puts an entry into the local tier, and says what that is counted as; the caller holds the key's place in the table of
 /// flights.
-fn store(cache: &Cache, key: &Key, entry: Arc<StoredEntry>, share: Share) -> (Happening, Displaced) {
-    match cache.0.tier.install(key, entry) {
+fn store(cache: &Cache, entry: Arc<StoredEntry>, share: Share) -> (Happening, Displaced) {
+    match cache.0.tier.install(entry) {
         Installed::Stored(displaced) => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) if share.version().is_some() => (Happening::Fill, displaced),
         Installed::TooHeavy(displaced) => (Happening::Rejected, displaced),
@@ -344,6 +344,7 @@ impl<'c> Fill<'c> {
             None => 0,
         };
         let header = Header {
+            key: self.key.clone(),
             created: now.earlier(self.age),
             begun: borne.begun,
             fresh_until: now.later(lifetime.map_or(Duration::ZERO, |lifetime| lifetime.fresh)),

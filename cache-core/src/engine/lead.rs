@@ -337,7 +337,7 @@ where
     let here = cache.0.stand_in::<A::Value>(&plan.key);
     let is_newer = here.is_none_or(|here| here.created() < held.entry.created());
     if is_stale && is_newer && !plan.remember.reads_through && tier.admits_any() {
-        let displaced = lead.store_early(|| tier.install(&plan.key, held.entry.clone()));
+        let displaced = lead.store_early(|| tier.install(held.entry.clone()));
         drop(displaced);
     }
     held

@@ -18,34 +18,44 @@ pub(crate) use freshness::{Freshness, LEASE, Lifetime, Remember, Remembered, lif
 
 use crate::clock::Tick;
 use crate::engine::Function;
+use crate::key::{Key, KeyView};
+use crate::local::Checked;
 use crate::local::epochs::{Currency, Stamps};
 
 /// A value in the local tier, with all that decides whether it may be used.
 ///
 /// Unsized at its end, so that entries of all types live in one map and the header is read without a virtual
 /// call: `Arc<StoredEntry<V>>` becomes `Arc<StoredEntry>`.
+///
+/// In this order: what a hit reads lies together, beside the value. A hit costs as many lines of memory as it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
-    /// Raw ticks: up to here a hit has nothing to consider but epochs. No later than `fresh_until`.
-    quiet_until: AtomicU64,
+    created: Tick,
+    /// For functions with `grace` or `refresh` alone.
+    care: Option<Box<Care>>,
     /// Raw ticks; moved to the past by `expire`.
     fresh_until: AtomicU64,
-    created: Tick,
-    /// When the stamps were taken: what the value is not older than.
-    begun: Tick,
     /// What the epochs were before the computation began.
     stamps: Stamps,
+    /// When the stamps were taken: what the value is not older than.
+    begun: Tick,
+    /// From here on a hit reads.
+    pub(crate) key: Key,
+    /// Raw ticks: up to here a hit has nothing to consider but epochs. No later than `fresh_until`.
+    quiet_until: AtomicU64,
+    /// When the stamps were last found to be current.
+    checked: Checked,
     /// For counting, without a lookup by name.
     pub(crate) function: Arc<Function>,
     pub(crate) weight: u64,
-    /// For functions with `grace` or `refresh` alone.
-    care: Option<Box<Care>>,
     pub(crate) value: V,
 }
 
 /// The header of an entry about to be stored.
 #[derive(Debug)]
 pub(crate) struct Header {
+    pub(crate) key: Key,
     pub(crate) created: Tick,
     pub(crate) begun: Tick,
     pub(crate) fresh_until: Tick,
@@ -57,15 +67,17 @@ pub(crate) struct Header {
 
 impl<V> StoredEntry<V> {
     pub(crate) fn new(header: Header, value: V) -> Self {
-        let Header { created, begun, fresh_until, care, stamps, function, weight } = header;
+        let Header { key, created, begun, fresh_until, care, stamps, function, weight } = header;
         let upkeep = care.as_ref().and_then(|care| care.upkeep.as_ref());
         let quiet_until = upkeep.map_or(fresh_until, |upkeep| upkeep.first_consideration(fresh_until));
         Self {
-            quiet_until: AtomicU64::new(quiet_until.min(fresh_until).raw()),
-            fresh_until: AtomicU64::new(fresh_until.raw()),
             created,
-            begun,
+            fresh_until: AtomicU64::new(fresh_until.raw()),
             stamps,
+            begun,
+            key,
+            quiet_until: AtomicU64::new(quiet_until.min(fresh_until).raw()),
+            checked: Checked::never(),
             function,
             weight,
             care: care.map(Box::new),
@@ -82,10 +94,16 @@ impl<V> StoredEntry<V> {
 }
 
 impl StoredEntry {
+    /// Whether it is the entry of `key`.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, key: &KeyView<'_>) -> bool {
+        self.key.view() == *key
+    }
+
     /// Whether a hit at `now` has nothing to consider: it is fresh, and not due for anything.
     #[inline]
     pub(crate) fn is_quiet(&self, now: Tick) -> bool {
-        now.raw() < self.quiet_until.load(Ordering::Acquire) && self.currency() == Currency::Current
+        now.raw() < self.quiet_until.load(Ordering::Acquire) && self.stamps.are_current(&self.checked)
     }
 
     /// Tells whether the value may be used at `now`.

@@ -25,9 +25,13 @@ pub(super) enum Arguments {
 /// Words and not bytes, as 38 bytes are copied in pieces that overlap, and reading across two stores stalls the
 /// processor for longer than all the rest takes. The upper byte of `last` is the length plus one: never
 /// zero, and that is what tells the variants apart.
+///
+/// In this order: the words that all keys have come last, beside what lies behind a key.
 #[derive(Clone, Copy, PartialEq)]
+#[repr(C)]
 pub(super) struct Inline {
-    words: [u64; 4],
+    rest: [u64; 3],
+    first: u64,
     last: NonZeroU64,
 }
 
@@ -35,10 +39,10 @@ impl Inline {
     /// `length` is at most [`INLINE`], and bytes of `words` past it are zero.
     #[inline]
     pub(super) fn new(words: [u64; 5], length: usize) -> Self {
-        let [one, two, three, four, last] = words;
+        let [first, two, three, four, last] = words;
         // Never zero, as the length plus one is not.
         let last = NonZeroU64::new(last_word(last, length)).unwrap_or(NonZeroU64::MIN);
-        Self { words: [one, two, three, four], last }
+        Self { first, rest: [two, three, four], last }
     }
 
     #[inline]
@@ -46,10 +50,17 @@ impl Inline {
         ((self.last.get() >> 56) as usize).saturating_sub(1)
     }
 
+    /// All but the last.
+    #[inline]
+    fn words(&self) -> [u64; 4] {
+        let [two, three, four] = self.rest;
+        [self.first, two, three, four]
+    }
+
     /// Hands the bytes on, put together on the stack.
     fn with_bytes<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         let mut bytes = [0; 8 * 5];
-        let words = self.words.into_iter().chain([self.last.get()]);
+        let words = self.words().into_iter().chain([self.last.get()]);
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
@@ -58,7 +69,7 @@ impl Inline {
 
     #[inline]
     fn is_doubtful(&self) -> bool {
-        limit::is_doubtful(&self.words, self.length())
+        limit::is_doubtful(&self.words(), self.length())
     }
 }
 
@@ -125,7 +136,9 @@ impl Arguments {
     #[inline(always)]
     pub(super) fn view(&self) -> ArgumentsView<'_> {
         match self {
-            Self::Inline(Inline { words, last }) => ArgumentsView::Inline { words, last: last.get() },
+            Self::Inline(Inline { first, rest, last }) => {
+                ArgumentsView::Inline { first: *first, rest, last: last.get() }
+            }
             Self::Shared(bytes) => ArgumentsView::Shared(bytes),
         }
     }

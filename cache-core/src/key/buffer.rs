@@ -125,11 +125,12 @@ impl Buffer {
     /// The bytes where they lie, if they fit inline and it needs no closer look to know that they are the key.
     #[inline(always)]
     pub(super) fn view(&self) -> Option<ArgumentsView<'_>> {
-        let words = self.words.first_chunk()?;
-        if self.spilled.is_some() || limit::is_doubtful(words, self.length) {
+        let (first, rest) = self.words.split_first()?;
+        if self.spilled.is_some() || limit::is_doubtful(self.words.first_chunk()?, self.length) {
             return None;
         }
-        Some(ArgumentsView::Inline { words, last: last_word(self.words[4], self.length) })
+        let last = last_word(self.words[4], self.length);
+        Some(ArgumentsView::Inline { first: *first, rest: rest.first_chunk()?, last })
     }
 
     /// The bytes if they fit inline, else all of them on the heap.

@@ -61,10 +61,12 @@ pub use writer::KeyWriter;
 /// assert_eq!(key, Key::of("menu", (42_u64, String::from("en")))?);
 /// # Ok::<(), cache_core::Error>(())
 /// ```
+// In this order: of a short key only the end is looked at.
 #[derive(Clone)]
+#[repr(C)]
 pub struct Key {
-    identity: Identity,
     arguments: Arguments,
+    identity: Identity,
 }
 
 impl Key {

@@ -16,7 +16,9 @@ pub(crate) struct KeyView<'k> {
 pub(super) enum ArgumentsView<'k> {
     /// Words past the length are zero; the last one has the length in its upper byte.
     Inline {
-        words: &'k [u64; 4],
+        first: u64,
+        /// Those between. Most keys end before.
+        rest: &'k [u64; 3],
         last: u64,
     },
     Shared(&'k [u8]),
@@ -26,11 +28,15 @@ impl PartialEq for KeyView<'_> {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
         let is_same = match (&self.arguments, &other.arguments) {
-            (ArgumentsView::Inline { words, last }, ArgumentsView::Inline { words: others, last: other }) => {
+            (
+                ArgumentsView::Inline { first, rest, last },
+                ArgumentsView::Inline { first: other_first, rest: other_rest, last: other_last },
+            ) => {
                 // Word by word and not as arrays: a vector load of words that were just stored one by one
                 // waits for all of them.
-                let differs = |at: usize| words[at] ^ others[at];
-                (last ^ other) | differs(0) | differs(1) | differs(2) | differs(3) == 0
+                let differs = |at: usize| rest[at] ^ other_rest[at];
+                let is_begun_alike = (last ^ other_last) | (first ^ other_first) == 0;
+                is_begun_alike && (!goes_beyond(*last, 1) || differs(0) | differs(1) | differs(2) == 0)
             }
             (ArgumentsView::Shared(one), ArgumentsView::Shared(other)) => one == other,
             _ => false,
@@ -45,17 +51,16 @@ impl Hash for KeyView<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let address = self.identity.address() as u64;
         match &self.arguments {
-            ArgumentsView::Inline { words, last } => {
+            ArgumentsView::Inline { first, rest, last } => {
                 // The last word has the length, which tells trailing zeros from padding.
                 state.write_u64(address ^ last);
-                state.write_u64(words[0]);
-                // The length in the last word is one more than the bytes.
-                if last >> 56 > 9 {
-                    state.write_u64(words[1]);
+                state.write_u64(*first);
+                if goes_beyond(*last, 1) {
+                    state.write_u64(rest[0]);
                 }
-                if last >> 56 > 17 {
-                    state.write_u64(words[2]);
-                    state.write_u64(words[3]);
+                if goes_beyond(*last, 2) {
+                    state.write_u64(rest[1]);
+                    state.write_u64(rest[2]);
                 }
             }
             ArgumentsView::Shared(bytes) => {
@@ -64,4 +69,11 @@ impl Hash for KeyView<'_> {
             }
         }
     }
+}
+
+/// Whether there are more bytes than so many words have, by the last word.
+#[inline(always)]
+fn goes_beyond(last: u64, words: u64) -> bool {
+    // The length in the last word is one more than the bytes.
+    last >> 56 > 8 * words + 1
 }

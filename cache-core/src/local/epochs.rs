@@ -2,13 +2,14 @@
 //!
 //! An entry bears the numbers its tags had before its computation began and is current while they still are
 //! what they were. So an invalidation is one store, whatever number of entries bear the tag, and the check on
-//! a hit is one load each.
+//! a hit is one load each; and one for all of them while no epoch in the process has moved since the last check.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::checked::{Checked, Moves};
 use crate::entry::epoch::Epoch;
 use crate::key::Tag;
 
@@ -38,6 +39,9 @@ fn draw() -> u64 {
     // it where an earlier number gives way to a later one.
     NEXT.fetch_add(1, Ordering::AcqRel)
 }
+
+/// How often an epoch in this process has moved.
+static MOVES: Moves = Moves(AtomicU64::new(Moves::FIRST));
 
 /// The epoch of one tag or function.
 ///
@@ -159,6 +163,7 @@ impl Cell {
             self.hard.fetch_max(number, Ordering::SeqCst);
         }
         self.current.fetch_max(number, Ordering::SeqCst);
+        MOVES.count_one();
         number
     }
 
@@ -241,6 +246,17 @@ impl Stamps {
     /// The same.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
         std::iter::once(&mut self.function).chain(self.few.iter_mut().flatten()).chain(&mut self.more)
+    }
+
+    /// Whether all are current; `checked` is theirs alone.
+    #[inline(always)]
+    pub(crate) fn are_current(&self, checked: &Checked) -> bool {
+        checked.still_holds(&MOVES) || self.are_found_current(checked)
+    }
+
+    #[inline(never)]
+    fn are_found_current(&self, checked: &Checked) -> bool {
+        checked.check(&MOVES, || self.currency() == Currency::Current)
     }
 
     #[inline]

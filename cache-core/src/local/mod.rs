@@ -3,17 +3,23 @@
 //! Shards of `quick_cache`'s unsynchronised cache (S3-FIFO-like, scan resistant) behind locks of our own:
 //! its synchronised one can only hand out clones, and cloning an `Arc` around the value costs a hit two
 //! locked instructions more. Here a small value is cloned under the shard's read lock.
+//!
+//! What the shards keep apart is the 64-bit hash of a key; the key itself lies in the entry, beside what else a hit reads.
+//! Of two keys with one hash (by chance: of a million entries, one pair in 30 million processes) the later one displaces
+//! the earlier one.
 
+mod checked;
 pub(crate) mod epochs;
 mod limit;
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use quick_cache::unsync::Cache;
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
+pub(crate) use checked::Checked;
 pub use limit::Local;
 
 use crate::clock::Tick;
@@ -49,32 +55,46 @@ impl Installed {
 /// no lock is held.
 #[derive(Default)]
 #[must_use = "drop it where no lock is held"]
-pub(crate) struct Displaced(Vec<(HashedKey, Arc<StoredEntry>)>);
+pub(crate) struct Displaced(Vec<Arc<StoredEntry>>);
 
 /// Where a key belongs.
-pub(crate) struct Place<'k> {
-    shard: &'k Shard,
-    lookup: Lookup<'k>,
+pub(crate) struct Place<'t, 'k> {
+    shard: &'t Shard,
+    hash: u64,
+    key: &'k KeyView<'k>,
 }
 
-impl<'k> Place<'k> {
+impl Place<'_, '_> {
     /// Locks the shard for reading: to be held shortly.
     #[inline(always)]
-    pub(crate) fn read(&self) -> Reading<'_, 'k> {
-        Reading { store: self.shard.read(), lookup: &self.lookup }
+    pub(crate) fn read(&self) -> Reading<'_> {
+        Reading { store: self.shard.read(), place: self }
+    }
+
+    /// Puts an entry here; tells what gave way.
+    fn insert(&self, entry: Arc<StoredEntry>) -> Vec<Arc<StoredEntry>> {
+        let mut displaced = Vec::new();
+        self.shard.write().insert_with_lifecycle(self.hash, entry, &mut displaced);
+        displaced
+    }
+
+    /// Takes out what is here under the key.
+    fn remove(&self) -> Option<Arc<StoredEntry>> {
+        let removed = self.shard.write().remove_if(&self.hash, |entry| entry.is_of(self.key));
+        removed.map(|(_, entry)| entry)
     }
 }
 
 /// A shard, locked for reading.
-pub(crate) struct Reading<'p, 'k> {
+pub(crate) struct Reading<'p> {
     store: RwLockReadGuard<'p, Store>,
-    lookup: &'p Lookup<'k>,
+    place: &'p Place<'p, 'p>,
 }
 
-impl Reading<'_, '_> {
+impl Reading<'_> {
     #[inline(always)]
     pub(crate) fn entry(&self) -> Option<&Arc<StoredEntry>> {
-        self.store.get(self.lookup)
+        self.store.get(&self.place.hash).filter(|entry| entry.is_of(self.place.key))
     }
 }
 
@@ -83,7 +103,7 @@ impl Reading<'_, '_> {
 #[repr(align(128))]
 struct Shard(RwLock<Store>);
 
-type Store = Cache<HashedKey, Arc<StoredEntry>, Weigher, TakenHash, Evictions>;
+type Store = Cache<u64, Arc<StoredEntry>, Weigher, BuildHasherDefault<Taken>, Evictions>;
 
 impl LocalTier {
     pub(crate) fn new(limit: &Local) -> Self {
@@ -102,29 +122,23 @@ impl LocalTier {
                 .hot_allocation(hot)
                 .build()
                 .unwrap();
-            Shard(RwLock::new(Cache::with_options(options, weigher.clone(), TakenHash, Evictions)))
+            Shard(RwLock::new(Cache::with_options(options, weigher.clone(), Default::default(), Evictions)))
         };
         let shards = (0..count).map(|_| shard()).collect();
         let heaviest = (shard_capacity as f64 * hot) as u64;
         Self { shards, hash: Default::default(), heaviest, weigher, evictions: AtomicU64::new(0) }
     }
 
+    /// The place of `key`, for [`Place::read`].
     #[inline(always)]
     #[expect(clippy::manual_hash_one, reason = "the compiler leaves `hash_one` out of line")]
-    fn place<'k>(&self, key: &'k KeyView<'k>) -> (&Shard, Lookup<'k>) {
+    pub(crate) fn at<'t, 'k>(&'t self, key: &'k KeyView<'k>) -> Place<'t, 'k> {
         let mut hasher = self.hash.build_hasher();
         key.hash(&mut hasher);
         let hash = hasher.finish();
         // Bits that the map inside does not use.
         let index = hash.rotate_right(32) as usize & (self.shards.len() - 1);
-        (&self.shards[index], Lookup { hash, key })
-    }
-
-    /// The place of `key`, for [`Place::read`].
-    #[inline(always)]
-    pub(crate) fn at<'k>(&'k self, key: &'k KeyView<'k>) -> Place<'k> {
-        let (shard, lookup) = self.place(key);
-        Place { shard, lookup }
+        Place { shard: &self.shards[index], hash, key }
     }
 
     /// Shows the entry of `key` to `read`, under the shard's lock: keep it short.
@@ -132,21 +146,21 @@ impl LocalTier {
         self.at(key).read().entry().map(read)
     }
 
-    /// Stores what is not heavier than a shard takes; otherwise nothing is there under `key` afterwards.
-    pub(crate) fn install(&self, key: &Key, entry: Arc<StoredEntry>) -> Installed {
-        let (shard, Lookup { hash, .. }) = self.place(&key.view());
-        let own = HashedKey { hash, key: key.clone() };
+    /// Stores what is not heavier than a shard takes; otherwise nothing is there under its key afterwards.
+    pub(crate) fn install(&self, entry: Arc<StoredEntry>) -> Installed {
+        let key = entry.key.clone();
         if self.weigher.weigh(&entry) > self.heaviest {
-            let mut displaced = self.remove(key);
-            displaced.0.push((own, entry));
+            let mut displaced = self.remove(&key);
+            displaced.0.push(entry);
             return Installed::TooHeavy(displaced);
         }
-        let mut evicted = Vec::new();
-        shard.write().insert_with_lifecycle(own, entry, &mut evicted);
+        let view = key.view();
+        let place = self.at(&view);
+        let displaced = place.insert(entry);
         // What the entry replaces is among them; that made no room for others.
-        let made_room = evicted.iter().filter(|(other, _)| other.key != *key).count();
+        let made_room = displaced.iter().filter(|other| !other.is_of(&view)).count();
         self.evictions.fetch_add(made_room as u64, Ordering::Relaxed);
-        Installed::Stored(Displaced(evicted))
+        Installed::Stored(Displaced(displaced))
     }
 
     /// Whether any entry finds room: a tier can be as small as nothing.
@@ -157,10 +171,7 @@ impl LocalTier {
 
     /// Removes.
     pub(crate) fn remove(&self, key: &Key) -> Displaced {
-        let key = key.view();
-        let (shard, lookup) = self.place(&key);
-        let removed = shard.write().remove(&lookup);
-        Displaced(removed.into_iter().collect())
+        Displaced(self.at(&key.view()).remove().into_iter().collect())
     }
 
     /// Removes everything.
@@ -179,10 +190,10 @@ impl LocalTier {
             let dead: Vec<_> = {
                 let store = shard.read();
                 let dead = store.iter().filter(|(_, entry)| !keep(entry));
-                dead.map(|(key, entry)| (key.clone(), entry.clone())).collect()
+                dead.map(|(hash, entry)| (*hash, entry.clone())).collect()
             };
-            for (key, entry) in dead {
-                let removed = shard.write().remove_if(&key, |found| Arc::ptr_eq(found, &entry));
+            for (hash, entry) in dead {
+                let removed = shard.write().remove_if(&hash, |found| Arc::ptr_eq(found, &entry));
                 drop(removed);
             }
         }
@@ -227,62 +238,9 @@ impl Shard {
     }
 }
 
-/// A key with its hash, which is taken once a lookup.
-#[derive(Clone)]
-struct HashedKey {
-    hash: u64,
-    key: Key,
-}
-
-struct Lookup<'k> {
-    hash: u64,
-    /// By reference: a copy would be loaded in wider pieces than it was just stored in, and wait.
-    key: &'k KeyView<'k>,
-}
-
-impl Hash for HashedKey {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl PartialEq for HashedKey {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for HashedKey {}
-
-impl Hash for Lookup<'_> {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl Equivalent<HashedKey> for Lookup<'_> {
-    #[inline]
-    fn equivalent(&self, other: &HashedKey) -> bool {
-        *self.key == other.key.view()
-    }
-}
-
-/// Passes the hash on that [`HashedKey`] and [`Lookup`] carry.
-#[derive(Clone, Copy, Default)]
-struct TakenHash;
-
+/// Takes what is a hash already for the hash.
+#[derive(Default)]
 struct Taken(u64);
-
-impl BuildHasher for TakenHash {
-    type Hasher = Taken;
-    #[inline]
-    fn build_hasher(&self) -> Taken {
-        Taken(0)
-    }
-}
 
 impl Hasher for Taken {
     #[inline]
@@ -290,7 +248,7 @@ impl Hasher for Taken {
         self.0 = hash;
     }
     fn write(&mut self, bytes: &[u8]) {
-        // Not reached: both kinds of key write one u64. Still a hash, should that change.
+        // Not reached: what is kept apart is one u64. Still a hash, should that change.
         for byte in bytes {
             self.0 = self.0.rotate_left(5) ^ u64::from(*byte);
         }
@@ -313,8 +271,8 @@ impl Weigher {
     }
 }
 
-impl Weighter<HashedKey, Arc<StoredEntry>> for Weigher {
-    fn weight(&self, _: &HashedKey, entry: &Arc<StoredEntry>) -> u64 {
+impl Weighter<u64, Arc<StoredEntry>> for Weigher {
+    fn weight(&self, _: &u64, entry: &Arc<StoredEntry>) -> u64 {
         self.weigh(entry)
     }
 }
@@ -323,11 +281,57 @@ impl Weighter<HashedKey, Arc<StoredEntry>> for Weigher {
 #[derive(Clone)]
 struct Evictions;
 
-impl Lifecycle<HashedKey, Arc<StoredEntry>> for Evictions {
-    type RequestState = Vec<(HashedKey, Arc<StoredEntry>)>;
+impl Lifecycle<u64, Arc<StoredEntry>> for Evictions {
+    type RequestState = Vec<Arc<StoredEntry>>;
 
     /// Called under the lock; for what an insertion replaces, too.
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: HashedKey, entry: Arc<StoredEntry>) {
-        evicted.push((key, entry));
+    fn on_evict(&self, evicted: &mut Self::RequestState, _: u64, entry: Arc<StoredEntry>) {
+        evicted.push(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::Functions;
+    use crate::entry::Header;
+    use crate::local::epochs::EpochTable;
+
+    fn entry(key: &Key) -> Arc<StoredEntry> {
+        let function = Functions::default().of(key.identity());
+        let stamps = EpochTable::default().stamps(function.epoch.clone(), &[]);
+        let fresh_until = Tick::from_raw(0).later(Duration::from_secs(60));
+        let header = Header {
+            key: key.clone(),
+            created: Tick::from_raw(0),
+            begun: Tick::from_raw(0),
+            fresh_until,
+            care: None,
+            stamps,
+            function,
+            weight: 100,
+        };
+        Arc::new(StoredEntry::new(header, key.to_string()))
+    }
+
+    #[test]
+    fn of_two_keys_with_one_hash_each_finds_its_own_value_or_none() {
+        let tier = LocalTier::new(&Local::entries(1_000));
+        let (one, other) = (Key::of("f", 1).unwrap(), Key::of("f", 2).unwrap());
+        let (one_view, other_view) = (one.view(), other.view());
+        let place_of_one = Place { shard: &tier.shards[0], hash: 7, key: &one_view };
+        let place_of_other = Place { shard: &tier.shards[0], hash: 7, key: &other_view };
+        let value = |place: &Place<'_, '_>| place.read().entry().and_then(|entry| entry.value().cloned());
+
+        assert_eq!(place_of_one.insert(entry(&one)).len(), 0);
+        assert_eq!((value(&place_of_one), value(&place_of_other)), (Some(one.to_string()), None));
+        assert!(place_of_other.remove().is_none(), "it is not the one to be removed");
+
+        let displaced = place_of_other.insert(entry(&other));
+        assert!(displaced.iter().all(|entry| entry.is_of(&one_view)) && displaced.len() == 1);
+        assert_eq!((value(&place_of_one), value(&place_of_other)), (None, Some(other.to_string())));
+        assert!(place_of_other.remove().is_some_and(|entry| entry.is_of(&other_view)));
     }
 }

@@ -27,8 +27,7 @@ struct Entry {
 impl Entry {
     /// As `Cell::advance` does.
     fn invalidate(&self, tag: usize) {
-        self.epochs[tag].fetch_max(1, Ordering::SeqCst);
-        self.moves.count_one();
+        self.moves.make(|| _ = self.epochs[tag].fetch_max(1, Ordering::SeqCst));
     }
 
     /// As `Stamps::are_current` does.

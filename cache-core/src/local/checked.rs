@@ -13,8 +13,9 @@ impl Moves {
     /// The count before the first: not what a [`Checked`] begins with.
     pub(super) const FIRST: u64 = 1;
 
-    /// Counts one move, after it was made.
-    pub(super) fn count_one(&self) {
+    /// Makes one move, and counts it afterwards.
+    pub(super) fn make(&self, one: impl FnOnce()) {
+        one();
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 }

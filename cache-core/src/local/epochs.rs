@@ -157,13 +157,14 @@ impl Cell {
 
     fn advance(&self, severity: Severity) -> u64 {
         let number = draw();
-        // `max`: of two at once the later number stays. The one that lost it is covered all the same, since
-        // what bears the later number began after the earlier was drawn.
-        if severity == Severity::Hard {
-            self.hard.fetch_max(number, Ordering::SeqCst);
-        }
-        self.current.fetch_max(number, Ordering::SeqCst);
-        MOVES.count_one();
+        MOVES.make(|| {
+            // `max`: of two at once the later number stays. The one that lost it is covered all the same, since
+            // what bears the later number began after the earlier was drawn.
+            if severity == Severity::Hard {
+                self.hard.fetch_max(number, Ordering::SeqCst);
+            }
+            self.current.fetch_max(number, Ordering::SeqCst);
+        });
         number
     }
 

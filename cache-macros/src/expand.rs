@@ -60,18 +60,21 @@ fn cached(model: &Model) -> TokenStream {
     let background = background::background(model);
     let body = body::body(model);
     let output = call::at(&function.output);
+    let p = call::private(model);
     let find = match model.options.refresh {
         // What is found may be due: then it is answered all the same, after everything that a refresh needs was made.
         Some(_) => quote_spanned! {output=>
-            let found = match call.find() {
-                ::core::option::Option::Some(found) if !call.is_due() => return found,
-                found => found,
+            let (found, mut call) = match call.find() {
+                #p::Found::Value(found) => return found,
+                #p::Found::Due(found, call) => (::core::option::Option::Some(found), call),
+                #p::Found::Nothing(call) => (::core::option::Option::None, call),
             };
         },
         None => quote_spanned! {output=>
-            if let ::core::option::Option::Some(found) = call.find() {
-                return found;
-            }
+            let mut call = match call.find() {
+                #p::Found::Value(found) | #p::Found::Due(found, _) => return found,
+                #p::Found::Nothing(call) => call,
+            };
         },
     };
     // What the background cannot do is shown at the option that asks for it.
@@ -157,13 +160,13 @@ mod tests {
             [quote!(ttl = 60), quote!(ttl = 60, grace = 60, timeout(hard = 1)), quote!(policy = MENU)]
         {
             assert_eq!(count(options.clone(), "background"), 0, "{options}");
-            assert_eq!(count(options.clone(), "is_due"), 0, "{options}");
+            assert_eq!(count(options.clone(), "Due(found,call)"), 0, "{options}");
             assert_eq!(count(options.clone(), "call.run(means,"), 1, "{options}");
         }
         for options in
             [quote!(refresh(#with)), quote!(refresh(#with), grace = 60, timeout(soft = 1, hard = 2))]
         {
-            assert_eq!(count(quote!(ttl = 60, #options), "call.is_due()"), 1, "{options}");
+            assert_eq!(count(quote!(ttl = 60, #options), "Found::Due(found,call)"), 1, "{options}");
             assert_eq!(
                 count(quote!(ttl = 60, #options), "call.refresh_later(means,background)"),
                 1,
@@ -173,7 +176,7 @@ mod tests {
             assert_eq!(count(quote!(ttl = 60, #options), "POOL.get()"), 1, "{options}");
         }
         let soft = quote!(ttl = 60, grace = 60, timeout(soft = 1, #with));
-        assert_eq!(count(soft.clone(), "is_due") + count(soft.clone(), "refresh_later"), 0);
+        assert_eq!(count(soft.clone(), "Due(found,call)") + count(soft.clone(), "refresh_later"), 0);
         assert_eq!(count(soft, "call.run_with(means,background,"), 1);
     }
 

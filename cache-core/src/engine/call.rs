@@ -21,8 +21,7 @@ use crate::event::stats::Happening;
 use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag, TagList};
 use crate::storage::Storage;
 
-/// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find), and
-/// on a miss tags and [`run`](Self::run).
+/// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find).
 #[derive(Debug)]
 pub struct Call<A: Answer> {
     site: &'static CallSite,
@@ -30,10 +29,27 @@ pub struct Call<A: Answer> {
     key: KeyWriter,
     ttl: Option<Duration>,
     is_bypassed: bool,
-    attention: Attention,
-    reason: MissReason,
-    tags: TagList,
     answer: A,
+}
+
+/// What a look in the local tier found.
+#[derive(Debug)]
+pub enum Found<A: Answer> {
+    /// A value.
+    Value(A::Output),
+    /// A value that is to be recomputed, or kept warm: by [`Rest::refresh_later`].
+    Due(A::Output, Rest<A>),
+    /// Nothing to answer with.
+    Nothing(Rest<A>),
+}
+
+/// What is left of a call after the look: it gets tags, and is [`run`](Self::run).
+#[derive(Debug)]
+pub struct Rest<A: Answer> {
+    call: Call<A>,
+    reason: MissReason,
+    attention: Attention,
+    tags: TagList,
 }
 
 /// A call that did not hit, as part of a batch.
@@ -94,9 +110,6 @@ impl<A: Answer> Call<A> {
             key: KeyWriter::new(site.identity(path, types)),
             ttl: None,
             is_bypassed: cache.0.is_disabled,
-            attention: Attention::Nothing,
-            reason: MissReason::Absent,
-            tags: TagList::None,
             answer,
             cache,
         }
@@ -130,27 +143,35 @@ impl<A: Answer> Call<A> {
     }
 
     /// Looks in the local tier; the key must be complete.
-    // Out of line: the shorter the code of the future, the likelier it is inlined where it is awaited.
+    // Out of line: the shorter the code of the future, the likelier it is inlined where it is awaited. And by value: who
+    // was answered has nothing left to drop.
     #[inline(never)]
-    pub fn find(&mut self) -> Option<A::Output>
+    pub fn find(self) -> Found<A>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
         if self.is_bypassed || self.site.policy.reads_through && self.cache.0.shared.is_some() {
-            return None;
+            return Found::Nothing(self.unlooked());
         }
         let answer = self.answer;
         let found = match self.key.view() {
             Some(key) => self.cache.look_up(&key, |value| answer.restore(value)),
             None => self.find_long(),
         };
-        if found.is_none() {
-            return self.find_closer();
+        match found {
+            Some(found) => {
+                if trace::is_watched() {
+                    self.note(Answered::LocalHit);
+                }
+                Found::Value(found)
+            }
+            None => self.find_closer(),
         }
-        if trace::is_watched() {
-            self.note(Answered::LocalHit);
-        }
-        found
+    }
+
+    /// The call as it goes on without a look.
+    pub fn unlooked(self) -> Rest<A> {
+        Rest { call: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
     }
 
     /// Notes what answered this call, for whoever traces it.
@@ -180,49 +201,63 @@ impl<A: Answer> Call<A> {
     /// Looks closer where a hit is not a matter of course.
     #[cold]
     #[inline(never)]
-    fn find_closer(&mut self) -> Option<A::Output>
+    fn find_closer(self) -> Found<A>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        let long;
-        let key = match self.key.view() {
-            Some(key) => key,
-            None => {
-                long = self.key.clone().finish().ok()?;
-                long.view()
-            }
-        };
-        match self.cache.look_closer(&key, self.site.policy.is_refreshing()) {
+        // `run` finds the failure again.
+        let Ok(key) = self.key.clone().finish() else { return Found::Nothing(self.unlooked()) };
+        match self.cache.look_closer(&key.view(), self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
-                self.attention = attention;
                 if trace::is_watched() {
                     self.note(Answered::LocalHit);
                 }
-                Some(self.answer.restore(value))
+                let found = self.answer.restore(value);
+                match attention {
+                    Attention::Nothing => Found::Value(found),
+                    attention => Found::Due(found, Rest { attention, ..self.unlooked() }),
+                }
             }
             Closer::Resting(value, function) => {
-                if let Ok(key) = self.key.clone().finish() {
-                    self.cache.count(&function, &key, Happening::Stale);
-                }
+                self.cache.count(&function, &key, Happening::Stale);
                 if trace::is_watched() {
                     self.note(Answered::Stale);
                 }
-                Some(self.answer.restore(value))
+                Found::Value(self.answer.restore(value))
             }
-            Closer::Miss(reason) => {
-                self.reason = reason;
-                None
-            }
+            Closer::Miss(reason) => Found::Nothing(Rest { reason, ..self.unlooked() }),
         }
     }
 
-    /// Whether the value that was found is to be recomputed, or kept warm: then call
-    /// [`refresh_later`](Self::refresh_later).
-    #[inline]
-    pub fn is_due(&self) -> bool {
-        self.attention != Attention::Nothing
+    /// What the function remembers here.
+    fn remember(&self) -> Remembered {
+        self.cache.remember(self.site, self.ttl)
     }
 
+    /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
+    /// breaks the function.
+    fn key_unless_bypassed(&self) -> Option<Key> {
+        if self.is_bypassed {
+            return None;
+        }
+        self.key.clone().finish().ok()
+    }
+
+    async fn bypass<B, F>(&self, body: B) -> A::Output
+    where
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
+        self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
+        let output = body().await;
+        if trace::is_watched() {
+            self.note(Answered::Bypassed);
+        }
+        output
+    }
+}
+
+impl<A: Answer> Rest<A> {
     /// `tags = [..]`; after `find` found nothing, so that a hit formats no text.
     pub fn tags<const N: usize>(&mut self, tags: [Tag; N]) {
         self.tags = tags.into();
@@ -261,14 +296,14 @@ impl<A: Answer> Call<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let (answer, reason) = (self.answer, self.reason);
+        let (answer, reason) = (self.call.answer, self.reason);
         // Before the box: what a future takes over and moves on it keeps twice.
-        let (planned, store_if) = match self.key_unless_bypassed() {
+        let (planned, store_if) = match self.call.key_unless_bypassed() {
             Some(key) => {
                 let (cache, plan, store_if, give_up) = self.plan(key, means);
                 (Ok((cache, plan, give_up)), store_if)
             }
-            None => (Err(self), means.store_if),
+            None => (Err(self.call), means.store_if),
         };
         let mut background = Some(background);
         Pending(Box::pin(async move {
@@ -296,7 +331,7 @@ impl<A: Answer> Call<A> {
         S: Storage<A::Value>,
         G: Background<A, S>,
     {
-        let Some(key) = self.key_unless_bypassed() else { return };
+        let Some(key) = self.call.key_unless_bypassed() else { return };
         let attention = self.attention;
         let (cache, plan, ..) = self.plan(key, means);
         let Some(entry) = cache.0.entry_of::<A::Value>(&plan.key) else { return };
@@ -331,10 +366,10 @@ impl<A: Answer> Call<A> {
         F: Future<Output = A::Output>,
     {
         Pending(Box::pin(async move {
-            let Some(key) = self.key_unless_bypassed() else {
-                return self.bypass(body).await;
+            let Some(key) = self.call.key_unless_bypassed() else {
+                return self.call.bypass(body).await;
             };
-            let answer = self.answer;
+            let answer = self.call.answer;
             let (cache, plan, store_if, give_up) = self.plan(key, means);
             let body = || async move { Recomputed::judged(answer, body().await, store_if) };
             let refreshing = fetch::refresh(&cache, &plan, body);
@@ -350,7 +385,7 @@ impl<A: Answer> Call<A> {
 
     /// What the call is about, and what `store_if` and `timeout(hard = ..)` say.
     fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> (CacheRef, Plan<A, S>, P, GiveUp<A::Output>) {
-        let Self { site, cache, ttl, tags, .. } = self;
+        let Self { call: Call { site, cache, ttl, .. }, tags, .. } = self;
         let Means { answer, storage, sharing, store_if, decides, give_up } = means;
         let remember = cache.remember(site, ttl);
         let plan = Plan { key, remember, tags, answer, storage, sharing, decides };
@@ -359,36 +394,14 @@ impl<A: Answer> Call<A> {
 
     /// What a batch takes over of a call that did not hit.
     pub(super) fn opened(self) -> Opened {
-        let remember = self.cache.remember(self.site, self.ttl);
+        let remember = self.call.remember();
         Opened {
-            identity: self.key.identity(),
-            key: self.key_unless_bypassed(),
+            identity: self.call.key.identity(),
+            key: self.call.key_unless_bypassed(),
             remember,
             tags: self.tags,
             reason: self.reason,
         }
-    }
-
-    /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
-    /// breaks the function.
-    fn key_unless_bypassed(&self) -> Option<Key> {
-        if self.is_bypassed {
-            return None;
-        }
-        self.key.clone().finish().ok()
-    }
-
-    async fn bypass<B, F>(&self, body: B) -> A::Output
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
-        self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
-        let output = body().await;
-        if trace::is_watched() {
-            self.note(Answered::Bypassed);
-        }
-        output
     }
 
     /// `f_entry`: the typed handle.
@@ -398,7 +411,7 @@ impl<A: Answer> Call<A> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let remember = self.cache.remember(self.site, self.ttl);
-        Entry::new(Cache::clone(&self.cache), self.key.finish(), remember, self.tags, means)
+        let remember = self.call.remember();
+        Entry::new(Cache::clone(&self.call.cache), self.call.key.finish(), remember, self.tags, means)
     }
 }

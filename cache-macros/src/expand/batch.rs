@@ -78,11 +78,17 @@ fn steps(model: &Model, batch: &Batch, emitted: Emitted) -> TokenStream {
     let begun = call::begun(model, emitted, quote_spanned!(site()=> #p::CacheRef::clone(&cache)));
     let tags = call::tags(model);
     let look = match emitted {
-        Emitted::Refresh => quote_spanned!(site()=> { #tags asked.open(#id, call); }),
+        Emitted::Refresh => quote_spanned! {site()=>
+            {
+                let mut call = call.unlooked();
+                #tags
+                asked.open(#id, call);
+            }
+        },
         _ => quote_spanned! {site()=>
             match call.find() {
-                ::core::option::Option::Some(found) => asked.found(answer, #id, found),
-                ::core::option::Option::None => { #tags asked.open(#id, call); }
+                #p::Found::Value(found) | #p::Found::Due(found, _) => asked.found(answer, #id, found),
+                #p::Found::Nothing(mut call) => { #tags asked.open(#id, call); }
             }
         },
     };

@@ -49,6 +49,7 @@ fn refreshing(model: &Model) -> TokenStream {
     let run = quote_spanned!(call::at(&model.function.output)=> call.refresh(means, #body));
     quote_spanned! {site()=>
         #call
+        let mut call = call.unlooked();
         #tags
         let means = #means;
         #run.await
@@ -76,6 +77,7 @@ pub(super) fn entry(model: &Model, call: TokenStream, output: TokenStream) -> To
         #(#attrs)*
         #vis fn #name #generics (#inputs) -> #facade::Entry<#output> #where_clause {
             #call
+            let mut call = call.unlooked();
             #tags
             let _ = (#(&#names,)*);
             call.entry(#means)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Batch, Slot, Slotted, State, Track};
 use crate::batched::{Division, Each, Whole};
-use crate::engine::call::{Call, Opened};
+use crate::engine::call::{Rest, Opened};
 use crate::engine::fetch::Plan;
 use crate::engine::means::Means;
 use crate::engine::shared::Question;
@@ -80,7 +80,7 @@ where
     }
 
     /// The local tier does not.
-    pub fn open(&mut self, id: K, call: Call<A>) {
+    pub fn open(&mut self, id: K, call: Rest<A>) {
         self.add(id, call.opened());
     }
 

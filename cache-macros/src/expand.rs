@@ -61,6 +61,11 @@ fn cached(model: &Model) -> TokenStream {
     let body = body::body(model);
     let output = call::at(&function.output);
     let p = call::private(model);
+    let look = quote_spanned! {output=>
+        if let ::core::option::Option::Some(found) = call.look() {
+            return found;
+        }
+    };
     let find = match model.options.refresh {
         // What is found may be due: then it is answered all the same, after everything that a refresh needs was made.
         Some(_) => quote_spanned! {output=>
@@ -97,6 +102,7 @@ fn cached(model: &Model) -> TokenStream {
     let steps = quote_spanned! {output=>
         let pending = {
             #call
+            #look
             #find
             #tags
             let means = #means;

@@ -18,10 +18,11 @@ use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::{Attention, MissReason, Remember, Remembered};
 use crate::event::stats::Happening;
-use crate::key::{Identity, Key, KeyWriter, SecretKey, Tag, TagList};
+use crate::key::{Identity, Key, KeyWriter, SecretKey, ShortKey, Tag, TagList};
 use crate::storage::Storage;
 
-/// One call of a cached function, as the generated code builds it: key parts, then [`find`](Self::find).
+/// One call of a cached function, as the generated code builds it: key parts, then [`look`](Self::look), then
+/// [`find`](Self::find).
 #[derive(Debug)]
 pub struct Call<A: Answer> {
     site: &'static CallSite,
@@ -105,14 +106,8 @@ impl<A: Answer> Call<A> {
         types: &[&'static str],
         answer: A,
     ) -> Self {
-        Self {
-            site,
-            key: KeyWriter::new(site.identity(path, types)),
-            ttl: None,
-            is_bypassed: cache.0.is_disabled,
-            answer,
-            cache,
-        }
+        let key = KeyWriter::new(site.identity(path, types));
+        Self { site, cache, key, ttl: None, is_bypassed: false, answer }
     }
 
     /// Where key parts go.
@@ -142,20 +137,33 @@ impl<A: Answer> Call<A> {
         self.is_bypassed |= ttl.is_zero();
     }
 
-    /// Looks in the local tier; the key must be complete.
-    // Out of line: the shorter the code of the future, the likelier it is inlined where it is awaited. And by value: who
-    // was answered has nothing left to drop.
+    /// Looks in the local tier for what nearly all hits find: the value of a short key about which nothing is to be
+    /// considered. The key must be complete. After `None` comes [`find`](Self::find).
+    #[inline(always)]
+    pub fn look(&self) -> Option<A::Output>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+    {
+        // A cache that is disabled has nothing in it.
+        if self.is_bypassed || self.site.policy.reads_through {
+            return None;
+        }
+        let ShortKey { identity, first, rest, last } = self.key.short()?;
+        self.cache.0.look_up_short(identity, first, rest, last, self.answer)
+    }
+
+    /// Looks in the local tier for a key of any length, and considers all there is to consider.
     #[inline(never)]
     pub fn find(self) -> Found<A>
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        if self.is_bypassed || self.site.policy.reads_through && self.cache.0.shared.is_some() {
+        if self.goes_past_the_cache() || self.site.policy.reads_through && self.cache.0.shared.is_some() {
             return Found::Nothing(self.unlooked());
         }
         let answer = self.answer;
         let found = match self.key.view() {
-            Some(key) => self.cache.look_up(&key, |value| answer.restore(value)),
+            Some(key) => self.cache.0.look_up(&key, answer),
             None => self.find_long(),
         };
         match found {
@@ -192,10 +200,9 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        let answer = self.answer;
         // `run` finds the failure again.
         let key = self.key.clone().finish().ok()?;
-        self.cache.look_up(&key.view(), |value| answer.restore(value))
+        self.cache.0.look_up(&key.view(), self.answer)
     }
 
     /// Looks closer where a hit is not a matter of course.
@@ -234,10 +241,14 @@ impl<A: Answer> Call<A> {
         self.cache.remember(self.site, self.ttl)
     }
 
+    fn goes_past_the_cache(&self) -> bool {
+        self.is_bypassed || self.cache.0.is_disabled
+    }
+
     /// The key, unless the call goes past the cache. A key that cannot be made is such a case: a broken key never
     /// breaks the function.
     fn key_unless_bypassed(&self) -> Option<Key> {
-        if self.is_bypassed {
+        if self.goes_past_the_cache() {
             return None;
         }
         self.key.clone().finish().ok()

@@ -151,7 +151,7 @@ impl Cache {
                 trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
             }
         };
-        if let Some(found) = self.look_up(&key.view(), |value| answer.restore(value)) {
+        if let Some(found) = self.0.look_up(&key.view(), answer) {
             note(Answered::LocalHit);
             return found;
         }
@@ -196,7 +196,7 @@ impl Cache {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             return Ok(None);
         }
-        if let Some(found) = self.look_up(&key.view(), |value| value) {
+        if let Some(found) = self.0.look_up(&key.view(), Plain::<V>::SELF) {
             self.tell_found(key);
             return Ok(Some(found));
         }

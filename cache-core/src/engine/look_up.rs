@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::shared::Borne;
 use super::{Cache, Function, Inner};
+use crate::answer::Answer;
 use crate::entry::{Attention, Freshness, MissReason, StoredEntry};
 use crate::event::stats::TIMED;
-use crate::key::{Key, KeyView};
+use crate::event::watch::is_watched;
+use crate::key::{Identity, Key, KeyView, ShortKey};
 
 /// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
 const CLONED_UNDER_LOCK: u64 = 4 << 10;
@@ -22,32 +24,6 @@ pub(super) enum Closer<V> {
 }
 
 impl Cache {
-    /// Looks in the local tier for an entry about which nothing is to be considered; counts a hit, and makes the answer of
-    /// the value's clone. `None` says no more than that a [closer look](Self::look_closer) is needed.
-    // A clone is made where the answer is returned, and not moved from there: a move takes the words that were just
-    // stored in wider pieces, and waits for all of them.
-    #[inline(always)]
-    pub(super) fn look_up<V, T>(&self, key: &KeyView<'_>, restore: impl FnOnce(V) -> T) -> Option<T>
-    where
-        V: Clone + Send + Sync + 'static,
-    {
-        let cache = &*self.0;
-        // Dropped after the lock.
-        let mut sample = Sample::<V> { cache: self, key, is_due: false, of: PhantomData };
-        let place = cache.tier.at(key);
-        let shard = place.read();
-        let entry = shard.entry()?;
-        let found: &V = cache.quiet(entry)?;
-        let hits = entry.function.counters.hits.increment();
-        if entry.weight > CLONED_UNDER_LOCK {
-            let entry = entry.clone();
-            drop(shard);
-            return entry.value().cloned().map(restore);
-        }
-        sample.is_due = hits.is_multiple_of(TIMED);
-        Some(restore(found.clone()))
-    }
-
     /// Looks once more at what is not quiet: why it is no hit, or, for who `attends` to that, what is to be done about one. Counts a hit.
     #[cold]
     #[inline(never)]
@@ -85,23 +61,6 @@ impl Cache {
         Closer::Miss(reason)
     }
 
-    /// Looks up again, by the clock, without cloning the value: a hit allocates nothing but its own clone. Of the
-    /// hits that are timed one stands for all, also where uses are counted.
-    #[cold]
-    fn time_lookup<V: 'static>(&self, key: &KeyView<'_>) {
-        let cache = &*self.0;
-        let stopwatch = cache.clock.stopwatch();
-        let found = cache.tier.find(key, |entry| {
-            if let Some(upkeep) = entry.upkeep() {
-                upkeep.add_uses(TIMED);
-            }
-            cache.quiet::<V>(entry).map(|_| entry.function.clone())
-        });
-        if let Some(Some(function)) = found {
-            function.counters.time_lookup(stopwatch.elapsed());
-        }
-    }
-
     /// Whether what bears `borne` may be used now, by what the bus has told.
     pub(super) fn covers(&self, borne: &Borne) -> bool {
         self.0.trust.covers(self.0.clock.now(), borne.begun)
@@ -116,24 +75,69 @@ impl Cache {
     }
 }
 
-/// Looks up once more by the clock, when it is its turn, after everything that was made later is gone.
-struct Sample<'c, V: 'static> {
-    cache: &'c Cache,
-    key: &'c KeyView<'c>,
-    is_due: bool,
-    of: PhantomData<fn() -> V>,
-}
+impl Inner {
+    /// Looks in the local tier for the entry of a short key, as nearly all are. `None` also where somebody watches.
+    // Out of line: the shorter the code of a future, the likelier it is inlined where it is awaited. Takes the parts of the key
+    // in registers.
+    #[inline(never)]
+    pub(super) fn look_up_short<A: Answer>(
+        &self,
+        identity: Identity,
+        first: u64,
+        rest: &[u64; 3],
+        last: u64,
+        answer: A,
+    ) -> Option<A::Output>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+    {
+        let key = ShortKey { identity, first, rest, last };
+        if is_watched() { None } else { self.look_up(&key.view(), answer) }
+    }
 
-impl<V: 'static> Drop for Sample<'_, V> {
+    /// Looks in the local tier for an entry about which nothing is to be considered; counts a hit, and makes the answer of
+    /// the value's clone. `None` says no more than that a [closer look](Cache::look_closer) is needed.
+    // The clone moves to where the answer is returned after the lock: a move takes the words that were just stored in wider
+    // pieces, and would wait for all of them, as the lock does anyway.
     #[inline(always)]
-    fn drop(&mut self) {
-        if self.is_due {
-            self.cache.time_lookup::<V>(self.key);
+    pub(super) fn look_up<A: Answer>(&self, key: &KeyView<'_>, answer: A) -> Option<A::Output>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+    {
+        // Dropped after the lock.
+        let mut sample = Sample::<A::Value> { cache: self, key, is_due: false, of: PhantomData };
+        let place = self.tier.at(key);
+        let shard = place.read();
+        let entry = shard.entry()?;
+        let found: &A::Value = self.quiet(entry)?;
+        let hits = entry.function.counters.hits.increment();
+        if entry.weight > CLONED_UNDER_LOCK {
+            let entry = entry.clone();
+            drop(shard);
+            return entry.value().cloned().map(|value| answer.restore(value));
+        }
+        sample.is_due = hits.is_multiple_of(TIMED);
+        let value = found.clone();
+        drop(shard);
+        Some(answer.restore(value))
+    }
+
+    /// Looks up again, by the clock, without cloning the value: a hit allocates nothing but its own clone. Of the
+    /// hits that are timed one stands for all, also where uses are counted.
+    #[cold]
+    fn time_lookup<V: 'static>(&self, key: &KeyView<'_>) {
+        let stopwatch = self.clock.stopwatch();
+        let found = self.tier.find(key, |entry| {
+            if let Some(upkeep) = entry.upkeep() {
+                upkeep.add_uses(TIMED);
+            }
+            self.quiet::<V>(entry).map(|_| entry.function.clone())
+        });
+        if let Some(Some(function)) = found {
+            function.counters.time_lookup(stopwatch.elapsed());
         }
     }
-}
 
-impl Inner {
     /// The value of an entry, if it may be used now and nothing is to be considered.
     #[inline(always)]
     fn quiet<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Option<&'e V> {
@@ -159,6 +163,23 @@ impl Inner {
             Freshness::Fresh => self.trust.covers(now, entry.begun()),
             Freshness::Stale => self.trust.covers_stale(now, entry.begun()),
             Freshness::Expired | Freshness::Invalidated => false,
+        }
+    }
+}
+
+/// Looks up once more by the clock, when it is its turn, after everything that was made later is gone.
+struct Sample<'c, V: 'static> {
+    cache: &'c Inner,
+    key: &'c KeyView<'c>,
+    is_due: bool,
+    of: PhantomData<fn() -> V>,
+}
+
+impl<V: 'static> Drop for Sample<'_, V> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_due {
+            self.cache.time_lookup::<V>(self.key);
         }
     }
 }

@@ -49,7 +49,7 @@ use std::sync::Arc;
 pub use background::{Background, NoBackground};
 pub use batch::{Asked, Next};
 pub use builder::CacheBuilder;
-pub use call::{Call, Found};
+pub use call::{Call, Found, Rest};
 pub use clear::Clear;
 pub use computing::{Computation, current as computation};
 pub use current::{CacheRef, current, given};

@@ -1,18 +1,22 @@
 //! Where canonical bytes are collected: on the stack while they are few.
 
+use super::Identity;
 use super::arguments::{INLINE, Inline, last_word};
 use super::limit;
-use super::view::ArgumentsView;
+use super::view::{ArgumentsView, ShortKey};
 
 /// Words for [`INLINE`] bytes, and one that takes what is shifted out of the last.
 const WORDS: usize = INLINE.div_ceil(8) + 1;
+
+/// More than fits, so that who looks at the length finds out that the bytes are not here.
+const SPILLED: usize = INLINE + 1;
 
 /// Bytes on the stack that move to the heap when they outgrow [`INLINE`].
 #[derive(Clone)]
 pub(super) struct Buffer {
     /// Lowest byte first; beyond `length` all zero, so that a finished key can be compared by words.
     words: [u64; WORDS],
-    /// At most [`INLINE`]; stays where it was once `spilled`.
+    /// At most [`INLINE`]; [`SPILLED`] once that was exceeded.
     length: usize,
     /// Boxed to keep the buffer small: it is moved about on the hot path.
     #[expect(clippy::box_collection, reason = "one word instead of three on the hot path")]
@@ -35,7 +39,7 @@ impl Buffer {
     pub(super) fn push_tagged(&mut self, tag: u8, word: u64, count: usize) {
         // What comes first needs no shifting. So short, it is inlined down from the caller's `serialize`, where the
         // length is known to be zero.
-        if self.length == 0 && self.spilled.is_none() {
+        if self.length == 0 {
             self.words[0] = u64::from(tag) | word << 8;
             self.words[1] = word >> 56;
             self.length = count + 1;
@@ -60,7 +64,7 @@ impl Buffer {
     #[inline(always)]
     pub(super) fn push_word(&mut self, word: u64, count: usize) {
         let (at, shift) = (self.length / 8, self.length % 8 * 8);
-        if self.spilled.is_none() && self.length + count <= INLINE && at + 1 < WORDS {
+        if self.length + count <= INLINE && at + 1 < WORDS {
             self.words[at] |= word << shift;
             // Nothing is shifted out of a word that begins here, and shifting by all 64 bits is not defined.
             if shift > 0 {
@@ -74,7 +78,7 @@ impl Buffer {
 
     #[inline]
     pub(super) fn extend(&mut self, bytes: &[u8]) {
-        if self.spilled.is_some() || self.length + bytes.len() > INLINE {
+        if self.length + bytes.len() > INLINE {
             return self.spill(bytes);
         }
         let (words, rest) = bytes.as_chunks();
@@ -91,6 +95,7 @@ impl Buffer {
             let mut all = Vec::with_capacity((self.length + bytes.len()).max(128));
             all.extend(self.to_bytes());
             self.spilled = Some(Box::new(all));
+            self.length = SPILLED;
         }
         if let Some(all) = &mut self.spilled {
             all.extend_from_slice(bytes);
@@ -123,14 +128,27 @@ impl Buffer {
     }
 
     /// The bytes where they lie, if they fit inline and it needs no closer look to know that they are the key.
-    #[inline(always)]
+    #[inline]
     pub(super) fn view(&self) -> Option<ArgumentsView<'_>> {
-        let (first, rest) = self.words.split_first()?;
-        if self.spilled.is_some() || limit::is_doubtful(self.words.first_chunk()?, self.length) {
+        let [words @ .., last, _] = &self.words;
+        if self.length > INLINE || limit::is_doubtful(words, self.length) {
             return None;
         }
-        let last = last_word(self.words[4], self.length);
-        Some(ArgumentsView::Inline { first: *first, rest: rest.first_chunk()?, last })
+        let [first, rest @ ..] = words;
+        Some(ArgumentsView::Inline { first: *first, rest, last: last_word(*last, self.length) })
+    }
+
+    /// The key of `identity`, if it is so short that it needs no look at the bytes to know that they are the key.
+    #[inline(always)]
+    pub(super) fn short(&self, identity: Identity) -> Option<ShortKey<'_>> {
+        let [first, rest @ .., last, _] = &self.words;
+        let last = last_word(*last, self.length);
+        (self.length <= limit::SAFE).then_some(ShortKey { identity, first: *first, rest, last })
+    }
+
+    /// Gives up what was collected: it is no key.
+    pub(super) fn spoil(&mut self) {
+        self.spill(&[]);
     }
 
     /// The bytes if they fit inline, else all of them on the heap.

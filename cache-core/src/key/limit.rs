@@ -22,7 +22,7 @@ use super::reader::{Malformed, Reader, Token};
 use super::text;
 
 /// Up to this many canonical bytes the text is never too long: `6 * 33 - 1 <= 200`.
-const SAFE: usize = 33;
+pub(super) const SAFE: usize = 33;
 
 /// With this many bytes that are none of the four tags, the text of 38 is never too long:
 /// `26 * 6 + 12 * 3.75 - 1 <= 200`.

@@ -41,7 +41,7 @@ pub use secret::SecretKey;
 pub use tag::Tag;
 pub(crate) use tag::TagList;
 pub use text::render;
-pub(crate) use view::KeyView;
+pub(crate) use view::{KeyView, ShortKey};
 pub use writer::KeyWriter;
 
 /// The identity of one call: a function and its arguments.

@@ -11,6 +11,23 @@ pub(crate) struct KeyView<'k> {
     pub(super) arguments: ArgumentsView<'k>,
 }
 
+/// A short key in parts, so that they can stay in registers on their way to the lookup.
+#[derive(Clone, Copy)]
+pub(crate) struct ShortKey<'k> {
+    pub(crate) identity: Identity,
+    pub(crate) first: u64,
+    pub(crate) rest: &'k [u64; 3],
+    pub(crate) last: u64,
+}
+
+impl<'k> ShortKey<'k> {
+    #[inline(always)]
+    pub(crate) fn view(&self) -> KeyView<'k> {
+        let Self { identity, first, rest, last } = *self;
+        KeyView { identity, arguments: ArgumentsView::Inline { first, rest, last } }
+    }
+}
+
 /// Canonical bytes; as in `Arguments`, the length decides the variant.
 #[derive(Clone, Copy)]
 pub(super) enum ArgumentsView<'k> {

@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::canonical;
 use super::failure::Failure;
 use super::serializer::Canonical;
-use super::view::KeyView;
+use super::view::{KeyView, ShortKey};
 use super::{Identity, Key, SecretKey};
 use crate::{Error, ErrorKind};
 
@@ -28,6 +28,7 @@ use crate::{Error, ErrorKind};
 pub struct KeyWriter {
     identity: Identity,
     buffer: Buffer,
+    /// With it the buffer is spoilt.
     failure: Option<Error>,
 }
 
@@ -74,10 +75,13 @@ impl KeyWriter {
     /// The key as it stands, if it is short and nothing failed.
     #[inline]
     pub(crate) fn view(&self) -> Option<KeyView<'_>> {
-        match self.failure {
-            None => Some(KeyView { identity: self.identity, arguments: self.buffer.view()? }),
-            Some(_) => None,
-        }
+        Some(KeyView { identity: self.identity, arguments: self.buffer.view()? })
+    }
+
+    /// The key as it stands, if it is one of those short ones that need no closer look.
+    #[inline(always)]
+    pub(crate) fn short(&self) -> Option<ShortKey<'_>> {
+        self.buffer.short(self.identity)
     }
 
     /// Completes the key.
@@ -101,7 +105,7 @@ impl KeyWriter {
              key for their digests; set `Cache::builder().secret_key(..)`, or LARDER_SECRET_KEY, alike in all of them",
             self.identity.name()
         );
-        self.failure.get_or_insert_with(|| Error::new(ErrorKind::Configuration, message));
+        self.refuse(Error::new(ErrorKind::Configuration, message));
     }
 
     #[cold]
@@ -112,7 +116,13 @@ impl KeyWriter {
             "could not make a key part of `{function}` from a `{part}`: {failure}; \
              leave it out with `skip(..)`, or say what of it counts with `key = (..)`"
         );
-        self.failure.get_or_insert_with(|| Error::new(ErrorKind::Key, message).with_source(failure));
+        self.refuse(Error::new(ErrorKind::Key, message).with_source(failure));
+    }
+
+    /// The first failure is the one that is told.
+    fn refuse(&mut self, failure: Error) {
+        self.failure.get_or_insert(failure);
+        self.buffer.spoil();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Batch, Slot, Slotted, State, Track};
 use crate::batched::{Division, Each, Whole};
-use crate::engine::call::{Rest, Opened};
+use crate::engine::call::{Opened, Rest};
 use crate::engine::fetch::Plan;
 use crate::engine::means::Means;
 use crate::engine::shared::Question;

@@ -150,7 +150,7 @@ impl Cache {
                 trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
             }
         };
-        if let Some(found) = self.look_up(&key.view(), |value| value) {
+        if let Some(found) = self.0.look_up(&key.view(), Plain::<V>::SELF) {
             note(Answered::LocalHit);
             return Ok(found);
         }

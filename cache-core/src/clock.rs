@@ -4,6 +4,7 @@
 //! nanoseconds, 1 to 4 ms of resolution on Linux); in tests it is a [`ManualClock`] that stands still until
 //! told otherwise.
 
+mod tick;
 mod timer;
 
 use std::fmt;
@@ -11,48 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+pub(crate) use tick::Tick;
 pub(crate) use timer::Sleep;
 use timer::Timer;
 
 /// The ticks within which sleeps may end together: 1/64 s.
 const TOGETHER: u64 = 1 << 26;
-
-/// A point on a clock's own line: seconds in 32.32 fixed point, as the coarse clock counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Tick(u64);
-
-impl Tick {
-    #[cfg(test)]
-    pub(crate) const MAX: Self = Self(u64::MAX);
-
-    pub(crate) const fn from_raw(raw: u64) -> Self {
-        Self(raw)
-    }
-
-    pub(crate) const fn raw(self) -> u64 {
-        self.0
-    }
-
-    /// The point `after` later; the end of time when that is farther than 136 years.
-    pub(crate) fn later(self, after: Duration) -> Self {
-        let whole = after.as_secs().checked_mul(1 << 32);
-        let part = (u64::from(after.subsec_nanos()) << 32) / 1_000_000_000;
-        Self(whole.map_or(u64::MAX, |whole| self.0.saturating_add(whole).saturating_add(part)))
-    }
-
-    /// The point `before` earlier; the beginning of time when that is nearer.
-    pub(crate) fn earlier(self, before: Duration) -> Self {
-        Self(self.0.saturating_sub(Self(0).later(before).0))
-    }
-
-    /// The time from `earlier` to here; zero if it is later.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
-        let ticks = self.0.saturating_sub(earlier.0);
-        // Rounded up, so that a duration survives the way to ticks and back.
-        let nanos = ((ticks & 0xFFFF_FFFF) * 1_000_000_000).div_ceil(1 << 32);
-        Duration::from_secs(ticks >> 32) + Duration::from_nanos(nanos)
-    }
-}
 
 /// What a cache takes for the time: the system's clock, or one that a test moves.
 #[derive(Clone, Default)]
@@ -77,7 +42,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the place that asks")]
     pub(crate) fn now(&self) -> Tick {
         match &self.0 {
-            Source::System => Tick(coarsetime::Instant::now_without_cache_update().as_ticks()),
+            Source::System => Tick::from_raw(coarsetime::Instant::now_without_cache_update().as_ticks()),
             Source::Manual(manual) => manual.now(),
         }
     }
@@ -108,7 +73,7 @@ impl Clock {
         match &self.0 {
             Source::System => {
                 let deadline = self.precise_now().later(after);
-                Sleep::new(timer::system(), Tick(deadline.0 & !(TOGETHER - 1)))
+                Sleep::new(timer::system(), Tick::from_raw(deadline.raw() & !(TOGETHER - 1)))
             }
             Source::Manual(_) => self.sleep(after),
         }
@@ -187,7 +152,7 @@ pub(crate) struct Manual {
 impl Manual {
     fn now(&self) -> Tick {
         // Not zero: a value stored at the origin must not look as if it had no age.
-        Tick(1 << 32).later(Duration::from_nanos(self.advanced.load(Ordering::SeqCst)))
+        Tick::from_raw(1 << 32).later(Duration::from_nanos(self.advanced.load(Ordering::SeqCst)))
     }
 }
 

@@ -1,21 +1,37 @@
 //! Every order in which hits, their checks and invalidations can meet, tried by loom.
 //!
-//! Compiles the local tier's own file against loom's primitives.
+//! Compiles the engine's own files against loom's primitives.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails the test")]
 
 #[path = "../src/local/checked.rs"]
 mod checked;
 
-/// What `checked.rs` takes from `crate::sync`, from loom.
+#[path = "../src/clock/tick.rs"]
+#[allow(dead_code, reason = "the models use what they need")]
+mod tick;
+
+#[path = "../src/engine/trust.rs"]
+#[allow(dead_code, reason = "the models use what they need")]
+mod trust;
+
+mod clock {
+    pub(crate) use crate::tick::Tick;
+}
+
+/// What those files take from `crate::sync`, from loom.
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 }
 
+use std::time::Duration;
+
 use checked::{Checked, Moves};
+use clock::Tick;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::thread;
+use trust::Trust;
 
 /// An entry that bears two tags, in small.
 struct Entry {
@@ -104,5 +120,42 @@ fn without_an_invalidation_one_check_is_enough() {
         assert!(entry.is_current());
 
         assert!(entry.checked.still_holds(&entry.moves));
+    });
+}
+
+/// An entry that was begun long ago, asked `ask` while a new generation begins after a gap, in which an invalidation was lost.
+fn asked_after_a_gap<T: Send + 'static>(ask: fn(&Trust, Tick, Tick, &Entry) -> T) -> T {
+    let (entry, trust) = (entry(), Arc::new(Trust::none_yet(Duration::from_secs(2))));
+    let (begun, now) = (Tick::from_raw(0), Tick::from_raw(100 << 32));
+    let asked = {
+        let (entry, trust) = (entry.clone(), trust.clone());
+        thread::spawn(move || ask(&trust, now, begun, &entry))
+    };
+
+    trust.gap(now);
+    entry.invalidate(0);
+    trust.confirm(now);
+
+    assert!(trust.is_given(now));
+    asked.join().unwrap()
+}
+
+#[test]
+fn what_a_gap_hid_makes_no_hit_when_the_bus_is_trusted_again() {
+    loom::model(|| {
+        let is_hit =
+            asked_after_a_gap(|trust, now, begun, entry| trust.vouches(now, begun, || entry.is_current()));
+        assert!(!is_hit, "an old epoch, and the trust of the next generation");
+    });
+}
+
+#[test]
+fn nor_does_it_where_more_is_asked() {
+    loom::model(|| {
+        let (for_fresh, for_stale, is_current) =
+            asked_after_a_gap(|trust, now, begun, entry| trust.before(now, begun, || entry.is_current()));
+        assert!(!(for_fresh && is_current), "an old epoch, and the trust of the next generation");
+        // Whatever its epoch is: it was begun before the gap.
+        assert!(!for_stale);
     });
 }

@@ -77,7 +77,7 @@ impl Timer {
     /// Wakes all whose deadline has come.
     pub(super) fn fire(&self, now: Tick) {
         let mut sleeps = self.lock();
-        let later = sleeps.by_deadline.split_off(&Tick(now.raw().saturating_add(1)));
+        let later = sleeps.by_deadline.split_off(&Tick::from_raw(now.raw().saturating_add(1)));
         let due = std::mem::replace(&mut sleeps.by_deadline, later);
         sleeps.fired = sleeps.fired.max(now);
         drop(sleeps);
@@ -172,7 +172,7 @@ pub(super) fn system() -> Arc<Timer> {
 
 /// The time on the line of [`system`].
 pub(super) fn system_now() -> Tick {
-    Tick(0).later(SYSTEM.origin.elapsed())
+    Tick::from_raw(0).later(SYSTEM.origin.elapsed())
 }
 
 pub(super) fn sweep_on_system_time(owner: Weak<dyn Sweep>) {
@@ -232,9 +232,9 @@ mod tests {
     #[test]
     fn a_sleep_ends_though_its_time_came_before_it_was_polled() {
         let timer = Arc::<Timer>::default();
-        let mut sleep = Sleep::new(timer.clone(), Tick(7));
+        let mut sleep = Sleep::new(timer.clone(), Tick::from_raw(7));
 
-        timer.fire(Tick(7));
+        timer.fire(Tick::from_raw(7));
 
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut sleep).poll(&mut context).is_ready());
@@ -243,14 +243,14 @@ mod tests {
     #[test]
     fn a_sleep_ends_at_its_time_and_leaves_nothing_behind() {
         let timer = Arc::<Timer>::default();
-        let mut sleep = Sleep::new(timer.clone(), Tick(7));
+        let mut sleep = Sleep::new(timer.clone(), Tick::from_raw(7));
         let mut context = Context::from_waker(Waker::noop());
 
-        timer.fire(Tick(6));
+        timer.fire(Tick::from_raw(6));
         assert!(Pin::new(&mut sleep).poll(&mut context).is_pending());
         assert!(Pin::new(&mut sleep).poll(&mut context).is_pending());
         assert_eq!(timer.lock().by_deadline.len(), 1);
-        timer.fire(Tick(7));
+        timer.fire(Tick::from_raw(7));
 
         assert!(Pin::new(&mut sleep).poll(&mut context).is_ready());
         assert!(timer.lock().by_deadline.is_empty());
@@ -269,28 +269,28 @@ mod tests {
         let rung = || bell.0.load(std::sync::atomic::Ordering::SeqCst);
         let waker = Arc::clone(&bell).into();
         let mut context = Context::from_waker(&waker);
-        let mut sleeps: Vec<_> = (0..5).map(|_| Sleep::new(timer.clone(), Tick(7))).collect();
+        let mut sleeps: Vec<_> = (0..5).map(|_| Sleep::new(timer.clone(), Tick::from_raw(7))).collect();
         for _ in 0..2 {
             sleeps.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));
         }
 
         drop(sleeps.remove(1));
         drop(sleeps.remove(3));
-        timer.fire(Tick(7));
+        timer.fire(Tick::from_raw(7));
 
         assert_eq!(rung(), 3);
         assert!(sleeps.iter_mut().all(|sleep| Pin::new(sleep).poll(&mut context).is_ready()));
         // One that stays keeps no room for others that came and went.
-        let mut stays = Sleep::new(timer.clone(), Tick(8));
+        let mut stays = Sleep::new(timer.clone(), Tick::from_raw(8));
         assert!(Pin::new(&mut stays).poll(&mut context).is_pending());
         for _ in 0..10 {
-            let mut pair = [(); 2].map(|()| Sleep::new(timer.clone(), Tick(8)));
+            let mut pair = [(); 2].map(|()| Sleep::new(timer.clone(), Tick::from_raw(8)));
             pair.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));
         }
-        assert_eq!(timer.lock().by_deadline[&Tick(8)].wakers.len(), 1);
+        assert_eq!(timer.lock().by_deadline[&Tick::from_raw(8)].wakers.len(), 1);
         drop(stays);
         // The last of those that end together takes all of it along.
-        let mut next: Vec<_> = (0..3).map(|_| Sleep::new(timer.clone(), Tick(9))).collect();
+        let mut next: Vec<_> = (0..3).map(|_| Sleep::new(timer.clone(), Tick::from_raw(9))).collect();
         next.iter_mut().for_each(|sleep| assert!(Pin::new(sleep).poll(&mut context).is_pending()));
         drop(next);
         assert!(timer.lock().by_deadline.is_empty());

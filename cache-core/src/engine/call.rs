@@ -21,8 +21,8 @@ use crate::event::stats::Happening;
 use crate::key::{Identity, Key, KeyWriter, SecretKey, ShortKey, Tag, TagList};
 use crate::storage::Storage;
 
-/// One call of a cached function, as the generated code builds it: key parts, then [`look`](Self::look), then
-/// [`find`](Self::find).
+/// One call of a cached function, as the generated code builds it: key parts, then [`look`](Self::look) and
+/// [`find`](Self::find), or [`unlooked`](Self::unlooked).
 #[derive(Debug)]
 pub struct Call<A: Answer> {
     site: &'static CallSite,
@@ -152,7 +152,8 @@ impl<A: Answer> Call<A> {
         self.cache.0.look_up_short(identity, first, rest, last, self.answer)
     }
 
-    /// Looks in the local tier for a key of any length, and considers all there is to consider.
+    /// Looks in the local tier after [`look`](Self::look) found nothing: for a key of any length, and considers all there is to
+    /// consider.
     #[inline(never)]
     pub fn find(self) -> Found<A>
     where
@@ -161,9 +162,11 @@ impl<A: Answer> Call<A> {
         if self.goes_past_the_cache() || self.site.policy.reads_through && self.cache.0.shared.is_some() {
             return Found::Nothing(self.unlooked());
         }
-        let answer = self.answer;
+        // `look` has looked for it.
+        let was_looked_for = !self.site.policy.reads_through && self.key.short().is_some();
         let found = match self.key.view() {
-            Some(key) => self.cache.0.look_up(&key, answer),
+            Some(_) if was_looked_for => None,
+            Some(key) => self.cache.0.look_up(&key, self.answer),
             None => self.find_long(),
         };
         match found {
@@ -212,9 +215,19 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        // `run` finds the failure again.
-        let Ok(key) = self.key.clone().finish() else { return Found::Nothing(self.unlooked()) };
-        match self.cache.look_closer(&key.view(), self.site.policy.is_refreshing()) {
+        let long;
+        let key = match self.key.view() {
+            Some(key) => key,
+            None => match self.key.clone().finish() {
+                Ok(key) => {
+                    long = key;
+                    long.view()
+                }
+                // `run` finds the failure again.
+                Err(_) => return Found::Nothing(self.unlooked()),
+            },
+        };
+        match self.cache.look_closer(&key, self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
                 if trace::is_watched() {
                     self.note(Answered::LocalHit);
@@ -226,7 +239,9 @@ impl<A: Answer> Call<A> {
                 }
             }
             Closer::Resting(value, function) => {
-                self.cache.count(&function, &key, Happening::Stale);
+                if let Ok(key) = self.key.clone().finish() {
+                    self.cache.count(&function, &key, Happening::Stale);
+                }
                 if trace::is_watched() {
                     self.note(Answered::Stale);
                 }
@@ -269,7 +284,7 @@ impl<A: Answer> Call<A> {
 }
 
 impl<A: Answer> Rest<A> {
-    /// `tags = [..]`; after `find` found nothing, so that a hit formats no text.
+    /// `tags = [..]`; after the look, so that a hit formats no text.
     pub fn tags<const N: usize>(&mut self, tags: [Tag; N]) {
         self.tags = tags.into();
     }

@@ -87,8 +87,8 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         Hashed::new(key.clone(), &self.hash)
     }
 
-    /// Joins the flight of `key`, or leads a new one. `is_joinable` decides on what a flight bears that is current as
-    /// far as it knows itself. `find` looks once more whether a flight that has just landed stored something: between
+    /// Joins the flight of `key`, or leads a new one. `is_joinable` decides on what a flight bears, and is asked before that is
+    /// asked whether it is current as far as it knows itself. `find` looks once more whether a flight that has just landed stored something: between
     /// the caller's own look and this one it may have.
     pub(crate) fn join<T>(
         &self,
@@ -187,7 +187,7 @@ impl<B: Bearing, L> Flight<B, L> {
         let mut state = lock(&self.state);
         let is_running = matches!(state.phase, Phase::Running);
         if !is_running
-            || !state.bearing.as_ref().is_none_or(|bearing| bearing.is_current() && is_joinable(bearing))
+            || !state.bearing.as_ref().is_none_or(|bearing| is_joinable(bearing) && bearing.is_current())
         {
             return None;
         }

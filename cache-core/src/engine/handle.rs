@@ -178,12 +178,8 @@ where
         let (key, cache) = (entry.key()?, &entry.cache.0);
         let now = cache.clock.now();
         let found = cache.tier.find(&key.view(), |entry| {
-            let is_shown = match entry.freshness(now) {
-                Freshness::Fresh => cache.trust.covers(now, entry.begun()),
-                Freshness::Stale | Freshness::Expired => cache.trust.covers_stale(now, entry.begun()),
-                Freshness::Invalidated => false,
-            };
-            is_shown.then(|| (entry.clone(), entry.freshness(now) == Freshness::Fresh))
+            let (freshness, is_shown) = cache.freshness(entry, now);
+            is_shown.then(|| (entry.clone(), freshness == Freshness::Fresh))
         });
         if let Some((entry, is_fresh)) = found.flatten() {
             let value = entry.value::<A::Value>().cloned();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::shared::Borne;
 use super::{Cache, Function, Inner};
 use crate::answer::Answer;
+use crate::clock::Tick;
 use crate::entry::{Attention, Freshness, MissReason, StoredEntry};
 use crate::event::stats::TIMED;
 use crate::event::watch::is_watched;
@@ -36,9 +37,9 @@ impl Cache {
             return Closer::Miss(MissReason::Absent);
         };
         let now = cache.clock.now();
-        let reason = match entry.freshness(now) {
-            Freshness::Fresh if !cache.trust.covers(now, entry.begun()) => MissReason::Unreachable,
-            Freshness::Fresh => match entry.value::<V>().cloned() {
+        let reason = match cache.freshness(&entry, now) {
+            (Freshness::Fresh, false) => MissReason::Unreachable,
+            (Freshness::Fresh, true) => match entry.value::<V>().cloned() {
                 Some(value) => {
                     entry.function.counters.hits.increment();
                     let attention = match attends {
@@ -49,19 +50,19 @@ impl Cache {
                 }
                 None => MissReason::Undecodable,
             },
-            Freshness::Stale if cache.may_stand_in(&entry) && cache.setbacks.is_resting(key, now) => {
+            (Freshness::Stale, true) if cache.setbacks.is_resting(key, now) => {
                 match entry.value::<V>().cloned() {
                     Some(value) => return Closer::Resting(value, entry.function.clone()),
                     None => MissReason::Undecodable,
                 }
             }
-            Freshness::Stale | Freshness::Expired => MissReason::Expired,
-            Freshness::Invalidated => MissReason::Invalidated,
+            (Freshness::Stale | Freshness::Expired, _) => MissReason::Expired,
+            (Freshness::Invalidated, _) => MissReason::Invalidated,
         };
         Closer::Miss(reason)
     }
 
-    /// Whether what bears `borne` may be used now, by what the bus has told.
+    /// Whether what bears `borne` may be used now, by what the bus has told; to be asked before its epochs.
     pub(super) fn covers(&self, borne: &Borne) -> bool {
         self.0.trust.covers(self.0.clock.now(), borne.begun)
     }
@@ -69,9 +70,7 @@ impl Cache {
     /// Looks once more for a fresh `V`, without counting.
     pub(super) fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let now = self.0.clock.now();
-        self.0.entry_of::<V>(key).filter(|entry| {
-            entry.freshness(now) == Freshness::Fresh && self.0.trust.covers(now, entry.begun())
-        })
+        self.0.entry_of::<V>(key).filter(|entry| self.0.freshness(entry, now) == (Freshness::Fresh, true))
     }
 }
 
@@ -92,7 +91,8 @@ impl Inner {
         A::Value: Clone + Send + Sync + 'static,
     {
         let key = ShortKey { identity, first, rest, last };
-        if is_watched() { None } else { self.look_up(&key.view(), answer) }
+        // An empty tier is one shard, and not worth its lock.
+        if is_watched() || !self.tier.admits_any() { None } else { self.look_up(&key.view(), answer) }
     }
 
     /// Looks in the local tier for an entry about which nothing is to be considered; counts a hit, and makes the answer of
@@ -142,7 +142,7 @@ impl Inner {
     #[inline(always)]
     fn quiet<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Option<&'e V> {
         let now = self.clock.now();
-        if entry.is_quiet(now) && self.trust.covers(now, entry.begun()) { entry.value() } else { None }
+        if self.trust.vouches(now, entry.begun(), || entry.is_quiet(now)) { entry.value() } else { None }
     }
 
     /// The entry of `key`, if it has a `V`, in whatever state.
@@ -158,12 +158,19 @@ impl Inner {
 
     /// Whether an entry is fresh or stale, and not invalidated as far as can be known.
     pub(super) fn may_stand_in(&self, entry: &StoredEntry) -> bool {
-        let now = self.clock.now();
-        match entry.freshness(now) {
-            Freshness::Fresh => self.trust.covers(now, entry.begun()),
-            Freshness::Stale => self.trust.covers_stale(now, entry.begun()),
-            Freshness::Expired | Freshness::Invalidated => false,
-        }
+        matches!(self.freshness(entry, self.clock.now()), (Freshness::Fresh | Freshness::Stale, true))
+    }
+
+    /// How fresh an entry is at `now`, and whether the bus vouches for that.
+    pub(super) fn freshness(&self, entry: &StoredEntry, now: Tick) -> (Freshness, bool) {
+        let (for_fresh, for_stale, freshness) =
+            self.trust.before(now, entry.begun(), || entry.freshness(now));
+        let is_vouched_for = match freshness {
+            Freshness::Fresh => for_fresh,
+            Freshness::Stale | Freshness::Expired => for_stale,
+            Freshness::Invalidated => false,
+        };
+        (freshness, is_vouched_for)
     }
 }
 

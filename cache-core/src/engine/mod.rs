@@ -40,6 +40,9 @@ mod tally;
 mod together;
 mod trace;
 mod trust;
+#[cfg(test)]
+#[path = "trust/tests.rs"]
+mod trust_tests;
 mod warm_up;
 mod writing;
 

@@ -1,9 +1,11 @@
 //! How long this process may rely on what the bus has told it.
+//!
+//! Compiled twice: here, and by `tests/model_moves.rs` against loom's primitives.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Tick;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Until when everything that happened elsewhere up to a known moment has been heard here.
 ///
@@ -41,8 +43,25 @@ impl Trust {
         now.raw() < self.until.load(Ordering::Acquire)
     }
 
-    /// Whether a value may be used whose epochs are current as far as is known here, and which was not older than
-    /// `begun`.
+    /// Whether a value may be used that is not older than `begun`, if `is_current` says that its epochs are current as far as
+    /// is known here.
+    ///
+    /// The trust comes first. After a gap all epochs move, and then the bus vouches for what is known since. Were the epochs
+    /// asked first, they could be those of before the gap, and the trust that of after it.
+    #[inline(always)]
+    pub(super) fn vouches(&self, now: Tick, begun: Tick, is_current: impl FnOnce() -> bool) -> bool {
+        self.covers(now, begun) && is_current()
+    }
+
+    /// The same where more than a yes is asked of the epochs: first whether it vouches for fresh values and for stale ones, then
+    /// what `ask` says.
+    pub(super) fn before<T>(&self, now: Tick, begun: Tick, ask: impl FnOnce() -> T) -> (bool, bool, T) {
+        let (for_fresh, for_stale) = (self.covers(now, begun), self.covers_stale(now, begun));
+        (for_fresh, for_stale, ask())
+    }
+
+    /// Whether a value may be used whose epochs are current as far as is known here, *if that is asked afterwards*, and which
+    /// was not older than `begun`.
     #[inline]
     pub(super) fn covers(&self, now: Tick, begun: Tick) -> bool {
         self.is_given(now) || self.is_recent(now, begun)
@@ -74,82 +93,5 @@ impl Trust {
     /// Nothing that happens from now on may be heard.
     pub(super) fn withdraw(&self) {
         self.until.store(0, Ordering::Release);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const STALENESS: Duration = Duration::from_secs(2);
-
-    fn at(seconds: u64) -> Tick {
-        Tick::from_raw(seconds << 32)
-    }
-
-    #[test]
-    fn a_heartbeat_vouches_from_its_sending_and_no_longer_than_the_staleness() {
-        let trust = Trust::none_yet(STALENESS);
-        assert!(!trust.is_given(at(10)));
-
-        trust.confirm(at(10));
-
-        let end = at(12).raw();
-        assert!(trust.is_given(Tick::from_raw(end - 1)));
-        assert!(!trust.is_given(Tick::from_raw(end)));
-    }
-
-    #[test]
-    fn a_heartbeat_that_comes_late_does_not_shorten_what_a_later_one_gave() {
-        let trust = Trust::none_yet(STALENESS);
-
-        trust.confirm(at(20));
-        trust.confirm(at(10));
-
-        assert!(trust.is_given(at(21)));
-    }
-
-    #[test]
-    fn what_was_missed_takes_the_trust_away() {
-        let trust = Trust::none_yet(STALENESS);
-        trust.confirm(at(10));
-
-        trust.withdraw();
-
-        assert!(!trust.is_given(at(11)));
-    }
-
-    #[test]
-    fn what_was_begun_before_a_gap_stands_in_for_the_staleness_alone() {
-        let trust = Trust::none_yet(STALENESS);
-        trust.confirm(at(10));
-
-        trust.gap(at(11));
-        trust.confirm(at(12));
-
-        assert!(trust.covers_stale(at(12), at(11)), "begun less than the staleness ago");
-        assert!(!trust.covers_stale(at(13), at(11)), "invalidated in the gap, perhaps");
-        assert!(trust.covers_stale(at(13), at(12)));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_used_longer_than_the_staleness_after_it_was_last_known_to_be_current(
-            sent in 0..1_000_u64, begun in 0..1_000_u64, now in 0..1_000_u64,
-        ) {
-            let trust = Trust::none_yet(STALENESS);
-            trust.confirm(at(sent));
-
-            let last_known = sent.max(begun);
-
-            prop_assert_eq!(trust.covers(at(now), at(begun)), now < last_known + STALENESS.as_secs());
-        }
-
-        #[test]
-        fn without_a_shared_tier_everything_is_covered(now in any::<u64>(), begun in any::<u64>()) {
-            prop_assert!(Trust::unlimited().covers(Tick::from_raw(now - now % 2), Tick::from_raw(begun)));
-        }
     }
 }

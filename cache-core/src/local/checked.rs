@@ -22,8 +22,8 @@ impl Moves {
 
 /// What the count of moves was when the stamps of one entry were last found to be current.
 ///
-/// While it still is that, no epoch has moved, and the cells that the stamps refer to need not be looked at: each lies on a line
-/// of memory of its own, which a hit would wait for.
+/// While it still is that, no epoch has moved, and the cells that the stamps refer to need not be looked at: they lie on other lines
+/// of memory, which a hit would wait for.
 ///
 /// Who moves an epoch counts afterwards. So who sees that count sees the epoch, too, and nobody finds stamps current at
 /// that count which are not.

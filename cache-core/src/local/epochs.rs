@@ -2,7 +2,8 @@
 //!
 //! An entry bears the numbers its tags had before its computation began and is current while they still are
 //! what they were. So an invalidation is one store, whatever number of entries bear the tag, and the check on
-//! a hit is one load each; and one for all of them while no epoch in the process has moved since the last check.
+//! a hit is one load each; and one for all of them while no epoch in the process has moved since the last check
+//! (`checked.rs`).
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -216,7 +217,7 @@ impl Stamp {
 #[derive(Debug, Clone)]
 pub(crate) struct Stamps {
     function: Stamp,
-    /// The first tags lie in the entry itself: looking elsewhere costs a hit more than the check.
+    /// The first tags lie in the entry itself: most have no more, and need no second allocation.
     few: [Option<Stamp>; FEW],
     more: Box<[Stamp]>,
 }
@@ -459,6 +460,31 @@ mod tests {
         assert_eq!(menu.currency(), Currency::Invalidated);
         assert_eq!(place.currency(), Currency::Current);
         assert_eq!(stamps(&table, &function, &["menu"]).currency(), Currency::Current);
+    }
+
+    #[test]
+    fn whatever_moves_an_epoch_ends_what_was_noted() {
+        let epoch = |micros| Epoch::new(micros, 0);
+        let moves: [fn(&Cell, &mut Stamp); 5] = [
+            |cell, _| cell.invalidate(Severity::Hard),
+            |cell, _| cell.invalidate(Severity::Soft),
+            |cell, _| cell.moved(Epoch::new(7, 0), 1, Severity::Hard),
+            |cell, _| _ = cell.heard(Epoch::new(7, 0), 1),
+            |_, stamp| assert_eq!(stamp.learn(Epoch::new(7, 0), 1), Learned::Invalidation),
+        ];
+        for (at, make_move) in moves.into_iter().enumerate() {
+            let (table, function) = (EpochTable::default(), Arc::<Cell>::default());
+            let (stamps, checked) = (stamps(&table, &function, &["a", "b", "c"]), Checked::never());
+            let cell = table.cell(&Tag::from("c"));
+            let mut stamp = Stamp::now(cell.clone());
+            assert_eq!(stamp.learn(epoch(1), 1), Learned::NoInvalidation);
+            assert!(stamps.are_current(&checked));
+            assert!(stamps.are_current(&checked), "as noted");
+
+            make_move(&cell, &mut stamp);
+
+            assert!(!stamps.are_current(&checked), "move {at}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Local {
     ///
     /// An entry weighs what it takes itself (header, key, the value's own struct, tags) and, for what its
     /// value keeps elsewhere, its encoded size, or what [`weigh`](Self::weigh) says. The index over the
-    /// entries comes on top: 100 to 200 bytes for each entry, since it grows by doubling, and as many for each
+    /// entries comes on top: 50 to 130 bytes for each entry, since it grows by doubling, and as many for each
     /// KiB of the bound, since it remembers what it lately evicted.
     ///
     /// The tier is divided into up to 8 parts a core, each at least 4 MiB (or all of it), with a lock and an

@@ -86,9 +86,12 @@ fn steps(model: &Model, batch: &Batch, emitted: Emitted) -> TokenStream {
             }
         },
         _ => quote_spanned! {site()=>
-            match call.find() {
-                #p::Found::Value(found) | #p::Found::Due(found, _) => asked.found(answer, #id, found),
-                #p::Found::Nothing(mut call) => { #tags asked.open(#id, call); }
+            match call.look() {
+                ::core::option::Option::Some(found) => asked.found(answer, #id, found),
+                ::core::option::Option::None => match call.find() {
+                    #p::Found::Value(found) | #p::Found::Due(found, _) => asked.found(answer, #id, found),
+                    #p::Found::Nothing(mut call) => { #tags asked.open(#id, call); }
+                },
             }
         },
     };

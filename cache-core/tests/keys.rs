@@ -161,15 +161,36 @@ fn equal_keys_have_equal_hashes_at_every_length() {
 }
 
 #[test]
-fn a_hash_counts_every_byte() {
+fn a_hash_and_a_comparison_count_every_byte() {
     let hasher = RandomState::new();
-    let hash = |text: &[u8]| hasher.hash_one(key(std::str::from_utf8(text).unwrap()));
-    for length in [1, 7, 8, 15, 16, 17, 31, 32, 33, 37, 38, 100] {
-        let text = vec![b'x'; length];
+    for length in [1, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 37, 38, 100] {
+        let text = "x".repeat(length);
         for at in 0..length {
-            let mut changed = text.clone();
-            changed[at] = b'y';
-            assert_ne!(hash(&text), hash(&changed), "byte {at} of {length}");
+            let changed = format!("{}y{}", &text[..at], &text[at + 1..]);
+
+            let (one, other) = (key(&text), key(&changed));
+
+            assert_ne!(one, other, "byte {at} of {length}");
+            assert_ne!(hasher.hash_one(&one), hasher.hash_one(&other), "byte {at} of {length}");
+        }
+    }
+}
+
+#[test]
+fn the_same_arguments_of_two_functions_are_two_keys() {
+    for length in [0, 7, 20, 38, 100, 1_000] {
+        let text = "x".repeat(length);
+        let of = |name: &str, types: &[&str], version| {
+            let mut writer = KeyWriter::new(Identity::intern(name, types, version));
+            writer.part(&text);
+            writer.finish().unwrap()
+        };
+
+        let one = of("one", &[], 0);
+
+        assert_eq!(one, of("one", &[], 0));
+        for other in [of("other", &[], 0), of("one", &["u8"], 0), of("one", &[], 1)] {
+            assert_ne!(one, other, "{length} bytes");
         }
     }
 }

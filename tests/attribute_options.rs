@@ -44,8 +44,24 @@ async fn a_ttl_of_zero_at_run_time_bypasses_the_cache() {
 
     let bypassed = [page(&runs, 0).await, page(&runs, 0).await];
     let cached = [page(&runs, 60).await, page(&runs, 60).await];
+    let bypassed_again = page(&runs, 0).await;
 
-    assert_eq!((bypassed, cached), ([1, 2], [3, 3]));
+    assert_eq!((bypassed, cached, bypassed_again), ([1, 2], [3, 3], 4), "what is stored does not answer it");
+}
+
+#[tokio::test]
+async fn a_call_that_when_refuses_is_not_answered_by_what_another_stored() {
+    #[cached(ttl = 60, when = !is_admin, key = id)]
+    async fn profile(runs: &Runs, id: u64, is_admin: bool) -> usize {
+        let _ = (id, is_admin);
+        runs.next()
+    }
+    let runs = Runs::default();
+
+    let cached = [profile(&runs, 7, false).await, profile(&runs, 7, false).await];
+    let refused = profile(&runs, 7, true).await;
+
+    assert_eq!((cached, refused, profile(&runs, 7, false).await), ([1, 1], 2, 1));
 }
 
 #[tokio::test]

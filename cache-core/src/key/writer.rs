@@ -132,3 +132,54 @@ impl fmt::Debug for KeyWriter {
         f.debug_struct("KeyWriter").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Serializer;
+
+    use super::*;
+
+    struct Broken;
+
+    impl Serialize for Broken {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("broken"))
+        }
+    }
+
+    #[test]
+    fn what_failed_is_never_looked_up() {
+        for parts_before in [0, 1, 3, 40] {
+            let mut writer = KeyWriter::new(Identity::intern("broken", &[], 0));
+            (0..parts_before).for_each(|part| writer.part(&part));
+            writer.part(&Broken);
+            writer.part("more");
+
+            assert!(writer.short().is_none() && writer.view().is_none(), "{parts_before} parts before");
+            assert_eq!(writer.finish().map_err(|error| error.kind()), Err(ErrorKind::Key));
+        }
+    }
+
+    #[test]
+    fn what_has_secrets_without_a_common_key_is_never_looked_up() {
+        let mut writer = KeyWriter::new(Identity::intern("secretive", &[], 0));
+        writer.refuse_secrets();
+        writer.part(&7);
+
+        assert!(writer.short().is_none() && writer.view().is_none());
+        assert_eq!(writer.finish().map_err(|error| error.kind()), Err(ErrorKind::Configuration));
+    }
+
+    #[test]
+    fn a_short_key_is_the_one_that_is_stored() {
+        for length in 0..60 {
+            let mut writer = KeyWriter::new(Identity::intern("short", &[], 0));
+            writer.part(&"x".repeat(length));
+            writer.part(&1_000_000_u32);
+
+            let key = writer.clone().finish().unwrap();
+            assert!(writer.short().is_none_or(|short| short.view() == key.view()), "{length} bytes");
+            assert_eq!(writer.short().is_some(), key.arguments().len() <= super::super::limit::SAFE);
+        }
+    }
+}

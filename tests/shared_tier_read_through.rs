@@ -65,6 +65,30 @@ async fn nothing_is_kept_in_this_process() {
 }
 
 #[tokio::test]
+async fn what_another_function_of_the_same_name_keeps_here_does_not_answer() {
+    #[cached(ttl = 60, name = "row", tags = ["menu"], skip(source))]
+    async fn kept_row(source: &Source, id: u64) -> u64 {
+        let _ = id;
+        source.next().await
+    }
+    #[cached(ttl = 60, name = "row", tier = shared, tags = ["menu"], skip(source))]
+    async fn row(source: &Source, id: u64) -> u64 {
+        let _ = id;
+        source.next().await
+    }
+    let (cache, other, faults) = deaf();
+    let source = Source::default();
+    hears(&cache).await;
+    faults.set_deaf(true);
+
+    assert_eq!(cache.scope(kept_row(&source, 1)).await, 1);
+    assert_eq!((cache.scope(row(&source, 1)).await, cache.stats().local_entries), (1, 1));
+    other.invalidate_tags(["menu"]).await.unwrap();
+
+    assert_eq!(cache.scope(row(&source, 1)).await, 2);
+}
+
+#[tokio::test]
 async fn without_a_shared_tier_the_local_one_is_the_only_one() {
     let (cache, source) = (Cache::default(), Source::default());
 

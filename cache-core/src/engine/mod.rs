@@ -40,6 +40,7 @@ mod tally;
 mod together;
 mod trace;
 mod trust;
+// Beside the file and not in it: the model checker compiles that, too, and its primitives do nothing outside of a model.
 #[cfg(test)]
 #[path = "trust/tests.rs"]
 mod trust_tests;

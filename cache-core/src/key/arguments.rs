@@ -37,7 +37,7 @@ pub(super) struct Inline {
 
 impl Inline {
     /// `length` is at most [`INLINE`], and bytes of `words` past it are zero.
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(words: [u64; 5], length: usize) -> Self {
         let [first, two, three, four, last] = words;
         // Never zero, as the length plus one is not.
@@ -65,11 +65,6 @@ impl Inline {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         read(&bytes[..self.length()])
-    }
-
-    #[inline(always)]
-    pub(super) fn view(&self) -> ArgumentsView<'_> {
-        ArgumentsView::Inline { first: self.first, rest: &self.rest, last: self.last.get() }
     }
 
     #[inline]
@@ -141,7 +136,9 @@ impl Arguments {
     #[inline(always)]
     pub(super) fn view(&self) -> ArgumentsView<'_> {
         match self {
-            Self::Inline(inline) => inline.view(),
+            Self::Inline(Inline { first, rest, last }) => {
+                ArgumentsView::Inline { first: *first, rest, last: last.get() }
+            }
             Self::Shared(bytes) => ArgumentsView::Shared(bytes),
         }
     }

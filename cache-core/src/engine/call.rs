@@ -162,59 +162,6 @@ impl<A: Answer> Call<A> {
         if self.goes_past_the_cache() || self.site.policy.reads_through && self.cache.0.shared.is_some() {
             return Found::Nothing(self.unlooked());
         }
-        // `look` has looked for it.
-        let was_looked_for = !self.site.policy.reads_through && self.key.short().is_some();
-        let found = match self.key.view() {
-            Some(_) if was_looked_for => None,
-            Some(key) => self.cache.0.look_up(&key, self.answer),
-            None => self.find_long(),
-        };
-        match found {
-            Some(found) => {
-                if trace::is_watched() {
-                    self.note(Answered::LocalHit);
-                }
-                Found::Value(found)
-            }
-            None => self.find_closer(),
-        }
-    }
-
-    /// The call as it goes on without a look.
-    pub fn unlooked(self) -> Rest<A> {
-        Rest { call: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
-    }
-
-    /// Notes what answered this call, for whoever traces it.
-    #[cold]
-    #[inline(never)]
-    fn note(&self, answered: Answered) {
-        if !trace::is_wanted(&self.cache) {
-            return;
-        }
-        let function = self.cache.0.functions.of(self.key.identity());
-        trace::note(&self.cache, self.key.clone().finish().ok().as_ref(), &function.title(), answered);
-    }
-
-    /// Looks for a key that is assembled on the heap.
-    #[cold]
-    #[inline(never)]
-    fn find_long(&self) -> Option<A::Output>
-    where
-        A::Value: Clone + Send + Sync + 'static,
-    {
-        // `run` finds the failure again.
-        let key = self.key.clone().finish().ok()?;
-        self.cache.0.look_up(&key.view(), self.answer)
-    }
-
-    /// Looks closer where a hit is not a matter of course.
-    #[cold]
-    #[inline(never)]
-    fn find_closer(self) -> Found<A>
-    where
-        A::Value: Clone + Send + Sync + 'static,
-    {
         let long;
         let key = match self.key.view() {
             Some(key) => key,
@@ -227,6 +174,13 @@ impl<A: Answer> Call<A> {
                 Err(_) => return Found::Nothing(self.unlooked()),
             },
         };
+        let was_looked_for = !self.site.policy.reads_through && self.key.short().is_some();
+        if !was_looked_for && let Some(found) = self.cache.0.look_up(&key, self.answer) {
+            if trace::is_watched() {
+                self.note(Answered::LocalHit);
+            }
+            return Found::Value(found);
+        }
         match self.cache.look_closer(&key, self.site.policy.is_refreshing()) {
             Closer::Fresh(value, attention) => {
                 if trace::is_watched() {
@@ -249,6 +203,22 @@ impl<A: Answer> Call<A> {
             }
             Closer::Miss(reason) => Found::Nothing(Rest { reason, ..self.unlooked() }),
         }
+    }
+
+    /// The call as it goes on without a look.
+    pub fn unlooked(self) -> Rest<A> {
+        Rest { call: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
+    }
+
+    /// Notes what answered this call, for whoever traces it.
+    #[cold]
+    #[inline(never)]
+    fn note(&self, answered: Answered) {
+        if !trace::is_wanted(&self.cache) {
+            return;
+        }
+        let function = self.cache.0.functions.of(self.key.identity());
+        trace::note(&self.cache, self.key.clone().finish().ok().as_ref(), &function.title(), answered);
     }
 
     /// What the function remembers here.

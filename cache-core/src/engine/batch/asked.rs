@@ -97,9 +97,10 @@ where
             return;
         };
         let Means { answer, storage, sharing, decides, .. } = self.means;
-        if self.plans.is_empty() {
-            // Large to move when it grows; and of many ids most may be there.
-            self.plans.reserve((self.slots.capacity() - self.slots.len()).min(PLANS));
+        if self.plans.len() == self.plans.capacity() {
+            // Large to move when it grows: at most once. Of many ids most may be there.
+            let to_come = self.slots.capacity().saturating_sub(self.slots.len()).max(1);
+            self.plans.reserve_exact(if self.plans.is_empty() { to_come.min(PLANS) } else { to_come });
         }
         self.slots.push(Slot { id, state: Slotted::Track(self.plans.len()) });
         self.plans.push((Plan { key, remember, tags, answer, storage, sharing, decides }, function, reason));
@@ -123,7 +124,8 @@ where
         let mut slots = std::mem::take(&mut self.slots);
         let cache: &Cache = &self.cache;
         // Who is asked for twice is computed once; to follow oneself would be to wait for ever.
-        let mut firsts: HashMap<&Key, usize, foldhash::fast::RandomState> = HashMap::default();
+        let mut firsts: HashMap<&Key, usize, foldhash::fast::RandomState> =
+            HashMap::with_capacity_and_hasher(self.plans.len(), Default::default());
         let mut tracks: Vec<Track<'_, A, S>> = Vec::with_capacity(self.plans.len());
         for (at, slot) in slots.iter_mut().enumerate() {
             let Slotted::Track(plan) = slot.state else { continue };

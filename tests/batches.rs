@@ -53,6 +53,25 @@ async fn only_what_is_missing_is_computed_and_once() {
     assert_eq!(cache.computations_in_flight(), 0);
 }
 
+#[cached(ttl = 60, each = ids, skip(calls), when = id < 50)]
+async fn low_items(calls: &Calls, ids: &[u64]) -> HashMap<u64, String> {
+    calls.note(ids);
+    of(ids)
+}
+
+#[tokio::test]
+async fn what_goes_past_the_cache_goes_to_the_body_with_what_is_missing() {
+    let (cache, calls) = (Cache::default(), Calls::default());
+    cache
+        .scope(async {
+            assert_eq!(low_items(&calls, &[70, 1, 80, 2]).await, of(&[70, 1, 80, 2]));
+            assert_eq!(low_items(&calls, &[1, 70, 2]).await, of(&[1, 70, 2]));
+        })
+        .await;
+
+    assert_eq!(calls.take(), [vec![70, 1, 80, 2], vec![70]]);
+}
+
 #[tokio::test]
 async fn items_are_shared_with_the_function_of_one() {
     let (cache, calls) = (Cache::default(), Calls::default());

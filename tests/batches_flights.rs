@@ -145,11 +145,13 @@ async fn an_error_of_a_batch_is_not_that_of_who_waited_for_one_of_its_items() {
     let first = batch(&cache, &gate, &[0, 1]);
     gate.until_begun().await;
     let second = batch(&cache, &gate, &[1, 2]);
+    let alone = single(&cache, &gate, 1);
     gate.until_begun().await;
-    until_joined(&cache, 1).await;
+    until_joined(&cache, 2).await;
     gate.open.add_permits(8);
 
     assert_eq!(first.await.unwrap().unwrap_err(), "zero");
+    assert_eq!(alone.await.unwrap().unwrap(), 10);
     assert_eq!(second.await.unwrap().unwrap(), HashMap::from([(1, 10), (2, 20)]));
     assert_eq!(cache.computations_in_flight(), 0);
 }

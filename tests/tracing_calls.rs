@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use larder::{Answered, Cache, Key, MissReason, Options, cached, trace};
@@ -20,6 +21,12 @@ async fn row(source: &Source, id: u64) -> Result<u64, Down> {
 async fn outer(source: &Source, id: u64, token: &str) -> Result<u64, Down> {
     let _ = token;
     row(source, id).await
+}
+
+#[cached(ttl = 60, skip(source), each = ids, name = "many", when = id > 0)]
+async fn many(source: &Source, ids: &[u64]) -> Result<HashMap<u64, u64>, Down> {
+    let value = source.read().await?;
+    Ok(ids.iter().map(|id| (*id, value)).collect())
 }
 
 #[tokio::test]
@@ -88,4 +95,38 @@ async fn calls_that_join_and_calls_without_the_macro_are_told_too() {
         Cache::disabled().scope(trace(row(&scene.source, 1))).await.1.calls[0].answered,
         Answered::Bypassed
     );
+}
+
+#[tokio::test]
+async fn each_item_of_a_batch_is_told_once_also_past_the_cache_and_where_the_body_failed() {
+    let scene = Scene::new();
+    let test = async {
+        many(&scene.source, &[1]).await.unwrap();
+        let told = async |ids: &[u64]| {
+            let (_, told) = trace(many(&scene.source, ids)).await;
+            let calls = told.calls.into_iter();
+            let mut told: Vec<_> = calls.map(|call| (call.key, format!("{:?}", call.answered))).collect();
+            told.sort();
+            told
+        };
+        let of = |id: u64, answered: &str| (format!("many:v0:{id}"), answered.to_owned());
+
+        let first = told(&[0, 1, 2]).await;
+        scene.source.set_down(true);
+        let failed = told(&[0, 1, 3]).await;
+
+        assert_eq!(first, [of(0, "Bypassed"), of(1, "LocalHit"), of(2, "Computed(Absent)")]);
+        assert_eq!(failed, [of(0, "Bypassed"), of(1, "LocalHit"), of(3, "Computed(Absent)")]);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn a_call_without_the_macro_is_told_past_the_cache_too() {
+    let key = Key::of("direct", 1).unwrap();
+    let (never, cache) = (Options::ttl(Duration::ZERO), Cache::default());
+
+    let (_, told) = trace(cache.get_or_compute(&key, &never, || async { 1_u64 })).await;
+
+    assert_eq!(told.calls.iter().map(|call| call.answered).collect::<Vec<_>>(), [Answered::Bypassed]);
 }

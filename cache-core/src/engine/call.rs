@@ -56,8 +56,10 @@ pub struct Rest<A: Answer> {
 /// A call that did not hit, as part of a batch.
 pub(super) struct Opened {
     pub(super) identity: Identity,
-    /// `None` for a call that goes past the cache.
+    /// `None` where the arguments could not be made one.
     pub(super) key: Option<Key>,
+    /// Whether the call goes past the cache, although it has a key.
+    pub(super) is_bypassed: bool,
     pub(super) remember: Remembered,
     pub(super) tags: TagList,
     pub(super) reason: MissReason,
@@ -393,7 +395,8 @@ impl<A: Answer> Rest<A> {
         let remember = self.call.remember();
         Opened {
             identity: self.call.key.identity(),
-            key: self.call.key_unless_bypassed(),
+            is_bypassed: self.call.goes_past_the_cache(),
+            key: self.call.key.finish().ok(),
             remember,
             tags: self.tags,
             reason: self.reason,

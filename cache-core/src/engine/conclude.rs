@@ -34,15 +34,10 @@ pub(super) struct Ended<'e, V> {
 }
 
 impl<'e, V> Ended<'e, V> {
-    /// It failed with an error that is not this key's alone.
-    pub(super) fn failed<A: Answer<Value = V>, S>(
-        plan: &Plan<A, S>,
-        error: &A::Error,
-        cost: Duration,
-    ) -> Self {
-        let error = plan.sharing.as_ref().map(|sharing| (sharing.pack)(error));
+    /// It failed with an error that is not this key's alone: nobody else gets it.
+    pub(super) fn failed(cost: Duration) -> Self {
         let directions = Directions::default();
-        Self { outcome: Outcome::Error, value: None, error, is_stored: false, directions, cost }
+        Self { outcome: Outcome::Error, value: None, error: None, is_stored: false, directions, cost }
     }
 
     pub(super) fn of<A: Answer<Value = V>, S>(

@@ -142,15 +142,17 @@ impl Cache {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        if self.0.is_disabled || options.remember.ttl.is_zero() {
-            self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
-            return compute().await;
-        }
         let note = |answered| {
             if trace::is_watched() && trace::is_wanted(self) {
                 trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
             }
         };
+        if self.0.is_disabled || options.remember.ttl.is_zero() {
+            self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
+            let output = compute().await;
+            note(Answered::Bypassed);
+            return output;
+        }
         if let Some(found) = self.0.look_up(&key.view(), answer) {
             note(Answered::LocalHit);
             return found;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Batch, Slot, Slotted, State, Track};
+use super::{Batch, Bypassed, Slot, Slotted, State, Track};
 use crate::batched::{Division, Each, Whole};
 use crate::engine::call::{Opened, Rest};
 use crate::engine::fetch::Plan;
 use crate::engine::means::Means;
 use crate::engine::shared::Question;
 use crate::engine::tally::Tally;
+use crate::engine::trace;
 use crate::engine::{Cache, CacheRef, Function};
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
@@ -85,16 +86,20 @@ where
     }
 
     pub(in crate::engine) fn add(&mut self, id: K, opened: Opened) {
-        let Opened { identity, key, remember, tags, reason } = opened;
+        let Opened { identity, key, is_bypassed, remember, tags, reason } = opened;
         self.is_open = true;
         let function = match self.plans.last() {
             Some((plan, function, _)) if plan.key.identity() == identity => function.clone(),
             _ => self.cache.0.functions.of(identity),
         };
-        let Some(key) = key else {
-            function.counters.count(Happening::Bypassed);
-            self.slots.push(Slot { id, state: Slotted::Bypass });
-            return;
+        let key = match key {
+            Some(key) if !is_bypassed => key,
+            key => {
+                function.counters.count(Happening::Bypassed);
+                let to_tell = trace::is_watched().then(|| Box::new(Bypassed { function, key }));
+                self.slots.push(Slot { id, state: Slotted::Bypass(to_tell) });
+                return;
+            }
         };
         let Means { answer, storage, sharing, decides, .. } = self.means;
         if self.plans.len() == self.plans.capacity() {
@@ -113,7 +118,7 @@ where
         }
         let item = |slot: Slot<K, A::Item>| match slot.state {
             Slotted::Item(item) => (slot.id, item),
-            Slotted::Track(_) | Slotted::Bypass => (slot.id, None),
+            Slotted::Track(_) | Slotted::Bypass(_) => (slot.id, None),
         };
         let all = std::mem::take(&mut self.slots).into_iter().map(item);
         Some(self.whole.close(Ok(self.division.assemble(all))))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{At, Batch, Slotted, State, Track};
+use super::{At, Batch, State, Track};
 use crate::answer::Outcome;
 use crate::batched::{Division, Each, Whole};
 use crate::engine::call::Pending;
@@ -89,9 +89,7 @@ where
                 Ok(all) => return self.land_nothing(&computing, all, &ids),
                 Err(error) => error,
             };
-            let plans = tracks().map(|at| self.tracks[at].plan);
-            let ended = plans.map(|plan| Ended::failed(plan, &error, cost)).collect();
-            if !self.land_error(&computing, ended, &opening) {
+            if !self.land_error(&computing, cost, &opening) {
                 self.failed = Some(error);
             }
         })
@@ -125,7 +123,7 @@ where
         };
         for (at, item) in computing.iter().zip(items) {
             match *at {
-                At::Slot(at) => self.slots[at].state = Slotted::Item(item),
+                At::Slot(at) => self.slots[at].done(self.cache, item),
                 At::Track(at) => {
                     let track = &mut self.tracks[at];
                     if let Some(flight) = Flight::take(at, track) {
@@ -152,7 +150,7 @@ where
             let at = match *at {
                 At::Track(at) => at,
                 At::Slot(at) => {
-                    self.slots[at].state = Slotted::Item(item);
+                    self.slots[at].done(cache, item);
                     continue;
                 }
             };
@@ -194,33 +192,36 @@ where
         }
     }
 
-    /// Hands the error to those who wait for it. Whether stale values stand in for all that this call wanted.
-    fn land_error(
-        &mut self,
-        computing: &[At],
-        ended: Vec<Ended<'_, A::Value>>,
-        opening: &Opening<'_>,
-    ) -> bool {
-        let cache = self.cache;
-        let ats = computing.iter().filter_map(At::track);
-        let flights: Vec<_> = ats.map(|at| Flight::take(at, &mut self.tracks[at])).collect();
+    /// Ends the flights of what has failed. The error is that of no single item: who waits for one computes it. Whether stale
+    /// values stand in for all that this call wanted.
+    fn land_error(&mut self, computing: &[At], cost: Duration, opening: &Opening<'_>) -> bool {
+        let (cache, purpose) = (self.cache, self.purpose());
         let mut answered = 0;
-        for (flight, ended) in flights.into_iter().zip(ended) {
-            let Some(flight) = flight else { continue };
-            let at = flight.at;
-            // An error goes nowhere but to who waits for it.
-            let Landed::Here(Some(entry)) =
-                flight.land(cache, &self.tracks[at], self.purpose(), opening, ended)
-            else {
-                continue;
+        for at in computing {
+            let at = match *at {
+                At::Track(at) => at,
+                At::Slot(at) => {
+                    self.slots[at].done(cache, None);
+                    continue;
+                }
             };
             let track = &mut self.tracks[at];
+            let stands_in = match Flight::take(at, track) {
+                Some(flight) => match flight.land(cache, track, purpose, opening, Ended::failed(cost)) {
+                    Landed::Here(entry) => entry,
+                    // Nothing goes to the shared tier.
+                    Landed::Not(_) => None,
+                },
+                None => None,
+            };
             // Who forces it wants to know how it went.
-            if !self.is_forced
-                && let Some(output) = answer_stale(&mut track.tally, track.plan, &entry)
-            {
-                answered += 1;
-                track.done(cache, track.plan.answer.item(output));
+            let stands_in = stands_in.filter(|_| !self.is_forced);
+            match stands_in.and_then(|entry| answer_stale(&mut track.tally, track.plan, &entry)) {
+                Some(output) => {
+                    answered += 1;
+                    track.done(cache, track.plan.answer.item(output));
+                }
+                None => track.note(cache),
             }
         }
         answered == computing.len()

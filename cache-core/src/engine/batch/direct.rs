@@ -134,9 +134,8 @@ impl Cache {
                 Err(reason) => reason,
             };
             let identity = key.identity();
-            let key = (!is_bypassed).then_some(key);
             let (remember, tags) = (remember.clone(), options.tag_list().into());
-            asked.add(id, Opened { identity, key, remember, tags, reason });
+            asked.add(id, Opened { identity, key: Some(key), is_bypassed, remember, tags, reason });
         }
         asked
     }

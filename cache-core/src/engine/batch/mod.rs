@@ -69,8 +69,14 @@ enum Slotted<V> {
     Item(Option<V>),
     /// As the track of this number has it.
     Track(usize),
-    /// Past the cache; not computed yet.
-    Bypass,
+    /// Past the cache; not computed yet. With what is told of it, where somebody wants to know.
+    Bypass(Option<Box<Bypassed>>),
+}
+
+/// A call past the cache, as a trace tells it.
+struct Bypassed {
+    function: Arc<Function>,
+    key: Option<Key>,
 }
 
 /// What is being computed: a track, or the slot of a call past the cache.
@@ -149,24 +155,31 @@ where
     /// Nothing is lost: to be asked again.
     pub fn next(&mut self) -> Pending<impl Future<Output = Next<K, W::Output>>> {
         Pending::new(async move {
+            let mut has_settled = false;
             loop {
                 if let Some(error) = self.failed.take() {
                     return Next::Done(self.whole.close(Err(error)));
                 }
-                let missing = self.take_missing();
-                if !missing.is_empty() {
-                    return Next::Compute(missing);
-                }
-                if self.tracks.iter().any(|track| matches!(track.state, State::Open | State::Looked(_))) {
+                let is_any = |which: fn(&State<'c>) -> bool| self.tracks.iter().any(|track| which(&track.state));
+                if is_any(|state| matches!(state, State::Open | State::Looked(_))) {
                     match self.is_forced {
                         true => join::force(self.cache, &mut self.tracks).await,
                         false => join::join(self.cache, &mut self.tracks).await,
                     }
-                } else if self.tracks.iter().all(|track| matches!(track.state, State::Done)) {
-                    return Next::Done(self.answer());
-                } else {
-                    settle::settle(self.cache, self.asked, &mut self.tracks).await;
+                    continue;
                 }
+                let is_ready = is_any(|state| matches!(state, State::Computes(..) | State::Alone));
+                let bypasses = self.slots.iter().any(|slot| matches!(slot.state, Slotted::Bypass(_)));
+                // What goes past the cache goes to the body with what this call gets a lease for.
+                let waits_for_leases = !has_settled && is_any(|state| matches!(state, State::Leads(..)));
+                if is_ready || bypasses && !waits_for_leases {
+                    return Next::Compute(self.take_missing());
+                }
+                if self.tracks.iter().all(|track| matches!(track.state, State::Done)) {
+                    return Next::Done(self.answer());
+                }
+                has_settled = true;
+                settle::settle(self.cache, self.asked, &mut self.tracks, bypasses).await;
             }
         })
     }
@@ -175,7 +188,7 @@ where
     fn take_missing(&mut self) -> Vec<K> {
         let slots = self.slots.iter().enumerate();
         let bypassed =
-            slots.filter(|(_, slot)| matches!(slot.state, Slotted::Bypass)).map(|(at, _)| At::Slot(at));
+            slots.filter(|(_, slot)| matches!(slot.state, Slotted::Bypass(_))).map(|(at, _)| At::Slot(at));
         let tracks = self.tracks.iter().enumerate();
         let missing = tracks.filter(|(_, track)| matches!(track.state, State::Computes(..) | State::Alone));
         let missing = missing.map(|(at, _)| At::Track(at));
@@ -210,11 +223,20 @@ where
                 // Others who ask for the same get a clone.
                 Slotted::Track(track) if self.tracks[track].is_last(at) => items[track].take(),
                 Slotted::Track(track) => items[track].clone(),
-                Slotted::Bypass => None,
+                Slotted::Bypass(_) => None,
             };
             (slot.id, item)
         });
         self.whole.close(Ok(self.division.assemble(all)))
+    }
+}
+
+impl<K, V> Slot<K, V> {
+    /// The call past the cache has ended: with `item`, or without one.
+    fn done(&mut self, cache: &Cache, item: Option<V>) {
+        if let Slotted::Bypass(Some(told)) = std::mem::replace(&mut self.state, Slotted::Item(item)) {
+            trace::note(cache, told.key.as_ref(), &told.function.title(), Answered::Bypassed);
+        }
     }
 }
 
@@ -228,6 +250,11 @@ impl<A: Each, S> Track<'_, A, S> {
     fn done(&mut self, cache: &Cache, item: Option<A::Item>) {
         self.item = item;
         self.state = State::Done;
+        self.note(cache);
+    }
+
+    /// Notes what answered it, for whoever traces it.
+    fn note(&self, cache: &Cache) {
         if trace::is_watched() {
             let answered = Answered::of(self.tally.told);
             trace::note(cache, Some(&self.plan.key), &self.function.title(), answered);

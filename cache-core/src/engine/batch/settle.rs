@@ -39,9 +39,14 @@ impl<V> Event<'_, V> {
 type Wait<'w, 'c, V> = Pin<Box<dyn Future<Output = Event<'c, V>> + Send + 'w>>;
 
 /// Waits. What is to be computed is not kept from it by what others take their time for: a lease that is granted
-/// would pass meanwhile, and two batches that hold what the other one waits for would wait for ever.
-pub(super) async fn settle<'c, A, S>(cache: &'c Cache, asked: Tick, tracks: &mut [Track<'c, A, S>])
-where
+/// would pass meanwhile, and two batches that hold what the other one waits for would wait for ever. Where it `has_work`
+/// from the beginning, it only asks.
+pub(super) async fn settle<'c, A, S>(
+    cache: &'c Cache,
+    asked: Tick,
+    tracks: &mut [Track<'c, A, S>],
+    mut has_work: bool,
+) where
     A: Each,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
@@ -82,7 +87,7 @@ where
     let (to_ask, following): (Vec<usize>, Vec<usize>) = (0..ats.len()).partition(|place| asks(*place));
     let mut to_ask = to_ask.into_iter();
     let mut waits: Wakeful<Wait<'_, 'c, A::Value>> = waits.into_iter().collect();
-    let (mut begins, mut asking, mut has_work) = (Some(following), 0, false);
+    let (mut begins, mut asking) = (Some(following), 0);
     poll_fn(|context| {
         let mut turns = waits.woken(context);
         turns.extend(begins.take().into_iter().flatten());

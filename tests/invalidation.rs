@@ -338,6 +338,32 @@ fn a_function_with_type_arguments_is_invalidated_by_its_name() {
 }
 
 #[test]
+fn a_method_of_a_generic_type_is_invalidated_in_all_its_instances() {
+    struct Repo<T>(Db, std::marker::PhantomData<T>);
+    impl<T: Send + Sync + 'static> Repo<T> {
+        #[cached(ttl = "1h", skip(self))]
+        async fn rows(&self, id: u64) -> u64 {
+            self.0.row(id).await
+        }
+    }
+    let stage = Stage::new();
+    let (bytes, words) =
+        (Repo::<u8>(Db::open(), Default::default()), Repo::<u16>(Db::open(), Default::default()));
+    let ask = || stage.run(async { (bytes.rows(1).await, words.rows(1).await) });
+    let asked = || bytes.0.asked() + words.0.asked();
+    ask();
+
+    stage.run(async { Repo::<u8>::rows_clear().await }).expect("in process it cannot fail");
+    ask();
+    assert_eq!(asked(), 4);
+    stage.run(async { Repo::<u8>::rows_entry(1).invalidate_function().await.unwrap() });
+    ask();
+    assert_eq!(asked(), 6);
+    let count = stage.run(stage.cache.invalidate_function("Repo::rows"));
+    assert_eq!(count.expect("in process it cannot fail"), 2);
+}
+
+#[test]
 fn all_versions_of_a_function_are_invalidated_by_its_name() {
     mod old {
         use super::{Db, cached};

@@ -343,6 +343,51 @@ fn a_direct_key_and_an_attribute_share_only_what_is_of_one_type() {
     assert_eq!(stage.run(cache.get::<u32>(&key, &options)).expect("in process it cannot fail"), None);
 }
 
+mod written_by_a_macro {
+    use larder::{Entry, cached};
+
+    macro_rules! loads {
+        ($($kind:ident),*) => {$(
+            pub(crate) struct $kind;
+            const _: () = {
+                type Kind = $kind;
+
+                #[cached(ttl = "1h")]
+                async fn load(id: u64) -> String {
+                    format!("{} {id}", std::any::type_name::<Kind>())
+                }
+
+                impl $kind {
+                    pub(crate) async fn get(id: u64) -> String {
+                        load(id).await
+                    }
+
+                    pub(crate) fn handle(id: u64) -> Entry<String> {
+                        load_entry(id)
+                    }
+                }
+            };
+        )*};
+    }
+    loads!(User, Order);
+}
+
+#[test]
+fn functions_that_a_macro_writes_at_one_place_are_two() {
+    use written_by_a_macro::{Order, User};
+    let stage = Stage::new();
+    let told = |ids: [u64; 2]| stage.run(async { (User::get(ids[0]).await, Order::get(ids[1]).await) });
+
+    let (user, order) = told([1, 1]);
+    assert!(user.ends_with("User 1") && order.ends_with("Order 1"), "{user}, {order}");
+
+    stage.run(async {
+        Order::handle(1).put("put".to_owned()).await.unwrap();
+        User::handle(1).invalidate().await.unwrap();
+    });
+    assert_eq!(told([1, 1]), (user, "put".to_owned()));
+}
+
 #[tokio::test]
 async fn functions_of_one_name_in_two_blocks_of_one_function_are_two() {
     async fn both() -> (u8, u8) {

@@ -10,8 +10,8 @@ use crate::entry::Remember;
 use crate::key::Identity;
 use crate::policy::Policy;
 
-/// Where an attribute stands: file, line, column.
-type Position = (&'static str, u32, u32);
+/// Where an attribute stands: file, line, column; and the number of its expansion, since a macro may write several there.
+type Position = (&'static str, u32, u32, u64);
 
 /// Who first came with an identity that was made from a path.
 ///
@@ -76,7 +76,7 @@ impl CallSite {
         emitted: &'static str,
         policy: Policy,
     ) -> Self {
-        let position = ("", 0, 0);
+        let position = ("", 0, 0, 0);
         Self {
             module,
             function,
@@ -133,19 +133,23 @@ impl CallSite {
                 self.policy.name.map_or_else(|| format!("{}::{}", self.module, self.function), String::from);
             return Identity::intern(&name, &[&[path], types].concat(), version);
         };
+        // The function's path is its name, also in a generic `impl`: whoever names it means all instances.
+        let (stands_in, generics) = without_generics(front);
+        let types = [&generics[..], types].concat();
         // A name that was given is an identity by intent: who gives it twice means one function.
         if let Some(name) = self.policy.name {
-            return Identity::intern(name, &[&generics_of(front), types].concat(), version);
+            return Identity::intern(name, &types, version);
         }
-        let name = format!("{front}::{}", self.function);
-        let identity = Identity::intern(&name, types, version);
+        let name = format!("{stands_in}::{}", self.function);
+        let identity = Identity::intern(&name, &types, version);
         let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
         if *owners.entry(identity).or_insert(self.position) == self.position {
             return identity;
         }
         drop(owners);
-        let (file, line, column) = self.position;
-        let own = Identity::intern(&name, &[types, &[&format!("{file}:{line}:{column}")]].concat(), version);
+        let (file, line, column, expansion) = self.position;
+        let place = format!("{file}:{line}:{column}:{expansion:x}");
+        let own = Identity::intern(&name, &[&types[..], &[&place]].concat(), version);
         AMBIGUOUS.lock().unwrap_or_else(PoisonError::into_inner).extend([identity, own]);
         IS_ANY_AMBIGUOUS.store(true, Ordering::Release);
         own
@@ -187,24 +191,27 @@ fn opening_of(text: &str) -> Option<usize> {
     None
 }
 
-/// The type arguments in a path, group by group: `<u8>` of `<app::Repo<u8> as app::Find>`.
-fn generics_of(path: &str) -> Vec<&str> {
-    let mut groups = Vec::new();
-    let mut rest = 0;
+/// A path without its type arguments, and those, group by group: `<app::Repo as app::Find>` and `u8` of
+/// `<app::Repo<u8> as app::Find>`.
+fn without_generics(path: &str) -> (String, Vec<&str>) {
+    let (mut name, mut groups) = (String::new(), Vec::new());
+    let (mut named, mut rest) = (0, 0);
     while let Some(open) = path[rest..].find('<').map(|at| rest + at) {
         let follows_a_name = path[..open].ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let close = (open + 1..=path.len())
             .find(|&end| path[..end].ends_with('>') && opening_of(&path[open..end]) == Some(0));
         match close {
             Some(close) if follows_a_name => {
+                name.push_str(&path[named..open]);
                 groups.push(&path[open + 1..close - 1]);
-                rest = close;
+                (named, rest) = (close, close);
             }
             // A qualified path: its arguments are inside.
             _ => rest = open + 1,
         }
     }
-    groups
+    name.push_str(&path[named..]);
+    (name, groups)
 }
 
 #[cfg(test)]
@@ -227,11 +234,16 @@ mod tests {
     }
 
     #[test]
-    fn the_type_arguments_of_a_path_are_found_in_groups() {
-        assert_eq!(generics_of("app::Repo<alloc::vec::Vec<u8>>"), ["alloc::vec::Vec<u8>"]);
-        assert_eq!(generics_of("<app::Repo<u8> as app::Find<u16>>"), ["u8", "u16"]);
-        assert_eq!(generics_of("<app::Repo as app::Find>"), [""; 0]);
-        assert_eq!(generics_of("app"), [""; 0]);
+    fn the_type_arguments_of_a_path_are_taken_out_in_groups() {
+        for (path, name, groups) in [
+            ("app::Repo<alloc::vec::Vec<u8>>", "app::Repo", &["alloc::vec::Vec<u8>"][..]),
+            ("<app::Repo<u8> as app::Find<u16>>", "<app::Repo as app::Find>", &["u8", "u16"]),
+            ("<app::Repo as app::Find>", "<app::Repo as app::Find>", &[]),
+            ("<(app::A<u8>, &[u8]) as app::Find>", "<(app::A, &[u8]) as app::Find>", &["u8"]),
+            ("app", "app", &[]),
+        ] {
+            assert_eq!(without_generics(path), (name.to_owned(), groups.to_vec()), "{path}");
+        }
     }
 
     #[test]
@@ -241,7 +253,8 @@ mod tests {
         let a = SITE.identity("app::Repo<u8>::find::{{closure}}", &[]);
         let b = SITE.identity("app::Repo<u16>::find::{{closure}}", &[]);
 
-        assert_eq!((a.name(), b.name()), ("app::Repo<u8>::find", "app::Repo<u16>::find"));
+        assert_eq!((a.name(), b.name()), ("app::Repo::find<u8>", "app::Repo::find<u16>"));
+        assert_eq!((a.function(), b.function()), ("app::Repo::find", "app::Repo::find"));
         assert_eq!(SITE.identity("app::Repo<u8>::find::{{closure}}", &[]), a);
         assert_eq!(SITE.identity("app::Repo<u16>::find::{{closure}}", &[]), b);
     }
@@ -254,20 +267,23 @@ mod tests {
         let f = F.identity("app::Repo<u8>::find<u16>::{{closure}}::{{closure}}", &["u16"]);
 
         assert_eq!(ENTRY.identity("app::Repo<u8>::find_entry<u16>::{{closure}}", &["u16"]), f);
-        assert_eq!(f.name(), "app::Repo<u8>::find<u16>");
+        assert_eq!(f.name(), "app::Repo::find<u8, u16>");
     }
 
     #[test]
     fn functions_of_one_path_are_told_apart_by_where_they_stand() {
-        static ONE: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 1, 5));
-        static TWO: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 9, 5));
+        static ONE: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 1, 5, 0));
+        static TWO: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 9, 5, 0));
         static TWO_ENTRY: CallSite =
-            CallSite::new("app", "one_path", "one_path_entry", Policy::new()).at(("a.rs", 9, 5));
+            CallSite::new("app", "one_path", "one_path_entry", Policy::new()).at(("a.rs", 9, 5, 0));
 
-        let one = ONE.identity("app::outer::one_path::{{closure}}", &[]);
-        let two = TWO.identity("app::outer::one_path::{{closure}}", &[]);
+        static SAME_PLACE: CallSite =
+            CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 9, 5, 1));
 
-        assert_ne!(one, two);
+        let [one, two, same_place] =
+            [&ONE, &TWO, &SAME_PLACE].map(|site| site.identity("app::outer::one_path::{{closure}}", &[]));
+
+        assert!(one != two && two != same_place && same_place != one);
         assert_eq!(TWO_ENTRY.identity("app::outer::one_path_entry::{{closure}}", &[]), two);
     }
 

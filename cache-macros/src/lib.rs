@@ -5,6 +5,7 @@ mod check;
 mod diag;
 mod duration;
 mod expand;
+mod expansion;
 mod item;
 mod model;
 mod scan;
@@ -706,6 +707,7 @@ pub fn updates(options: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 }
 
 fn expanded(options: TokenStream, item: TokenStream) -> TokenStream {
+    let expansion = expansion::number(&options, &item);
     let mut diagnostics = Diagnostics::default();
     let options = Options::parse(options, &mut diagnostics);
     let function = match Function::parse(item.clone(), options.in_trait.is_some(), &item::CACHED) {
@@ -724,7 +726,7 @@ fn expanded(options: TokenStream, item: TokenStream) -> TokenStream {
     };
     check::check(&function, &options, &mut diagnostics);
     if diagnostics.is_empty() {
-        return expand::expand(&Model::new(function, options, batch));
+        return expand::expand(&Model { expansion, ..Model::new(function, options, batch) });
     }
     with_mistakes(item, diagnostics)
 }

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) batch: Option<Batch>,
     /// The names of the type and const parameters that tell calls apart; others only carry a skipped argument.
     pub(crate) counted: Names,
+    /// What tells the function from another one of its path and its place.
+    pub(crate) expansion: u64,
 }
 
 /// The function of many ids, as written.
@@ -68,7 +70,7 @@ impl Model {
         let entry = EntryShape::of(&function, &options, &counted);
         let clear = ClearShape::of(&function, &options);
         let background = Background::of(&function, &options);
-        Self { function, options, parts, types, entry, clear, background, batch, counted }
+        Self { function, options, parts, types, entry, clear, background, batch, counted, expansion: 0 }
     }
 }
 

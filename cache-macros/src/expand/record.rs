@@ -36,8 +36,10 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
         let version = version.value;
         add(quote_spanned!(site()=> .version(#version)));
     }
-    // Where the attribute stands: the same in all that one attribute emits.
-    let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!()));
+    // Where the attribute stands, and which one of several there: the same in all that one attribute emits.
+    let expansion = model.expansion;
+    let position =
+        quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!(), #expansion));
     let record = |policy: &TokenStream| {
         quote_spanned! {site()=>
             {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,34 @@ fn a_hit_behind_borrowed_arguments_and_a_shared_value_allocates_nothing() {
 #[test]
 fn a_hit_inside_a_result_allocates_nothing() {
     assert_eq!(hits_allocate(&Cache::default(), async || fallible(&(), 7).await).count_total, 0);
+}
+
+#[cached(ttl = "1h", name = "number", tags = ["numbers", "number:{id}"], each = ids)]
+async fn numbers(ids: &[u64]) -> HashMap<u64, u64> {
+    ids.iter().map(|id| (*id, id * 2)).collect()
+}
+
+#[test]
+fn very_many_computations_at_once_give_their_memory_back() {
+    const ENTRIES: u64 = 50_000;
+    let stage = Stage::new();
+    let fill = |ids: std::ops::Range<u64>| {
+        let ids: Vec<u64> = ids.collect();
+        // What stays for good grows with one after the other, too: tables of entries and of tags.
+        for some in ids.chunks(100) {
+            assert_eq!(stage.run(numbers(some)).len(), some.len());
+        }
+        stage.clock.advance(Duration::from_secs(3_600));
+        ids
+    };
+    let ids = fill(0..ENTRIES);
+
+    let allocated = measure(|| {
+        assert_eq!(stage.run(numbers(&ids)).len(), ids.len());
+        stage.clock.advance(Duration::from_secs(3_600));
+    });
+
+    assert!(allocated.bytes_current < ENTRIES as i64 * 10, "{allocated:?} after one batch");
 }
 
 #[test]

@@ -292,3 +292,49 @@ async fn directions_count_without_the_macro_too() {
     ask().await;
     assert_eq!(scene.source.asked(), 2);
 }
+
+/// Speaks of its own answer, whoever asks for it; `0` goes past the cache.
+#[cached(ttl = 60, when = id > 0)]
+async fn inner(id: u64) -> u64 {
+    current().ttl(Duration::from_secs(3600)).tag("inner");
+    current().previous::<u64>().unwrap_or(100 + id)
+}
+
+#[cached(ttl = 5, grace = "1h", skip(source))]
+async fn outer(source: &Source, id: u64) -> Result<u64, Down> {
+    source.read().await?;
+    Ok(inner(id).await)
+}
+
+#[tokio::test]
+async fn a_call_past_the_cache_does_not_speak_for_the_computation_around_it() {
+    let scene = Scene::new();
+    let test = async {
+        for id in [0, 1] {
+            let asked = scene.source.asked();
+            let ask = async || assert_eq!(outer(&scene.source, id).await.unwrap(), 100 + id);
+            ask().await;
+            scene.cache.invalidate_tags(["inner"]).await.unwrap();
+            ask().await;
+            assert_eq!(scene.source.asked(), asked + 1, "the tag is not that of the outer one");
+            scene.pass(Duration::from_secs(6)).await;
+            // Nor does the inner one see the value that is stored for the outer one.
+            ask().await;
+            assert_eq!(scene.source.asked(), asked + 2, "the ttl is not that of the outer one");
+        }
+        let direct = Key::of("direct", 1).unwrap();
+        let past = larder::Options::ttl(Duration::ZERO);
+        let around = larder::Options::ttl(MINUTE);
+        let key = Key::of("around", 1).unwrap();
+        let compute = async || {
+            let inner = async || {
+                current().do_not_store().tag("inner");
+            };
+            scene.cache.get_or_compute(&direct, &past, inner).await;
+            1_u64
+        };
+        scene.cache.get_or_compute(&key, &around, compute).await;
+        assert_eq!(scene.cache.get::<u64>(&key, &around).await.unwrap(), Some(1));
+    };
+    scene.cache.scope(test).await;
+}

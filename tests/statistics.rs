@@ -50,6 +50,25 @@ fn misses_are_told_by_their_reason() {
 }
 
 #[test]
+fn lookups_of_large_values_are_timed_like_others() {
+    #[cached(ttl = "1m")]
+    async fn large() -> String {
+        "x".repeat(8 << 10)
+    }
+    let cache = larder::Cache::default();
+
+    support::Task::new(cache.scope(async {
+        for _ in 0..1_000 {
+            large().await;
+        }
+    }))
+    .end();
+
+    let stats = cache.stats().function("large").expect("it was called").clone();
+    assert!(stats.lookup.mean > Duration::ZERO);
+}
+
+#[test]
 fn the_time_saved_is_what_the_hits_would_have_taken() {
     let (stage, db) = (Stage::new(), Db::held());
     let mut slow = stage.begin(menu(&db, 1));

@@ -4,6 +4,7 @@
 //! nanoseconds, 1 to 4 ms of resolution on Linux); in tests it is a [`ManualClock`] that stands still until
 //! told otherwise.
 
+mod sweeper;
 mod tick;
 mod timer;
 
@@ -100,7 +101,7 @@ impl Clock {
     /// Calls `sweep` whenever time may have made something obsolete, until the owner is gone.
     pub(crate) fn sweep_regularly(&self, owner: Weak<dyn Sweep>) {
         match &self.0 {
-            Source::System => timer::sweep_on_system_time(owner),
+            Source::System => sweeper::sweep_regularly(owner),
             Source::Manual(manual) => {
                 let mut sweeps = manual.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
                 sweeps.retain(|sweep| sweep.strong_count() > 0);

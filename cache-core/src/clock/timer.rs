@@ -4,17 +4,15 @@
 //! keeps the deadlines of all sleeps and wakes their tasks; a manual clock does the same when it is moved.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use once_cell::sync::Lazy;
 
-use super::{Sweep, Tick};
-
-/// How often caches on the system's clock let go of what has expired.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+use super::Tick;
 
 /// The sleeps of one clock, by deadline.
 #[derive(Default)]
@@ -76,12 +74,17 @@ impl Timer {
 
     /// Wakes all whose deadline has come.
     pub(super) fn fire(&self, now: Tick) {
+        self.take_due(now).for_each(Waker::wake);
+    }
+
+    /// The wakers of all whose deadline has come.
+    fn take_due(&self, now: Tick) -> impl Iterator<Item = Waker> + use<> {
         let mut sleeps = self.lock();
         let later = sleeps.by_deadline.split_off(&Tick::from_raw(now.raw().saturating_add(1)));
         let due = std::mem::replace(&mut sleeps.by_deadline, later);
         sleeps.fired = sleeps.fired.max(now);
         drop(sleeps);
-        due.into_values().flat_map(|together| together.wakers).flatten().for_each(Waker::wake);
+        due.into_values().flat_map(|together| together.wakers).flatten()
     }
 
     /// Ready when `deadline` has come; until then keeps the waker at `place`.
@@ -151,18 +154,16 @@ impl Drop for Sleep {
 struct System {
     origin: Instant,
     timer: Arc<Timer>,
-    sweeps: Mutex<Vec<Weak<dyn Sweep>>>,
 }
 
 static SYSTEM: Lazy<System> = Lazy::new(|| {
     #[expect(clippy::disallowed_methods, reason = "the clock's own origin")]
     let origin = Instant::now();
-    let system = System { origin, timer: Arc::default(), sweeps: Mutex::default() };
-    // Without the thread nothing that only waits for time ends: followers of a leader that is never polled
-    // again, and expired entries that nobody asks for. Everything else works.
+    // Without the thread nothing that only waits for time ends, as followers of a leader that is never polled again do.
+    // Everything else works.
     let started = std::thread::Builder::new().name("larder-timer".into()).spawn(keep_time);
     drop(started);
-    system
+    System { origin, timer: Arc::default() }
 });
 
 /// The timer of the system's clock.
@@ -175,53 +176,23 @@ pub(super) fn system_now() -> Tick {
     Tick::from_raw(0).later(SYSTEM.origin.elapsed())
 }
 
-pub(super) fn sweep_on_system_time(owner: Weak<dyn Sweep>) {
-    let mut sweeps = SYSTEM.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
-    sweeps.push(owner);
-    drop(sweeps);
-    drop(SYSTEM.timer.lock());
-    SYSTEM.timer.earlier.notify_one();
-}
-
 /// The life of the thread `larder-timer`.
 fn keep_time() {
-    let system = &*SYSTEM;
-    let mut next_sweep = system_now().later(SWEEP_EVERY);
+    let timer = &*SYSTEM.timer;
     loop {
-        let now = system_now();
-        system.timer.fire(now);
-        if now >= next_sweep {
-            sweep_all(system);
-            next_sweep = system_now().later(SWEEP_EVERY);
+        for waker in timer.take_due(system_now()) {
+            // Of whatever runtime: one that panics (its message was printed) takes no deadline from the others.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
-        let sleeps = system.timer.lock();
-        // Looked at under the lock that whoever notifies has held, so that no notification is missed.
-        let next = sleeps.by_deadline.keys().next().copied();
-        let idle = system.sweeps.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        let wait = match next {
-            None if idle => None,
-            None => Some(next_sweep),
-            Some(next) => Some(next.min(next_sweep)),
-        };
-        let woken = match wait {
-            None => system.timer.earlier.wait(sleeps).unwrap_or_else(PoisonError::into_inner),
+        let sleeps = timer.lock();
+        let woken = match sleeps.by_deadline.keys().next() {
+            None => timer.earlier.wait(sleeps).unwrap_or_else(PoisonError::into_inner),
             Some(until) => {
                 let wait = until.since(system_now());
-                system.timer.earlier.wait_timeout(sleeps, wait).unwrap_or_else(PoisonError::into_inner).0
+                timer.earlier.wait_timeout(sleeps, wait).unwrap_or_else(PoisonError::into_inner).0
             }
         };
         drop(woken);
-    }
-}
-
-fn sweep_all(system: &System) {
-    let sweeps = {
-        let mut sweeps = system.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
-        sweeps.retain(|owner| owner.strong_count() > 0);
-        sweeps.clone()
-    };
-    for owner in sweeps.iter().filter_map(Weak::upgrade) {
-        owner.sweep();
     }
 }
 
@@ -254,6 +225,25 @@ mod tests {
 
         assert!(Pin::new(&mut sleep).poll(&mut context).is_ready());
         assert!(timer.lock().by_deadline.is_empty());
+    }
+
+    #[test]
+    fn a_waker_that_panics_takes_no_deadline_from_the_others() {
+        struct Panics;
+        impl std::task::Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("on purpose");
+            }
+        }
+        let clock = crate::clock::Clock::system();
+        let sleep = || clock.sleep(std::time::Duration::from_millis(5));
+        let panics = Arc::new(Panics).into();
+        let mut first = sleep();
+        assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&panics)).is_pending());
+
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        // Each begins after the one before it was woken.
+        (0..3).for_each(|_| runtime.block_on(sleep()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::means::{GiveUp, Means, Recomputed};
 use super::queue::Rank;
 use super::run::{run, see_to, timed_out};
 use super::trace::{self, Answered};
-use super::{Cache, CacheRef};
+use super::{Cache, CacheRef, computing};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::{Attention, MissReason, Remember, Remembered};
@@ -247,7 +247,7 @@ impl<A: Answer> Call<A> {
         F: Future<Output = A::Output>,
     {
         self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
-        let output = body().await;
+        let output = computing::apart(&self.cache, body()).await;
         if trace::is_watched() {
             self.note(Answered::Bypassed);
         }

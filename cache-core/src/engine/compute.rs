@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::means::Recomputed;
-use super::{Cache, Function};
+use super::{Cache, Function, computing};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
 use crate::event::stats::Happening;
@@ -17,7 +17,7 @@ where
     F: Future<Output = Recomputed<A::Output>>,
 {
     let attempt = Attempt::begin(cache, function);
-    let output = body().await.output;
+    let output = computing::apart(cache, body()).await.output;
     attempt.end(answer.outcome(&output));
     output
 }

@@ -53,7 +53,8 @@ tokio::task_local! {
 /// }
 /// ```
 ///
-/// Tasks that the body spawns have none: take it along.
+/// Tasks that the body spawns have none: take it along. A call that goes past the cache has one of its own, which changes nothing; the
+/// `f_uncached` of another function is that function as written, and speaks to this one.
 pub fn current() -> Computation {
     Computation(INNERMOST.try_with(Arc::clone).ok())
 }
@@ -155,6 +156,12 @@ impl Running {
 /// Runs `body` as the computation `running`.
 pub(super) async fn scope<F: Future>(running: &Arc<Running>, body: F) -> F::Output {
     INNERMOST.scope(running.clone(), body).await
+}
+
+/// Runs `body` for its caller alone. What it says of its answer is about no entry: also not about that of a computation around it,
+/// whose value it does not see either.
+pub(super) async fn apart<F: Future>(cache: &Cache, body: F) -> F::Output {
+    scope(&Running::of_all(cache, Box::default(), None), body).await
 }
 
 /// Whether `key` is being computed by this very task, at any depth.

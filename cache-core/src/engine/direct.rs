@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Cache;
+use super::{Cache, computing};
 use super::background::NoBackground;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
@@ -149,7 +149,7 @@ impl Cache {
         };
         if self.0.is_disabled || options.remember.ttl.is_zero() {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
-            let output = compute().await;
+            let output = computing::apart(self, compute()).await;
             note(Answered::Bypassed);
             return output;
         }

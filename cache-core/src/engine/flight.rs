@@ -33,6 +33,9 @@ pub(crate) trait Bearing {
     }
 }
 
+/// Room for so many flights in a part of the table stays.
+const FEW: usize = 16;
+
 /// The flights of one cache, by key.
 pub(crate) struct Flights<K, B, L> {
     shards: Box<[Shard<K, B, L>]>,
@@ -166,6 +169,15 @@ impl<K: Hash + Eq + Clone, B: Bearing, L: Clone> Flights<K, B, L> {
         let mut table = lock(self.shard(&key));
         if table.get(&key).is_some_and(|found| Arc::ptr_eq(found, &follow.flight)) {
             table.remove(&key);
+        }
+    }
+
+    /// Gives back the memory of flights that have ended: there may have been very many at once.
+    pub(crate) fn shrink(&self) {
+        for shard in &self.shards {
+            let mut table = lock(shard);
+            let in_use = table.len();
+            table.shrink_to(2 * in_use.max(FEW));
         }
     }
 

@@ -67,10 +67,15 @@ impl Cache {
         self.0.trust.covers(self.0.clock.now(), borne.begun)
     }
 
-    /// Looks once more for a fresh `V`, without counting.
+    /// Looks once more for a fresh `V`, without counting. For who holds the lock of a flight: it drops no entry.
     pub(super) fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
-        let now = self.0.clock.now();
-        self.0.entry_of::<V>(key).filter(|entry| self.0.freshness(entry, now) == (Freshness::Fresh, true))
+        let cache = &*self.0;
+        // Decided where it lies: to take along one that is of no use would be to drop it under the lock of whoever asks.
+        let is_it = |entry: &Arc<StoredEntry>| {
+            let is_fresh = cache.freshness(entry, cache.clock.now()) == (Freshness::Fresh, true);
+            is_fresh && entry.value::<V>().is_some()
+        };
+        cache.tier.find(&key.view(), |entry| is_it(entry).then(|| entry.clone())).flatten()
     }
 }
 
@@ -111,12 +116,12 @@ impl Inner {
         let entry = shard.entry()?;
         let found: &A::Value = self.quiet(entry)?;
         let hits = entry.function.counters.hits.increment();
+        sample.is_due = hits.is_multiple_of(TIMED);
         if entry.weight > CLONED_UNDER_LOCK {
             let entry = entry.clone();
             drop(shard);
             return entry.value().cloned().map(|value| answer.restore(value));
         }
-        sample.is_due = hits.is_multiple_of(TIMED);
         let value = found.clone();
         drop(shard);
         Some(answer.restore(value))

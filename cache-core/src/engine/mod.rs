@@ -186,6 +186,7 @@ impl Sweep for Inner {
     fn sweep(&self) {
         self.tier.sweep(self.clock.now());
         self.epochs.sweep();
+        self.flights.shrink();
         self.setbacks.sweep(self.clock.now());
         self.sweep_schedule();
     }

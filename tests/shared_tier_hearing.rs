@@ -42,6 +42,38 @@ async fn waiting(pair: &Pair) -> (JoinHandle<u64>, JoinHandle<u64>) {
 }
 
 #[tokio::test]
+async fn what_is_read_by_epochs_that_were_heard_is_no_younger_than_those() {
+    for many in [false, true] {
+        // given a process that knows the epoch of a tag, and hears nothing any more
+        let pair = Pair::new();
+        let menu = hour().tags(["menu"]);
+        for id in 1..=3 {
+            pair.other.put(&key(id), 1_u64, &menu).await.unwrap();
+        }
+        hears(&pair.cache).await;
+        assert_eq!(pair.cache.get::<u64>(&key(2), &menu).await.unwrap(), Some(1));
+        pair.faults.set_deaf(true);
+
+        // when another invalidates the tag, and it reads by what it knows at the end of the time for which it may
+        pair.other.invalidate_tags(["menu"]).await.unwrap();
+        pair.pass(STALENESS - Duration::from_millis(1)).await;
+        let compute = async |ids: Vec<u64>| ids.into_iter().map(|id| (id, 2_u64)).collect();
+        let ask = async |id: u64| match many {
+            true => {
+                let ids = [(id, key(id)), (3, key(3))];
+                pair.cache.get_or_compute_many(ids, &menu, compute).await[&id]
+            }
+            false => pair.cache.get_or_compute(&key(id), &menu, async || 2_u64).await,
+        };
+        assert_eq!(ask(1).await, 1, "nobody has said anything else");
+
+        // then that is over with this time
+        pair.pass(Duration::from_millis(2)).await;
+        assert_eq!(ask(1).await, 2, "many: {many}");
+    }
+}
+
+#[tokio::test]
 async fn who_waits_hears_that_a_lease_was_given_up() {
     let pair = Pair::new();
     hears(&pair.cache).await;

@@ -277,6 +277,44 @@ async fn a_heartbeat_that_was_lost_tells_of_messages_that_may_be() {
 }
 
 #[tokio::test]
+async fn a_call_after_an_invalidation_does_not_join_a_put_from_before() {
+    let menu = hour().tags(["menu"]);
+    for has_lease in [false, true] {
+        let pair = Pair::new();
+        hears(&pair.cache).await;
+        let gate = match has_lease {
+            true => pair.faults.hold_answer(Operation::Lease),
+            false => pair.faults.hold(Operation::Lease),
+        };
+        let putting = async { pair.cache.put(&key(1), 1_u64, &menu).await.unwrap() };
+        let calling = async {
+            gate.arrived().await;
+            pair.cache.invalidate_tags(["menu"]).await.unwrap();
+            let asked = pair.faults.calls(Operation::Lease);
+            let call = async { pair.cache.get_or_compute(&key(1), &menu, async || 2_u64).await };
+            // It asks for the lease itself, which the other one may have.
+            let opening = async {
+                until(|| pair.faults.calls(Operation::Lease) > asked).await;
+                gate.open();
+            };
+            tokio::time::timeout(SOON, async { tokio::join!(call, opening).0 }).await.expect("it joined")
+        };
+
+        let ((), called) = tokio::join!(putting, calling);
+
+        assert_eq!(called, 2, "has the lease: {has_lease}");
+        // Nor is the older value there afterwards.
+        for cache in [&pair.cache, &pair.third()] {
+            assert_ne!(
+                cache.get::<u64>(&key(1), &menu).await.unwrap(),
+                Some(1),
+                "has the lease: {has_lease}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_call_after_an_invalidation_does_not_join_a_look_from_before() {
     let pair = Pair::new();
     let menu = hour().tags(["menu"]);

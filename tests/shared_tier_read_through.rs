@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -86,6 +87,19 @@ async fn what_another_function_of_the_same_name_keeps_here_does_not_answer() {
     other.invalidate_tags(["menu"]).await.unwrap();
 
     assert_eq!(cache.scope(row(&source, 1)).await, 2);
+
+    // Nor where nothing tells of it here: a key has no epoch.
+    assert_eq!(cache.scope(kept_row(&source, 2)).await, 3);
+    other.scope(async { row_entry(2).invalidate().await }).await.unwrap();
+    assert_eq!(cache.scope(row(&source, 2)).await, 4);
+    other.scope(async { row_entry(2).invalidate().await }).await.unwrap();
+    assert_eq!(cache.scope(rows(&source, &[2])).await, HashMap::from([(2, 5)]));
+}
+
+#[cached(ttl = 60, name = "row", tier = shared, tags = ["menu"], each = ids, skip(source))]
+async fn rows(source: &Source, ids: &[u64]) -> HashMap<u64, u64> {
+    let next = source.next().await;
+    ids.iter().map(|id| (*id, next)).collect()
 }
 
 #[tokio::test]

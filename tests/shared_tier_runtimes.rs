@@ -100,6 +100,52 @@ fn who_takes_over_from_a_runtime_that_stands_still_is_woken_at_once() {
 }
 
 #[test]
+fn an_invalidation_whose_runtime_ends_half_way_is_not_lost() {
+    let stage = Stage::new();
+    let menu = hour().tags(["menu"]);
+    let stores = async |id: u64| stage.cache.put(&key(id), 1_u64, &menu).await.unwrap();
+    let second = runtime();
+    second.block_on(async {
+        hears(&stage.cache).await;
+        stores(1).await;
+        stores(2).await;
+    });
+    let held = [Operation::Invalidate, Operation::InvalidateTags].map(|what| stage.faults.hold(what));
+
+    // when the runtime of who invalidates ends, and the cache goes on in another one
+    let first = runtime();
+    first.block_on(async {
+        let invalidating = async {
+            let by_tag = stage.cache.invalidate_tags(["menu"]);
+            let entry = key(2);
+            tokio::join!(by_tag, stage.cache.invalidate(&entry))
+        };
+        let arrived = async {
+            for gate in &held {
+                gate.arrived().await;
+            }
+        };
+        tokio::select! {
+            _ = invalidating => panic!("it was held"),
+            () = arrived => {}
+        }
+    });
+    drop(first);
+    held.into_iter().for_each(|gate| gate.open());
+
+    // then it takes effect here at once, and there as soon as the cache goes on
+    second.block_on(async {
+        for id in [1, 2] {
+            assert_eq!(stage.cache.get_or_compute(&key(id), &menu, async || 2_u64).await, 2);
+        }
+        until(|| !stage.cache.stats().shared.unwrap().is_away).await;
+        for id in [1, 2] {
+            assert_ne!(stage.other.get::<u64>(&key(id), &menu).await.unwrap(), Some(1));
+        }
+    });
+}
+
+#[test]
 fn a_cache_that_is_dropped_ends_its_tasks() {
     for is_away in [false, true] {
         let runtime = runtime();

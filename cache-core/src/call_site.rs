@@ -272,8 +272,10 @@ mod tests {
 
     #[test]
     fn functions_of_one_path_are_told_apart_by_where_they_stand() {
-        static ONE: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 1, 5, 0));
-        static TWO: CallSite = CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 9, 5, 0));
+        static ONE: CallSite =
+            CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 1, 5, 0));
+        static TWO: CallSite =
+            CallSite::new("app", "one_path", "one_path", Policy::new()).at(("a.rs", 9, 5, 0));
         static TWO_ENTRY: CallSite =
             CallSite::new("app", "one_path", "one_path_entry", Policy::new()).at(("a.rs", 9, 5, 0));
 

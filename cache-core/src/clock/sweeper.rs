@@ -95,7 +95,9 @@ mod tests {
     fn who_panics_while_it_is_swept_keeps_the_others_from_nothing() {
         let sweeper = Sweeper::default();
         let owners = [0, 9].map(|at_most| Arc::new(Swept { times: AtomicUsize::new(0), at_most }));
-        let weak = |owner: &Arc<Swept>| -> Weak<dyn Sweep> { Arc::downgrade(&(Arc::clone(owner) as Arc<dyn Sweep>)) };
+        let weak = |owner: &Arc<Swept>| -> Weak<dyn Sweep> {
+            Arc::downgrade(&(Arc::clone(owner) as Arc<dyn Sweep>))
+        };
         owners.iter().for_each(|owner| sweeper.add(weak(owner)));
 
         sweeper.sweep();

@@ -6,9 +6,10 @@
 use tokio::task::JoinHandle;
 
 use super::invalidation::{Invalidate, Resolved};
+use super::shared::TAG_LIFE;
 use super::{Cache, Inner};
 use crate::backend::dynamic::BoxFuture;
-use crate::backend::{EntryKey, Epoch, TagKey};
+use crate::backend::{EntryKey, Epoch, InvalidateRequest, TagKey, Tags};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
@@ -76,12 +77,36 @@ impl Cache {
 
         let keys = removed.iter().chain(expired.iter().map(|(key, _)| key));
         let underway: Vec<_> = keys.map(|key| shared.expect_echo(key)).collect();
-        let moved = shared.invalidate(&removed, &expired, &tags).await;
+        let tags = Tags { keys: &tags, life: TAG_LIFE };
+        let request = InvalidateRequest { keys: &removed, expired: &expired, tags };
+        let halfway = Halfway(Some(|| {
+            shared.postpone(&request);
+            self.0.apply_here(&part, None);
+        }));
+        let moved = shared.invalidate(request).await;
+        halfway.over();
         self.0.apply_here(&part, moved.as_deref().ok());
         if moved.is_ok() {
             underway.into_iter().for_each(|one| one.answered());
         }
         moved.map(drop)
+    }
+}
+
+/// What is done where a task ends half way, as it does with its runtime.
+struct Halfway<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Halfway<F> {
+    fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<F: FnOnce()> Drop for Halfway<F> {
+    fn drop(&mut self) {
+        if let Some(make_up) = self.0.take() {
+            make_up();
+        }
     }
 }
 

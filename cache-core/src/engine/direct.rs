@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Cache, computing};
 use super::background::NoBackground;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
@@ -13,6 +12,7 @@ use super::look_up::Closer;
 use super::means::{Decides, Means, Recomputed};
 use super::run;
 use super::trace::{self, Answered};
+use super::{Cache, computing};
 use crate::answer::{Answer, Fallible, Plain};
 use crate::entry::{MissReason, Remember};
 use crate::event::stats::Happening;

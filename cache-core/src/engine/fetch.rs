@@ -17,7 +17,7 @@ use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Function, Landing};
 use crate::answer::Answer;
-use crate::entry::{MissReason, Remember, Remembered};
+use crate::entry::{MissReason, Remember, Remembered, StoredEntry};
 use crate::error::Error;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag, TagList};
@@ -55,6 +55,14 @@ impl<A: Answer, S> Plan<A, S> {
     pub(super) fn glances(&self, cache: &Cache, function: &Function) -> bool {
         let keeps_nothing = cache.0.shared.is_some() && !cache.0.tier.admits_any();
         keeps_nothing && !self.remember.reads_through && !function.is_large()
+    }
+
+    /// What a flight that has just landed has stored here. Not for who asks the shared tier each time.
+    pub(super) fn peek(&self, cache: &Cache) -> Option<Arc<StoredEntry>>
+    where
+        A::Value: 'static,
+    {
+        if self.remember.reads_through { None } else { cache.peek_entry::<A::Value>(&self.key) }
     }
 
     /// Whether a value is kept beyond its time, or recomputed before it.
@@ -149,7 +157,7 @@ where
             None => std::mem::replace(&mut glanced, Known::Nothing),
         };
         let looks_itself = through.is_some() && matches!(known, Known::Seen(_));
-        let stored = || cache.peek_entry::<A::Value>(&plan.key);
+        let stored = || plan.peek(cache);
         let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
                 tally.count_hit();
@@ -407,7 +415,7 @@ where
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let (hold, borne) = match leading.question {
         Some(question) => {
-            let (hold, borne) = liveness::keep(cache, &leading.lead, question.take()).await;
+            let (hold, borne) = liveness::keep(cache, &leading.lead, question.take(question.borne())).await;
             (hold.ok(), borne)
         }
         None => (None, leading.borne()),

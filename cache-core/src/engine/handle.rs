@@ -234,19 +234,26 @@ where
 {
     let (key, cache) = (entry.key()?, &entry.cache);
     let function = cache.0.functions.of(key.identity());
+    // The value is there already: who begins after an invalidation of its tags does not get it.
+    let borne = Borne::now(cache, &function, &entry.tags);
     // Later callers join this, and not a computation that began before.
     let lead = cache.0.flights.lead(key);
+    lead.bear(borne.clone());
     let question = entry.question::<V, S>(&function, storage)?;
     let (hold, mut borne) = match &question {
-        Some(question) => match question.take().await {
+        Some(question) => match question.take(borne).await {
             (Ok(hold), borne) => (Some((question, hold)), borne),
             (Err(error), _) => {
                 cache.0.remove_here(key);
                 return Err(error);
             }
         },
-        None => (None, Borne::now(cache, &function, &entry.tags)),
+        None => (None, borne),
     };
+    if !borne.is_current() {
+        // An invalidation came meanwhile.
+        return entry.invalidate().await;
+    }
     lead.learn(borne.clone());
     let stamps = cache.0.epochs.stamp(&tags);
     let mut fill = Fill {

@@ -37,6 +37,11 @@ impl Trust {
         self.staleness
     }
 
+    /// Up to when all that happened elsewhere has been heard here.
+    pub(super) fn heard_up_to(&self) -> Tick {
+        Tick::from_raw(self.until.load(Ordering::Acquire)).earlier(self.staleness)
+    }
+
     /// Whether the bus vouches for what is known here.
     #[inline]
     pub(super) fn is_given(&self, now: Tick) -> bool {

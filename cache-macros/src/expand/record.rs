@@ -38,8 +38,7 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
     }
     // Where the attribute stands, and which one of several there: the same in all that one attribute emits.
     let expansion = model.expansion;
-    let position =
-        quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!(), #expansion));
+    let position = quote_spanned!(site()=> (::core::file!(), ::core::line!(), ::core::column!(), #expansion));
     let record = |policy: &TokenStream| {
         quote_spanned! {site()=>
             {

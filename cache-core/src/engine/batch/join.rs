@@ -42,7 +42,7 @@ where
             track.state = State::Alone;
             continue;
         }
-        let stored = || cache.peek_entry::<A::Value>(&plan.key);
+        let stored = || plan.peek(cache);
         match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => match entry.value::<A::Value>() {
                 Some(value) => {
@@ -223,7 +223,7 @@ where
         let lead = cache.0.flights.lead(&track.plan.key);
         let (hold, borne) = match &track.question {
             Some(question) => {
-                let (hold, borne) = liveness::keep(cache, &lead, question.take()).await;
+                let (hold, borne) = liveness::keep(cache, &lead, question.take(question.borne())).await;
                 (hold.ok(), borne)
             }
             None => (None, Borne::now(cache, track.function, &track.plan.tags)),

@@ -160,7 +160,8 @@ where
                 if let Some(error) = self.failed.take() {
                     return Next::Done(self.whole.close(Err(error)));
                 }
-                let is_any = |which: fn(&State<'c>) -> bool| self.tracks.iter().any(|track| which(&track.state));
+                let is_any =
+                    |which: fn(&State<'c>) -> bool| self.tracks.iter().any(|track| which(&track.state));
                 if is_any(|state| matches!(state, State::Open | State::Looked(_))) {
                     match self.is_forced {
                         true => join::force(self.cache, &mut self.tracks).await,

@@ -88,6 +88,11 @@ impl Borne {
         self.name(named);
     }
 
+    /// What is read by epochs that were not asked for is no younger than what had been heard of them.
+    pub(super) fn known_up_to(&mut self, heard: Tick) {
+        self.begun = self.begun.min(heard);
+    }
+
     /// The generation that they were taken in.
     pub(super) fn generation(&self) -> u64 {
         self.generation

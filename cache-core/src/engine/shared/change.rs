@@ -1,11 +1,9 @@
 //! Changes of the shared tier that keep old values from being served.
 
-use std::time::Duration;
-
 use super::look::is_in_runtime;
 use super::undone::Change;
 use super::{Shared, TAG_LIFE};
-use crate::backend::{EntryKey, Epoch, InvalidateRequest, TagKey, Tags};
+use crate::backend::{Epoch, InvalidateRequest, Tags};
 use crate::error::{Error, ErrorKind};
 
 impl Shared {
@@ -13,19 +11,10 @@ impl Shared {
     /// the shared tier is back.
     pub(in crate::engine) async fn invalidate(
         &self,
-        keys: &[EntryKey],
-        expired: &[(EntryKey, Duration)],
-        tags: &[TagKey],
+        request: InvalidateRequest<'_>,
     ) -> Result<Vec<Epoch>, Error> {
-        let request = InvalidateRequest { keys, expired, tags: Tags { keys: tags, life: TAG_LIFE } };
         let done = self.attempt(self.backend.invalidate_many(request)).await;
-        done.map_err(|error| {
-            // All of it: an error does not tell what was done, and doing it again costs a miss at most.
-            let keys = keys.iter().map(|key| Change::Invalidate(key.clone()));
-            let expired = expired.iter().map(|(key, keep)| Change::Expire(key.clone(), *keep));
-            let tags = tags.iter().map(|tag| Change::Move(tag.clone(), TAG_LIFE));
-            self.later(error, expired.chain(keys).chain(tags))
-        })
+        done.map_err(|error| self.later(error, &request))
     }
 
     async fn attempt<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -40,8 +29,19 @@ impl Shared {
         self.ask(call).await
     }
 
+    /// Keeps all of it for later: what does not come to its end may have been done in part, and doing it again costs a miss at most.
+    pub(in crate::engine) fn postpone(&self, request: &InvalidateRequest<'_>) {
+        let keys = request.keys.iter().map(|key| Change::Invalidate(key.clone()));
+        let expired = request.expired.iter().map(|(key, keep)| Change::Expire(key.clone(), *keep));
+        let tags = request.tags.keys.iter().map(|tag| Change::Move(tag.clone(), TAG_LIFE));
+        for change in expired.chain(keys).chain(tags) {
+            self.undone.push(change, TAG_LIFE);
+        }
+        self.keeper.wake();
+    }
+
     /// Keeps what failed for later, and says so.
-    fn later(&self, error: Error, changes: impl IntoIterator<Item = Change>) -> Error {
+    fn later(&self, error: Error, request: &InvalidateRequest<'_>) -> Error {
         let kind = error.kind();
         if kind == ErrorKind::NotReplicated {
             // It is done; doing it again would not make more replicas.
@@ -49,10 +49,7 @@ impl Shared {
         }
         // What is postponed the backend makes by itself; the rest of the shared tier can be asked meanwhile.
         if kind != ErrorKind::Postponed {
-            for change in changes {
-                self.undone.push(change, TAG_LIFE);
-            }
-            self.keeper.wake();
+            self.postpone(request);
         }
         let what = "invalidate in the shared tier: it failed; it is done in this process, and will be \
                     repeated there until it succeeds, unless this process ends before";

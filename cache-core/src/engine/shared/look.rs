@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
 use crate::backend::{EntryKey, Epoch, Found, FrameBytes, Read, ServerTime, TagKey, Tags};
+use crate::clock::Tick;
 use crate::engine::{Cache, Function};
 use crate::entry::{MissReason, Remember};
 use crate::error::Error;
@@ -30,6 +31,15 @@ pub(in crate::engine) struct Question<'c, S> {
     pub(in crate::engine) reads_through: bool,
     /// How long a lease lives.
     pub(in crate::engine) lease: Duration,
+}
+
+/// Epochs that the bus has told, so that they need not be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Followed {
+    /// One that stands for all.
+    pub(super) epoch: Epoch,
+    /// What was invalidated up to here has been heard.
+    pub(super) heard: Tick,
 }
 
 /// What a look came to.
@@ -85,9 +95,9 @@ impl<'c, S: Copy> Question<'c, S> {
         Borne::now(self.cache, self.function, self.tags)
     }
 
-    /// Takes the key for a value that does not mind what is there or who computes; with the epochs that it bears.
-    pub(in crate::engine) async fn take(&self) -> (Result<Hold<'c>, Error>, Borne) {
-        let mut borne = self.borne();
+    /// Takes the key for a value that does not mind what is there or who computes; with the epochs that it bears, which were taken
+    /// before.
+    pub(in crate::engine) async fn take(&self, mut borne: Borne) -> (Result<Hold<'c>, Error>, Borne) {
         if self.shared.is_away() {
             return (Err(away()), borne);
         }
@@ -169,13 +179,21 @@ impl<'c, S: Copy> Question<'c, S> {
     fn judge_at_once<'l, V>(
         &'l self,
         read: Read,
-        known: Option<Epoch>,
+        known: Option<Followed>,
         borne: &'l mut Borne,
     ) -> Result<Looked<V>, Pin<Box<impl Future<Output = Looked<V>>>>>
     where
         S: Storage<V>,
     {
-        let current = known.or_else(|| self.learn(borne, read.epochs));
+        let current = match known {
+            Some(Followed { epoch, heard }) => {
+                if read.found.is_some() {
+                    borne.known_up_to(heard);
+                }
+                Some(epoch)
+            }
+            None => self.learn(borne, read.epochs),
+        };
         let (found, stored) = match (read.found, self.known_time()) {
             (None, _) => return Ok(Looked::Unusable(MissReason::Absent, None)),
             (Some(found), Some(now)) => match self.judge_at(now, found, current) {
@@ -212,9 +230,12 @@ impl<'c, S: Copy> Question<'c, S> {
         !self.reads_through && self.shared.follows(self.cache, borne.begun, borne.generation())
     }
 
-    /// The epochs that are followed on the bus, and need not be read: one that stands for all.
-    pub(super) fn known(&self, borne: &Borne) -> Option<Epoch> {
-        if self.follows(borne) { borne.known() } else { None }
+    /// The epochs that are followed on the bus, and need not be read.
+    pub(super) fn known(&self, borne: &Borne) -> Option<Followed> {
+        // First: what is heard from here on may be in the epochs, but need not.
+        let heard = self.cache.0.trust.heard_up_to();
+        let epoch = if self.follows(borne) { borne.known()? } else { return None };
+        Some(Followed { epoch, heard })
     }
 
     /// Looks, and reads the epochs.
@@ -313,8 +334,10 @@ impl<S: Copy> Question<'_, S> {
         let tags: Vec<Tag> = named.iter().map(|(tag, _)| tag.clone()).collect();
         let stamps = self.cache.0.epochs.stamp(&tags);
         let generation = borne.generation();
+        let heard = self.cache.0.trust.heard_up_to();
         let is_known = |(stamp, (_, epoch)): (&Stamp, &(Tag, Epoch))| stamp.known(generation) == Some(*epoch);
         if self.follows(borne) && stamps.iter().zip(named).all(is_known) {
+            borne.known_up_to(heard);
             borne.name(stamps);
             return Ok(Named::Current);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::look::Judged;
+use super::look::{Followed, Judged};
 use super::{Borne, Looked, Question, Stored, away};
 use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::engine::together::together;
@@ -11,8 +11,8 @@ use crate::storage::Storage;
 
 /// How an entry's epochs are known.
 enum Known {
-    /// The bus has told them: one that stands for all.
-    Here(Epoch),
+    /// The bus has told them.
+    Here(Followed),
     /// They are read: where among the tags asked for they are.
     Read(Vec<usize>),
 }
@@ -33,7 +33,7 @@ where
     let known: Vec<Known> = asked
         .iter()
         .map(|(question, borne)| match question.known(borne) {
-            Some(epoch) => Known::Here(epoch),
+            Some(followed) => Known::Here(followed),
             None => Known::Read(question.tag_keys().into_iter().map(|tag| tags.place(tag)).collect()),
         })
         .collect();
@@ -52,7 +52,12 @@ where
     let mut later = Vec::new();
     for (at, (((question, borne), known), found)) in asked.into_iter().zip(known).zip(found).enumerate() {
         let (current, is_told) = match known {
-            Known::Here(epoch) => (Some(epoch), true),
+            Known::Here(Followed { epoch, heard }) => {
+                if matches!(found, Ok(Some(_))) {
+                    borne.known_up_to(heard);
+                }
+                (Some(epoch), true)
+            }
             Known::Read(places) => {
                 let own = places.into_iter().map(|at| read.epochs.get(at).copied().flatten());
                 let own: Vec<Option<Epoch>> = own.collect();

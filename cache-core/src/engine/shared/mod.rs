@@ -56,7 +56,7 @@ pub(super) const MAX_VALUE_BYTES: usize = 8 << 20;
 pub(super) const MAX_LOCAL_STALENESS: Duration = Duration::from_secs(2);
 
 /// How long the epoch of a tag is kept at least when it was invalidated: whoever needs it for longer says so.
-const TAG_LIFE: Duration = Duration::from_secs(60);
+pub(super) const TAG_LIFE: Duration = Duration::from_secs(60);
 
 /// A cache's side of the shared tier: the way there, and what is known of it here.
 #[derive(Debug)]

@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Shared;
 use super::hear::with_key;
-use crate::backend::{EntryKey, TagKey};
+use super::{Shared, TAG_LIFE};
+use crate::backend::{EntryKey, InvalidateRequest, TagKey, Tags};
 use crate::engine::Cache;
 use crate::event::{Invalidated, Invalidator};
 use crate::local::epochs::Severity;
@@ -124,7 +124,8 @@ impl Shared {
         let Some(mut underway) = self.requests.begin() else { return };
         while let Some((keys, tags)) = underway.next() {
             let expecting: Vec<_> = keys.iter().map(|key| self.expect_echo(key)).collect();
-            let made = self.invalidate(keys, &[], tags).await;
+            let tags_there = Tags { keys: tags, life: TAG_LIFE };
+            let made = self.invalidate(InvalidateRequest { keys, expired: &[], tags: tags_there }).await;
             let epochs = made.as_deref().unwrap_or_default();
             for key in keys {
                 with_key(key, |key| cache.0.remove_here(key));

@@ -1,10 +1,9 @@
 //! One call of a cached function, from the macro's side.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::background::{Background, NoBackground};
+use super::boxed::{Pending, boxed};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::limit::within;
@@ -63,26 +62,6 @@ pub(super) struct Opened {
     pub(super) remember: Remembered,
     pub(super) tags: TagList,
     pub(super) reason: MissReason,
-}
-
-/// What is left of a call that did not hit: on the heap and out of line, so that the future of a call that hits
-/// is no larger, and its code no longer, than it must be.
-#[derive(Debug)]
-pub struct Pending<F>(Pin<Box<F>>);
-
-impl<F> Pending<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self(Box::pin(future))
-    }
-}
-
-impl<F: Future> Future for Pending<F> {
-    type Output = F::Output;
-
-    #[inline(never)]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.0.as_mut().poll(context)
-    }
 }
 
 impl Cache {
@@ -304,20 +283,21 @@ impl<A: Answer> Rest<A> {
             None => (Err(self.call), means.store_if),
         };
         let mut background = Some(background);
-        Pending(Box::pin(async move {
+        Pending::new(async move {
             let (cache, plan, give_up) = match planned {
                 Ok((ref cache, ref plan, give_up)) => (cache, plan, give_up),
-                Err(ref bypassed) => return Box::pin(bypassed.bypass(body)).await,
+                Err(ref bypassed) => return boxed(|| bypassed.bypass(body)).await,
             };
             let body = || async move { Recomputed::judged(answer, body().await, store_if) };
-            let (output, due) = run(cache, reason, plan, give_up, &mut background, body).await;
+            let running = boxed(|| run(cache, reason, plan, give_up, &mut background, body));
+            let (output, due) = running.await;
             if let (Ok((cache, plan, ..)), Some(background)) = (planned, background)
                 && plan.remember.refresh.is_some()
             {
                 see_to(&cache, due, plan, background);
             }
             output
-        }))
+        })
     }
 
     /// Has the value that was found recomputed, or kept warm, in the background.
@@ -363,7 +343,7 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        Pending(Box::pin(async move {
+        Pending::new(async move {
             let Some(key) = self.call.key_unless_bypassed() else {
                 return self.call.bypass(body).await;
             };
@@ -378,7 +358,7 @@ impl<A: Answer> Rest<A> {
                 Some(output) => output,
                 None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
             }
-        }))
+        })
     }
 
     /// What the call is about, and what `store_if` and `timeout(hard = ..)` say.

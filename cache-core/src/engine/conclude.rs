@@ -66,6 +66,8 @@ where
     S: Storage<A::Value>,
 {
     /// Ends the flight with what was computed, as far as that goes without waiting. Answers what stands in for an error.
+    // Out of line: what it has on the stack is not in the frame of who runs the body.
+    #[inline(never)]
     pub(super) fn land(
         mut self,
         mut borne: Borne,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::background::NoBackground;
+use super::boxed::boxed;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::look_up::Closer;
@@ -179,7 +180,8 @@ impl Cache {
             decides: Decides::nothing(),
         };
         let body = || async { Recomputed::new(compute().await) };
-        Box::pin(run::run(self, reason, &plan, None, &mut Some(NoBackground), body)).await.0
+        let mut background = Some(NoBackground);
+        boxed(|| run::run(self, reason, &plan, None, &mut background, body)).await.0
     }
 
     /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::background::Background;
+use super::boxed::boxed;
 use super::compute::alone;
 use super::computing;
 use super::direct;
@@ -127,13 +128,13 @@ where
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
-        return Box::pin(alone(cache, function, plan.answer, body)).await;
+        return boxed(|| alone(cache, function, plan.answer, body)).await;
     }
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
     let mut glanced = Known::Nothing;
     if plan.glances(cache, function) {
-        match Box::pin(asking.glance(tally)).await {
+        match boxed(|| asking.glance(tally)).await {
             Ok(output) => return output,
             Err(known) => glanced = known,
         }
@@ -142,12 +143,12 @@ where
     loop {
         if let Some(soft) = plan.remember.soft_timeout
             && let Some(output) =
-                Box::pin(softly(cache, tally, reason, plan, background, held.as_ref(), soft)).await
+                boxed(|| softly(cache, tally, reason, plan, background, held.as_ref(), soft)).await
         {
             return output;
         }
         let known = match &through {
-            Some(question) => match Box::pin(asking.look_through(question, tally, &mut held)).await {
+            Some(question) => match boxed(|| asking.look_through(question, tally, &mut held)).await {
                 Through::Answer(output) => return output,
                 Through::Soften => continue,
                 Through::Known(known) => known,
@@ -170,8 +171,7 @@ where
                 // One that was held for a soft timeout that did not come to it.
                 let may_soften = background.is_some() && held.is_none();
                 let asked = Asked { through: through.as_deref(), known };
-                let leading = asking.lead(tally, lead, asked, held.take(), may_soften, body);
-                match Box::pin(leading).await {
+                match boxed(|| asking.lead(tally, lead, asked, held.take(), may_soften, body)).await {
                     Led::Answer(output) => return output,
                     Led::Soften(stale, unused) => {
                         (held, body) = (Some(stale), unused);
@@ -207,13 +207,13 @@ where
                 if let Some(value) = entry.value::<A::Value>() {
                     return plan.answer.restore(value.clone());
                 }
-                return Box::pin(alone(cache, function, plan.answer, body)).await;
+                return boxed(|| alone(cache, function, plan.answer, body)).await;
             }
             Waited::Landed(Landing::Absent) if looks_itself => {}
             Waited::Landed(Landing::Absent) => {
                 return match plan.answer.absent() {
                     Some(output) => output,
-                    None => Box::pin(alone(cache, function, plan.answer, body)).await,
+                    None => boxed(|| alone(cache, function, plan.answer, body)).await,
                 };
             }
             Waited::Landed(Landing::Error(packed)) => {
@@ -221,7 +221,7 @@ where
                 if let Some(output) = error.and_then(|error| plan.answer.fail(error)) {
                     return output;
                 }
-                return Box::pin(alone(cache, function, plan.answer, body)).await;
+                return boxed(|| alone(cache, function, plan.answer, body)).await;
             }
             Waited::Landed(Landing::NotShared) => {
                 // Each computes for itself, at once and not one after the other; one of them leads, so
@@ -230,11 +230,11 @@ where
                     Joined::Lead(lead) => {
                         let leading = Leading::new(cache, function, lead, plan, None);
                         let borne = leading.borne();
-                        let computed = Box::pin(leading.compute(borne, None, Purpose::Call, body)).await;
+                        let computed = boxed(|| leading.compute(borne, None, Purpose::Call, body)).await;
                         computed.answer(tally, plan)
                     }
                     Joined::Follow(_) | Joined::Found(()) => {
-                        Box::pin(alone(cache, function, plan.answer, body)).await
+                        boxed(|| alone(cache, function, plan.answer, body)).await
                     }
                 };
             }
@@ -337,18 +337,19 @@ where
         };
         let mut leading = Leading::new(cache, function, lead, plan, question);
         leading.held = held;
-        let ahead = match (known, question) {
-            (Known::Seen(seen), Some(_)) => Ahead::Seen(seen),
-            (_, Some(question)) => {
-                let mut borne = leading.looks();
-                match question.look(&mut borne).await {
-                    Looked::Usable(stored) => return Led::Answer(leading.answer_found(tally, borne, stored)),
-                    looked => Ahead::Looked(looked, borne),
-                }
-            }
-            (_, None) => Ahead::Nothing,
+        let Some(question) = question else {
+            return Led::Answer(leading.compute_alone(tally, reason, body).await);
         };
-        Box::pin(leading.fetch(tally, reason, ahead, may_soften, body)).await
+        let ahead = if let Known::Seen(seen) = known {
+            Ahead::Seen(seen)
+        } else {
+            let mut borne = leading.looks();
+            match question.look(&mut borne).await {
+                Looked::Usable(stored) => return Led::Answer(leading.answer_found(tally, borne, stored)),
+                looked => Ahead::Looked(looked, borne),
+            }
+        };
+        boxed(|| leading.fetch(question, tally, ahead, may_soften, body)).await
     }
 }
 

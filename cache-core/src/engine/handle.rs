@@ -112,7 +112,7 @@ impl<R> Entry<R> {
     }
 
     /// Looks at the entry, without computing, waiting or counting: in the local tier, then in the shared one. `None`
-    /// when nothing is stored that could be served: an invalidated value never shows.
+    /// when nothing is stored: an invalidated value never shows. One that has expired may, until it is swept.
     ///
     /// # Errors
     ///
@@ -123,7 +123,9 @@ impl<R> Entry<R> {
 
     /// Stores `value` as if the function had just returned it: under its ttl, stagger and tags. What the
     /// function's options do not store (`None` without `none_ttl`, `Err` without `err_ttl`) removes the
-    /// entry instead, so that no older value stays behind.
+    /// entry instead, so that no older value stays behind. `when` and `store_if` are not asked: they are about calls.
+    ///
+    /// Where its tags are invalidated meanwhile, the entry is removed instead: the value was there before.
     ///
     /// A computation in flight began before and is not stored over it, in whatever process.
     ///

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::boxed::boxed;
 use super::compute::Attempt;
 use super::computing::{self, Running};
 use super::conclude::{Ended, Landed};
@@ -47,8 +48,6 @@ pub(super) enum Purpose {
 
 /// What is known of the shared tier before the right to compute is asked for.
 pub(super) enum Ahead<V> {
-    /// It is not asked.
-    Nothing,
     /// The caller has looked for itself.
     Seen(Seen),
     /// The leader has looked.
@@ -112,8 +111,8 @@ where
     /// Goes on after a look that found nothing usable: asks for the right to compute, and computes if nobody else does.
     pub(super) async fn fetch<B, F>(
         mut self,
+        question: &Question<'c, S>,
         tally: &mut Tally<'_>,
-        reason: MissReason,
         ahead: Ahead<A::Value>,
         may_soften: bool,
         body: B,
@@ -122,10 +121,6 @@ where
         B: FnOnce() -> F,
         F: Future<Output = Recomputed<A::Output>>,
     {
-        let Some(question) = self.question else {
-            tally.count(Happening::Miss(reason));
-            return Led::Answer(self.compute_alone(tally, body).await);
-        };
         let seen = match ahead {
             Ahead::Seen(seen) => seen,
             Ahead::Looked(Looked::Usable(stored), borne) => {
@@ -147,12 +142,11 @@ where
                 seen
             }
             Ahead::Looked(Looked::Unusable(reason, frame), _) => (reason, frame),
-            Ahead::Looked(Looked::Away(_), _) | Ahead::Nothing => {
-                tally.count(Happening::Miss(MissReason::Unreachable));
-                return Led::Answer(self.compute_alone(tally, body).await);
+            Ahead::Looked(Looked::Away(_), _) => {
+                return Led::Answer(self.compute_alone(tally, MissReason::Unreachable, body).await);
             }
         };
-        Led::Answer(self.obtain(question, tally, seen, body).await)
+        Led::Answer(boxed(|| self.obtain(question, tally, seen, body)).await)
     }
 
     /// Answers with a value that the shared tier had.
@@ -168,11 +162,17 @@ where
     }
 
     /// Computes without the shared tier.
-    async fn compute_alone<B, F>(self, tally: &mut Tally<'_>, body: B) -> A::Output
+    pub(super) async fn compute_alone<B, F>(
+        self,
+        tally: &mut Tally<'_>,
+        reason: MissReason,
+        body: B,
+    ) -> A::Output
     where
         B: FnOnce() -> F,
         F: Future<Output = Recomputed<A::Output>>,
     {
+        tally.count(Happening::Miss(reason));
         let (borne, plan) = (self.borne(), self.plan);
         self.compute(borne, None, Purpose::Call, body).await.answer(tally, plan)
     }
@@ -296,10 +296,10 @@ where
         // Before the body begins: which tags it bears, it may yet say.
         let opening = cache.0.epochs.open();
         let attempt = Attempt::begin(cache, function);
-        let body = computing::scope(&running, body());
+        let body = || computing::scope(&running, body());
         let recomputed = match &hold {
-            Some(hold) => liveness::keep(cache, &lead, hold.keep(&cache.0.clock, body)).await,
-            None => liveness::keep(cache, &lead, body).await,
+            Some(hold) => boxed(|| liveness::keep(cache, &lead, hold.keep(&cache.0.clock, body()))).await,
+            None => boxed(|| liveness::keep(cache, &lead, body())).await,
         };
         let outcome = plan.answer.outcome(&recomputed.output);
         let cost = attempt.end(outcome);

@@ -3,6 +3,7 @@
 mod apply;
 mod background;
 mod batch;
+mod boxed;
 mod builder;
 mod call;
 mod clear;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::background::Background;
+use super::boxed::boxed;
 use super::fetch::{self, Asking, Plan};
 use super::limit::within;
 use super::means::{GiveUp, Recomputed};
@@ -37,10 +38,10 @@ where
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally::new(cache, &function, &plan.key, !plan.remember.grace.is_zero());
     let asking = Asking { cache, function: &function, plan, reason };
-    let fetching = fetch::fetch(&asking, &mut tally, background, body);
+    let fetching = boxed(|| fetch::fetch(&asking, &mut tally, background, body));
     let output = match plan.remember.hard_timeout.zip(give_up) {
         None => fetching.await,
-        Some((limit, give_up)) => match Box::pin(within(&cache.0.clock, limit, fetching)).await {
+        Some((limit, give_up)) => match within(&cache.0.clock, limit, fetching).await {
             Some(output) => output,
             None => {
                 let error = timed_out(&function, limit);

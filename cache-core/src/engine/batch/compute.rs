@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{At, Batch, State, Track};
 use crate::answer::Outcome;
 use crate::batched::{Division, Each, Whole};
-use crate::engine::call::Pending;
+use crate::engine::boxed::Pending;
 use crate::engine::compute::Attempt;
 use crate::engine::computing::{self, Directions, Running};
 use crate::engine::conclude::{Ended, Landed};

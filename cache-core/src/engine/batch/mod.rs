@@ -21,7 +21,7 @@ use super::shared::{Borne, Hold, Question, Seen};
 use super::stale::Held;
 use super::tally::Tally;
 use super::trace::{self, Answered};
-use super::{Cache, Function, Landing, call::Pending};
+use super::{Cache, Function, Landing, boxed::Pending};
 use crate::batched::{Division, Each, Whole};
 use crate::clock::Tick;
 use crate::entry::MissReason;

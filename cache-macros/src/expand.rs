@@ -1,6 +1,7 @@
 //! From the model to tokens: a static, a key, one call.
 //!
-//! Local names have the span of this macro (`mixed_site`), so they never meet those of the user.
+//! Local names have the span of this macro (`mixed_site`), so they never meet local names of the user. They meet the user's
+//! items all the same, so all of them begin as [`crate::names`] says.
 
 mod attribute;
 mod background;
@@ -62,55 +63,56 @@ fn cached(model: &Model) -> TokenStream {
     let output = call::at(&function.output);
     let p = call::private(model);
     let look = quote_spanned! {output=>
-        if let ::core::option::Option::Some(found) = call.look() {
-            return found;
+        if let ::core::option::Option::Some(__larder_found) = __larder_call.look() {
+            return __larder_found;
         }
     };
     let find = match model.options.refresh {
         // What is found may be due: then it is answered all the same, after everything that a refresh needs was made.
         Some(_) => quote_spanned! {output=>
-            let (found, mut call) = match call.find() {
-                #p::Found::Value(found) => return found,
-                #p::Found::Due(found, call) => (::core::option::Option::Some(found), call),
-                #p::Found::Nothing(call) => (::core::option::Option::None, call),
+            let (__larder_found, mut __larder_call) = match __larder_call.find() {
+                #p::Found::Value(__larder_found) => return __larder_found,
+                #p::Found::Due(__larder_found, __larder_call) => (::core::option::Option::Some(__larder_found), __larder_call),
+                #p::Found::Nothing(__larder_call) => (::core::option::Option::None, __larder_call),
             };
         },
         None => quote_spanned! {output=>
-            let mut call = match call.find() {
-                #p::Found::Value(found) | #p::Found::Due(found, _) => return found,
-                #p::Found::Nothing(call) => call,
+            let mut __larder_call = match __larder_call.find() {
+                #p::Found::Value(__larder_found) | #p::Found::Due(__larder_found, _) => return __larder_found,
+                #p::Found::Nothing(__larder_call) => __larder_call,
             };
         },
     };
     // What the background cannot do is shown at the option that asks for it.
     let cause = model.options.background_option().map(call::at).unwrap_or(output);
     let refresh = model.options.refresh.as_ref().map(|_| {
-        let later = quote_spanned!(cause=> call.refresh_later(means, background););
+        let later = quote_spanned!(cause=> __larder_call.refresh_later(__larder_means, __larder_background););
         quote_spanned! {output=>
-            if let ::core::option::Option::Some(found) = found {
+            if let ::core::option::Option::Some(__larder_found) = __larder_found {
                 #later
-                return found;
+                return __larder_found;
             }
         }
     });
     let run = match &background {
-        Some(_) => quote_spanned!(cause=> call.run_with(means, background, #body)),
-        None => quote_spanned!(output=> call.run(means, #body)),
+        Some(_) => quote_spanned!(cause=> __larder_call.run_with(__larder_means, __larder_background, #body)),
+        None => quote_spanned!(output=> __larder_call.run(__larder_means, #body)),
     };
-    let background = background.map(|background| quote_spanned!(output=> let background = #background;));
+    let background =
+        background.map(|background| quote_spanned!(output=> let __larder_background = #background;));
     // In a block that ends before the wait: what is alive across it makes the future of every call larger.
     let steps = quote_spanned! {output=>
-        let pending = {
+        let __larder_pending = {
             #call
             #look
             #find
             #tags
-            let means = #means;
+            let __larder_means = #means;
             #background
             #refresh
             #run
         };
-        pending.await
+        __larder_pending.await
     };
     // `#[instrument]` looks for this very shape in what `#[async_trait]` made.
     let block = match function.place {
@@ -165,25 +167,42 @@ mod tests {
         for options in
             [quote!(ttl = 60), quote!(ttl = 60, grace = 60, timeout(hard = 1)), quote!(policy = MENU)]
         {
-            assert_eq!(count(options.clone(), "background"), 0, "{options}");
-            assert_eq!(count(options.clone(), "Due(found,call)"), 0, "{options}");
-            assert_eq!(count(options.clone(), "call.run(means,"), 1, "{options}");
+            assert_eq!(count(options.clone(), "__larder_background"), 0, "{options}");
+            assert_eq!(count(options.clone(), "Due(__larder_found,__larder_call)"), 0, "{options}");
+            assert_eq!(count(options.clone(), "__larder_call.run(__larder_means,"), 1, "{options}");
         }
         for options in
             [quote!(refresh(#with)), quote!(refresh(#with), grace = 60, timeout(soft = 1, hard = 2))]
         {
-            assert_eq!(count(quote!(ttl = 60, #options), "Found::Due(found,call)"), 1, "{options}");
             assert_eq!(
-                count(quote!(ttl = 60, #options), "call.refresh_later(means,background)"),
+                count(quote!(ttl = 60, #options), "Found::Due(__larder_found,__larder_call)"),
                 1,
                 "{options}"
             );
-            assert_eq!(count(quote!(ttl = 60, #options), "call.run_with(means,background,"), 1, "{options}");
+            assert_eq!(
+                count(
+                    quote!(ttl = 60, #options),
+                    "__larder_call.refresh_later(__larder_means,__larder_background)"
+                ),
+                1,
+                "{options}"
+            );
+            assert_eq!(
+                count(
+                    quote!(ttl = 60, #options),
+                    "__larder_call.run_with(__larder_means,__larder_background,"
+                ),
+                1,
+                "{options}"
+            );
             assert_eq!(count(quote!(ttl = 60, #options), "POOL.get()"), 1, "{options}");
         }
         let soft = quote!(ttl = 60, grace = 60, timeout(soft = 1, #with));
-        assert_eq!(count(soft.clone(), "Due(found,call)") + count(soft.clone(), "refresh_later"), 0);
-        assert_eq!(count(soft, "call.run_with(means,background,"), 1);
+        assert_eq!(
+            count(soft.clone(), "Due(__larder_found,__larder_call)") + count(soft.clone(), "refresh_later"),
+            0
+        );
+        assert_eq!(count(soft, "__larder_call.run_with(__larder_means,__larder_background,"), 1);
     }
 
     #[test]
@@ -203,7 +222,11 @@ mod tests {
         let time =
             |seconds: u64, nanos: u32| format!("(::core::time::Duration::new({seconds}u64,{nanos}u32))");
         // `f_clear` needs the name that a policy may bring.
-        assert_eq!(all.matches("letpolicy:::larder::__private::Policy=MENU;policy}").count(), 4, "{all}");
+        assert_eq!(
+            all.matches("let__larder_policy:::larder::__private::Policy=MENU;__larder_policy}").count(),
+            4,
+            "{all}"
+        );
         for setting in [
             format!(".ttl{}", time(60, 0)),
             format!(".grace{}", time(5, 0)),
@@ -244,16 +267,24 @@ mod tests {
         );
         let (functions, entry) = all.split_once("fnmenu_entry").expect("an entry");
 
-        for means in [".ttl_by(|value|", ".tags_by(|value|"] {
+        for means in [".ttl_by(|__larder_value|", ".tags_by(|__larder_value|"] {
             assert_eq!((functions.matches(means).count(), entry.matches(means).count()), (2, 1), "{means}");
         }
-        for means in [".sharing({", ".store_if(|value|", ".give_up({"] {
+        for means in [".sharing({", ".store_if(|__larder_value|", ".give_up({"] {
             assert_eq!((functions.matches(means).count(), entry.matches(means).count()), (2, 0), "{means}");
         }
         // The background asks `store_if` as well, before it computes.
-        assert_eq!(functions.matches("Recomputed::judged(answer,output,store_if)").count(), 1);
+        assert_eq!(
+            functions
+                .matches("Recomputed::judged(__larder_answer,__larder_output,__larder_store_if)")
+                .count(),
+            1
+        );
         let (before, _) = functions.split_once("letmutconn=1").expect("what is given");
-        assert!(before.contains("letstore_if=::larder::__private::accepting(answer,"), "{before}");
+        assert!(
+            before.contains("let__larder_store_if=::larder::__private::accepting(__larder_answer,"),
+            "{before}"
+        );
     }
 
     #[test]

@@ -14,13 +14,13 @@ pub(crate) use place::Place;
 pub(crate) use single::{Held, Ids};
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::format_ident;
 use syn::spanned::Spanned;
 use syn::{
     AttrStyle, Attribute, Block, FnArg, ItemFn, Pat, Receiver, ReturnType, Signature, TraitItemFn, Type,
     Visibility,
 };
 
+use crate::names;
 use crate::scan::plain;
 
 /// The annotated function.
@@ -139,7 +139,7 @@ impl Argument {
             }
             _ => {
                 let span = Span::mixed_site().located_at(pattern.span());
-                (format_ident!("__argument{index}", span = span), true)
+                (names::own(&format!("argument{index}"), span), true)
             }
         };
         Self { pattern: pattern.clone(), ty: ty.clone(), name, is_pattern, bound }

@@ -8,6 +8,7 @@ mod expand;
 mod expansion;
 mod item;
 mod model;
+mod names;
 mod scan;
 mod template;
 mod writer;

@@ -17,11 +17,13 @@ pub(super) fn background(model: &Model) -> Option<TokenStream> {
     let lend = owned.iter().map(Owned::lend);
     let store_if = model.options.store_if.as_ref().map(|store_if| {
         let store_if = means::asking(model, &relocate::expr(model, &store_if.value));
-        quote_spanned!(site()=> let store_if = #p::accepting(answer, #store_if);)
+        quote_spanned!(site()=> let __larder_store_if = #p::accepting(__larder_answer, #store_if);)
     });
     let recomputed = match &store_if {
-        Some(_) => quote_spanned!(site()=> #p::Recomputed::judged(answer, output, store_if)),
-        None => quote_spanned!(site()=> #p::Recomputed::new(output)),
+        Some(_) => {
+            quote_spanned!(site()=> #p::Recomputed::judged(__larder_answer, __larder_output, __larder_store_if))
+        }
+        None => quote_spanned!(site()=> #p::Recomputed::new(__larder_output)),
     };
     let output = &model.function.output;
     let given = model.options.with.iter().map(|with| give::give(model, with)).collect();
@@ -34,7 +36,7 @@ pub(super) fn background(model: &Model) -> Option<TokenStream> {
                 async move {
                     #(#lend)*
                     #store_if
-                    let output: #output = #computation.await;
+                    let __larder_output: #output = #computation.await;
                     #recomputed
                 }
             }

@@ -42,7 +42,7 @@ fn answer(model: &Model, ids: TokenStream) -> TokenStream {
     let division = match by {
         Some(by) => {
             let closure = &by.value;
-            quote_spanned!(call::at(closure)=> #p::by(whole, #closure))
+            quote_spanned!(call::at(closure)=> #p::by(__larder_whole, #closure))
         }
         None => quote_spanned!(span=> #p::Natural),
     };
@@ -50,16 +50,16 @@ fn answer(model: &Model, ids: TokenStream) -> TokenStream {
         .options
         .none_ttl
         .as_ref()
-        .map(|_| quote_spanned!(site()=> let division = #p::or_none(division);));
+        .map(|_| quote_spanned!(site()=> let __larder_division = #p::or_none(__larder_division);));
     let storage = call::stored(model);
     quote_spanned! {span=>
-        let whole = {
+        let __larder_whole = {
             use #p::{AnswersFallible as _, AnswersPlain as _};
             (&&&#p::Probe::<#output>::new()).answer()
         };
-        let division = #division;
+        let __larder_division = #division;
         #or_none
-        let answer = #p::each(whole, division, #ids);
+        let __larder_answer = #p::each(__larder_whole, __larder_division, #ids);
         #storage
     }
 }
@@ -75,22 +75,23 @@ fn steps(model: &Model, batch: &Batch, emitted: Emitted) -> TokenStream {
     let means = means::means(model, emitted);
     let at_most = each.at_most.map(|at_most| quote_spanned!(site()=> .at_most(#at_most)));
     let forced = (emitted == Emitted::Refresh).then(|| quote_spanned!(site()=> .forced()));
-    let begun = call::begun(model, emitted, quote_spanned!(site()=> #p::CacheRef::clone(&cache)));
+    let begun =
+        call::begun(model, emitted, quote_spanned!(site()=> ::core::clone::Clone::clone(&__larder_cache)));
     let tags = call::tags(model);
     let look = match emitted {
         Emitted::Refresh => quote_spanned! {site()=>
             {
-                let mut call = call.unlooked();
+                let mut __larder_call = __larder_call.unlooked();
                 #tags
-                asked.open(#id, call);
+                __larder_asked.open(#id, __larder_call);
             }
         },
         _ => quote_spanned! {site()=>
-            match call.look() {
-                ::core::option::Option::Some(found) => asked.found(answer, #id, found),
-                ::core::option::Option::None => match call.find() {
-                    #p::Found::Value(found) | #p::Found::Due(found, _) => asked.found(answer, #id, found),
-                    #p::Found::Nothing(mut call) => { #tags asked.open(#id, call); }
+            match __larder_call.look() {
+                ::core::option::Option::Some(__larder_found) => __larder_asked.found(__larder_answer, #id, __larder_found),
+                ::core::option::Option::None => match __larder_call.find() {
+                    #p::Found::Value(__larder_found) | #p::Found::Due(__larder_found, _) => __larder_asked.found(__larder_answer, #id, __larder_found),
+                    #p::Found::Nothing(mut __larder_call) => { #tags __larder_asked.open(#id, __larder_call); }
                 },
             }
         },
@@ -99,25 +100,25 @@ fn steps(model: &Model, batch: &Batch, emitted: Emitted) -> TokenStream {
     let output = call::at(&model.function.output);
     quote_spanned! {output=>
         #answer
-        let cache = #cache;
-        let means = #means;
-        let mut asked = #p::Asked::new(#p::CacheRef::clone(&cache), whole, division, means, #ids.len()) #at_most #forced;
+        let __larder_cache = #cache;
+        let __larder_means = #means;
+        let mut __larder_asked = #p::Asked::new(::core::clone::Clone::clone(&__larder_cache), __larder_whole, __larder_division, __larder_means, #ids.len()) #at_most #forced;
         for #id in #ids.iter() {
             let #id = ::core::clone::Clone::clone(#id);
             #begun
             #look
         }
-        if let ::core::option::Option::Some(answered) = asked.answer() {
-            return answered;
+        if let ::core::option::Option::Some(__larder_answered) = __larder_asked.answer() {
+            return __larder_answered;
         }
-        let mut batch = asked.begin();
+        let mut __larder_batch = __larder_asked.begin();
         loop {
-            let missing = match batch.next().await {
-                #p::Next::Done(answered) => return answered,
-                #p::Next::Compute(missing) => missing,
+            let __larder_missing = match __larder_batch.next().await {
+                #p::Next::Done(__larder_answered) => return __larder_answered,
+                #p::Next::Compute(__larder_missing) => __larder_missing,
             };
             #again
-            batch.computed(#body).await;
+            __larder_batch.computed(#body).await;
         }
     }
 }
@@ -147,14 +148,17 @@ fn handed(function: &Function, argument: &Argument, ids: &Ids) -> TokenStream {
     let name = &argument.name;
     let mutability = mutability(function, argument);
     let span = call::at(&argument.ty);
+    let collected = quote_spanned! {span=>
+        ::core::iter::Iterator::collect(::core::iter::IntoIterator::into_iter(__larder_missing))
+    };
     match (&ids.held, ids.is_reference) {
-        (Held::Slice, _) => quote_spanned!(span=> let #mutability #name = &missing[..];),
+        (Held::Slice, _) => quote_spanned!(span=> let #mutability #name = &__larder_missing[..];),
         (Held::Collection(ty), true) => quote_spanned! {span=>
-            let missing: #ty = ::core::iter::IntoIterator::into_iter(missing).collect();
-            let #mutability #name = &missing;
+            let __larder_missing: #ty = #collected;
+            let #mutability #name = &__larder_missing;
         },
         (Held::Collection(ty), false) => quote_spanned! {span=>
-            let #mutability #name: #ty = ::core::iter::IntoIterator::into_iter(missing).collect();
+            let #mutability #name: #ty = #collected;
         },
     }
 }
@@ -215,12 +219,12 @@ fn inline(function: &Function) -> TokenStream {
     quote_spanned! {site()=>
         async {
             // Tells the compiler what `return` and `?` return.
-            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
-                return never;
+            if let ::core::option::Option::Some(__larder_never) = ::core::option::Option::None::<#output> {
+                return __larder_never;
             }
-            let output: #output = #block;
+            let __larder_output: #output = #block;
             #[allow(unreachable_code)]
-            output
+            __larder_output
         }
     }
 }

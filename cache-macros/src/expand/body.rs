@@ -43,7 +43,7 @@ pub(super) fn recomputing(model: &Model, given: TokenStream) -> TokenStream {
         Place::Boxed => {
             let boxed = boxed_type(&model.function).map(|ty| relocate::ty(&ty));
             let make = making(&model.function, &relocate::block(model), &boxed);
-            quote_spanned!(site()=> { let make = #make; make() })
+            quote_spanned!(site()=> { let __larder_make = #make; __larder_make() })
         }
     };
     match given.is_empty() {
@@ -105,8 +105,8 @@ fn returning(function: &Function, statements: TokenStream) -> TokenStream {
     let output = nameable(&function.output);
     quote_spanned! {site()=>
         async move {
-            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#output> {
-                return never;
+            if let ::core::option::Option::Some(__larder_never) = ::core::option::Option::None::<#output> {
+                return __larder_never;
             }
             #statements
         }
@@ -118,10 +118,10 @@ fn statements(function: &Function, block: &Block) -> TokenStream {
     let patterns = patterns(function);
     quote_spanned! {site()=>
         #patterns
-        let output: #output = #block;
+        let __larder_output: #output = #block;
         // The body may end in a panic or a loop. This lint alone reports into generated code.
         #[allow(unreachable_code)]
-        output
+        __larder_output
     }
 }
 
@@ -145,8 +145,8 @@ fn making(function: &Function, block: &Block, boxed: &Option<Type>) -> TokenStre
     quote_spanned! {site()=>
         move || -> #boxed {
             #patterns
-            let future: #boxed = #block;
-            future
+            let __larder_future: #boxed = #block;
+            __larder_future
         }
     }
 }

@@ -78,17 +78,17 @@ pub(super) fn begun(model: &Model, emitted: Emitted, cache: TokenStream) -> Toke
     let when = match (&model.options.when, emitted) {
         (Some(when), Emitted::Cached | Emitted::Refresh) => {
             let when = &when.value;
-            quote_spanned!(at(when)=> call.when(#when);)
+            quote_spanned!(at(when)=> __larder_call.when(#when);)
         }
         _ => TokenStream::new(),
     };
     let ttl = match model.options.ttl.as_ref().map(|ttl| &ttl.value) {
-        Some(Time::Expr(ttl)) => quote_spanned!(at(ttl)=> call.ttl(#ttl);),
+        Some(Time::Expr(ttl)) => quote_spanned!(at(ttl)=> __larder_call.ttl(#ttl);),
         _ => TokenStream::new(),
     };
     let bindings = bindings(&model.function, quote!(#cache #parts #when #ttl));
     let new = quote_spanned! {site()=>
-        let mut call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], answer);
+        let mut __larder_call = #p::Call::new(#record, #cache, #p::path_of(&|| ()), &[#(#types),*], __larder_answer);
         #parts
         #when
         #ttl
@@ -97,7 +97,7 @@ pub(super) fn begun(model: &Model, emitted: Emitted, cache: TokenStream) -> Toke
         new
     } else {
         // In a block, so that what the patterns bind does not outlive the options that name it.
-        quote_spanned!(site()=> let mut call = { #bindings #new call };)
+        quote_spanned!(site()=> let mut __larder_call = { #bindings #new __larder_call };)
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn tags(model: &Model) -> TokenStream {
     let tags: Vec<TokenStream> = tags
         .map(|tag| match tag {
             TagOption::Template(template) => tag_of(model, template, &p),
-            TagOption::Expr(expr) => quote_spanned!(at(expr)=> #p::Tag::from(#expr)),
+            TagOption::Expr(expr) => tag_from(&p, at(expr), expr),
         })
         .collect();
     if tags.is_empty() {
@@ -118,7 +118,7 @@ pub(super) fn tags(model: &Model) -> TokenStream {
     quote_spanned! {site()=>
         {
             #bindings
-            call.tags([#(#tags),*]);
+            __larder_call.tags([#(#tags),*]);
         }
     }
 }
@@ -128,14 +128,14 @@ fn answer(model: &Model) -> TokenStream {
     let p = private(model);
     let output = &model.function.output;
     let mut steps = quote_spanned! {at(output)=>
-        let answer = {
+        let __larder_answer = {
             use #p::{AnswersFallible as _, AnswersFallibleOptional as _, AnswersOptional as _, AnswersPlain as _};
             (&&&&#p::Probe::<#output>::new()).answer()
         };
     };
     if let Some(none_ttl) = &model.options.none_ttl {
         let span = at(&none_ttl.option);
-        steps.extend(quote_spanned!(span=> let answer = { use #p::keep_none; keep_none(answer) };));
+        steps.extend(quote_spanned!(span=> let __larder_answer = { use #p::keep_none as __larder_keep; __larder_keep(__larder_answer) };));
     }
     let (value, error) = match model.options.is_kept_to(Tier::Local) {
         true => (["StoresLocally", "StoresNowhere"], ["StoresLocally", "StoresErrorNowhere"]),
@@ -145,7 +145,7 @@ fn answer(model: &Model) -> TokenStream {
     // The value was looked at alone: what is refused now is refused for its error.
     if let Some(err_ttl) = &model.options.err_ttl {
         let span = at(&err_ttl.option);
-        steps.extend(quote_spanned!(span=> let answer = { use #p::keep_errors; keep_errors(answer) };));
+        steps.extend(quote_spanned!(span=> let __larder_answer = { use #p::keep_errors as __larder_keep; __larder_keep(__larder_answer) };));
         steps.extend(storage(&p, span, error));
     }
     steps
@@ -165,11 +165,11 @@ pub(super) fn stored(model: &Model) -> TokenStream {
 fn storage(p: &TokenStream, span: Span, [storing, refusing]: [&str; 2]) -> TokenStream {
     let (storing, refusing) = (Ident::new(storing, span), Ident::new(refusing, span));
     quote_spanned! {span=>
-        let storage = {
+        let __larder_storage = {
             use #p::{#storing as _, #refusing as _};
-            (&&#p::Answer::value_probe(answer)).storage()
+            (&&#p::Answer::value_probe(__larder_answer)).storage()
         };
-        let answer = #p::fitting(answer, storage);
+        let __larder_answer = #p::fitting(__larder_answer, __larder_storage);
     }
 }
 
@@ -192,10 +192,10 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
     let (probe, refusal) = (Ident::new(probe, span), Ident::new(refusal, span));
     let write = match part.is_secret {
         true => quote_spanned! {span=>
-            let (key, secret) = call.secret();
-            (&&#p::#probe(&#value)).write_secret(key, secret);
+            let (__larder_key, __larder_secret) = __larder_call.secret();
+            (&&#p::#probe(&#value)).write_secret(__larder_key, __larder_secret);
         },
-        false => quote_spanned!(span=> (&&#p::#probe(&#value)).write(call.key());),
+        false => quote_spanned!(span=> (&&#p::#probe(&#value)).write(__larder_call.key());),
     };
     quote_spanned! {span=>
         {
@@ -210,10 +210,15 @@ fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
     let span = site().located_at(template.span);
     let format = syn::LitStr::new(&template.format, span);
     if template.places.is_empty() {
-        return quote_spanned!(span=> #p::Tag::from(#format));
+        return tag_from(p, span, format);
     }
     let places = template.places.iter().map(|place| place_of(&model.function, place, template.span));
-    quote_spanned!(span=> #p::Tag::from(::core::format_args!(#format, #(#places),*)))
+    tag_from(p, span, quote_spanned!(span=> ::core::format_args!(#format, #(#places),*)))
+}
+
+/// `Tag::from(..)`, where no prelude brings `From` in.
+pub(crate) fn tag_from(p: &TokenStream, span: Span, what: impl ToTokens) -> TokenStream {
+    quote_spanned!(span=> <#p::Tag as ::core::convert::From<_>>::from(#what))
 }
 
 /// `user.address.0`, the argument with its own hygiene, all shown at the literal.

@@ -20,14 +20,14 @@ pub(super) fn means(model: &Model, emitted: Emitted) -> TokenStream {
         let by_value = by_value(&p, &tags.value, "tags_of");
         quote_spanned!(call::at(&tags.value)=> .tags_by(#by_value))
     });
-    let new = quote_spanned!(site()=> #p::Means::new(answer, storage) #ttl_by #tags_by);
+    let new = quote_spanned!(site()=> #p::Means::new(__larder_answer, __larder_storage) #ttl_by #tags_by);
     if emitted == Emitted::Entry {
         return new;
     }
     let sharing = quote_spanned! {site()=>
         {
             use #p::{OwnsErrors as _, SharesErrors as _};
-            (&&#p::Answer::error_probe(answer)).sharing()
+            (&&#p::Answer::error_probe(__larder_answer)).sharing()
         }
     };
     let store_if = options.store_if.as_ref().map(|store_if| {
@@ -39,7 +39,7 @@ pub(super) fn means(model: &Model, emitted: Emitted) -> TokenStream {
         quote_spanned! {call::at(&model.function.output)=>
             .give_up({
                 use #p::{GivesUp as _, GivesUpWithNoError as _, GivesUpWithoutError as _};
-                (&&&#p::GiveUpProbe(answer)).give_up()
+                (&&&#p::GiveUpProbe(__larder_answer)).give_up()
             })
         }
     });
@@ -58,7 +58,7 @@ pub(super) fn by_value(p: &TokenStream, closure: &ExprClosure, ask: &str) -> Tok
         closure.output = parse_quote_spanned!(span=> -> _);
         *closure.body = body;
     }
-    quote_spanned!(span=> |value| { use #p::#ask; #ask(value, #closure) })
+    quote_spanned!(span=> |__larder_value| { use #p::#ask as __larder_ask; __larder_ask(__larder_value, #closure) })
 }
 
 /// What `store_if` says, asked for its type in one place, so that a mistake in it is told once.
@@ -69,16 +69,16 @@ pub(super) fn asking(model: &Model, store_if: &Expr) -> TokenStream {
         // Where it stands its arguments get their types.
         Expr::Closure(closure) => {
             let capture = &closure.capture;
-            quote_spanned!(span=> #capture |value| { use #p::accepts; accepts(value, #store_if) })
+            quote_spanned!(span=> #capture |__larder_value| { use #p::accepts as __larder_ask; __larder_ask(__larder_value, #store_if) })
         }
         // What ends in a closure needs that too, and is evaluated before the body, as all options are.
         Expr::Block(_) | Expr::If(_) | Expr::Match(_) | Expr::Macro(_) => {
-            quote_spanned!(span=> #p::accepting(answer, #store_if))
+            quote_spanned!(span=> #p::accepting(__larder_answer, #store_if))
         }
         _ => quote_spanned! {span=>
             {
-                let store_if = #store_if;
-                move |value| #p::accepts(value, store_if)
+                let __larder_store_if = #store_if;
+                move |__larder_value| #p::accepts(__larder_value, __larder_store_if)
             }
         },
     }

@@ -23,7 +23,7 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
     let mut policy = match &options.policy {
         Some(policy) => {
             let policy = &policy.value;
-            quote_spanned!(call::at(policy)=> { let policy: #p::Policy = #policy; policy })
+            quote_spanned!(call::at(policy)=> { let __larder_policy: #p::Policy = #policy; __larder_policy })
         }
         None => quote_spanned!(site()=> #p::Policy::new()),
     };
@@ -85,9 +85,9 @@ pub(super) fn record(model: &Model, emitted: Emitted) -> TokenStream {
             (Time::Expr(expr), Emitted::Cached) => {
                 let shortest = SHORTEST_LEASE.as_millis();
                 quote_spanned!(call::at(expr)=> {
-                    let lease: ::core::time::Duration = #time;
-                    ::core::assert!(lease.as_millis() >= #shortest, #LEASE_TOO_SHORT);
-                    lease
+                    let __larder_lease: ::core::time::Duration = #time;
+                    ::core::assert!(__larder_lease.as_millis() >= #shortest, #LEASE_TOO_SHORT);
+                    __larder_lease
                 })
             }
             _ => time,

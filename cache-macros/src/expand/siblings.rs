@@ -46,12 +46,12 @@ fn refreshing(model: &Model) -> TokenStream {
     let tags = call::tags(model);
     let means = means::means(model, Emitted::Refresh);
     let body = body::body(model);
-    let run = quote_spanned!(call::at(&model.function.output)=> call.refresh(means, #body));
+    let run = quote_spanned!(call::at(&model.function.output)=> __larder_call.refresh(__larder_means, #body));
     quote_spanned! {site()=>
         #call
-        let mut call = call.unlooked();
+        let mut __larder_call = __larder_call.unlooked();
         #tags
-        let means = #means;
+        let __larder_means = #means;
         #run.await
     }
 }
@@ -77,10 +77,10 @@ pub(super) fn entry(model: &Model, call: TokenStream, output: TokenStream) -> To
         #(#attrs)*
         #vis fn #name #generics (#inputs) -> #facade::Entry<#output> #where_clause {
             #call
-            let mut call = call.unlooked();
+            let mut __larder_call = __larder_call.unlooked();
             #tags
             let _ = (#(&#names,)*);
-            call.entry(#means)
+            __larder_call.entry(#means)
         }
     }
 }
@@ -106,9 +106,9 @@ pub(super) fn clear(model: &Model) -> TokenStream {
         #(#attrs)*
         #vis fn #name #generics (#inputs) -> #facade::Clear #where_clause {
             #bindings
-            let clear = #facade::Clear::of(#record, #cache, #p::path_of(&|| ()));
+            let __larder_clear = #facade::Clear::of(#record, #cache, #p::path_of(&|| ()));
             let _ = (#(&#names,)*);
-            clear
+            __larder_clear
         }
     }
 }

@@ -11,9 +11,10 @@ use super::Kind;
 use super::args::Options;
 use crate::args::TagOption;
 use crate::expand::body::awaited_here;
-use crate::expand::call::{at, bindings, cache_of, facade_at, field_ident, fields_of, place_of};
+use crate::expand::call::{at, bindings, cache_of, facade_at, field_ident, fields_of, place_of, tag_from};
 use crate::expand::{signature, site};
 use crate::item::{Argument, Function, Place};
+use crate::names;
 use crate::scan::{Names, plain, uses};
 use crate::template::Template;
 
@@ -31,7 +32,7 @@ pub(super) fn expand(kind: Kind, function: &Function, options: &Options) -> Toke
     let body = awaited_here(function);
     let when = options.when.as_ref().map(|when| {
         let when = &when.value;
-        quote_spanned!(at(when)=> #p::holds(value, #when))
+        quote_spanned!(at(when)=> #p::holds(__larder_value, #when))
     });
     let when = when.unwrap_or_else(|| quote_spanned!(site()=> true));
     let after = quote_spanned! {site()=>
@@ -45,14 +46,14 @@ pub(super) fn expand(kind: Kind, function: &Function, options: &Options) -> Toke
     let steps = quote_spanned! {site()=>
         #before
         #kept
-        let output = #body.await;
-        let answer = {
+        let __larder_output = #body.await;
+        let __larder_answer = {
             use #p::{AnswersFallible as _, AnswersPlain as _};
-            (&&&&#p::Probe::of(&output)).answer()
+            (&&&&#p::Probe::of(&__larder_output)).answer()
         };
-        let changes = match #p::Answer::stored(answer, &output) {
-            ::core::option::Option::Some(value) => {
-                let _ = value;
+        let __larder_changes = match #p::Answer::stored(__larder_answer, &__larder_output) {
+            ::core::option::Option::Some(__larder_value) => {
+                let _ = __larder_value;
                 #after
             }
             ::core::option::Option::None => ::core::option::Option::None,
@@ -105,30 +106,34 @@ impl<'f> Parts<'f> {
         let cache = cache_of(options.cache.as_ref(), &p);
         let bound = bindings(self.function, cache.clone());
         self.before.extend(quote_spanned! {site()=>
-            let mut writing = { #bound #p::Writing::new(#cache) };
+            let mut __larder_writing = { #bound #p::Writing::new(#cache) };
         });
         for function in &options.functions {
             let clear = sibling(function);
-            self.before.extend(quote_spanned!(at(function)=> #p::Writing::add(&mut writing, #clear());));
+            self.before
+                .extend(quote_spanned!(at(function)=> #p::Writing::add(&mut __larder_writing, #clear());));
         }
         for tag in options.tags.iter().flat_map(|tags| &tags.value) {
             match tag {
                 TagOption::Template(template) => self.template(template),
                 TagOption::Expr(expr) => {
                     let span = at(expr);
-                    let tag = quote_spanned!(span=> #p::Writing::tag(&mut writing, #p::Tag::from(#expr)););
+                    let tag = tag_from(&p, span, expr);
+                    let tag = quote_spanned!(span=> #p::Writing::tag(&mut __larder_writing, #tag););
                     self.add(expr, tag);
                 }
             }
         }
         for entry in options.handles() {
             let p = &self.p;
-            let add = quote_spanned!(at(entry)=> #p::Writing::add(&mut writing, #entry););
+            let add = quote_spanned!(at(entry)=> #p::Writing::add(&mut __larder_writing, #entry););
             self.add(entry, add);
         }
-        let softly =
-            options.expire.as_ref().map(|_| quote_spanned!(site()=> let writing = writing.softly();));
-        self.after.extend(quote_spanned!(site()=> #softly ::core::option::Option::Some(writing)));
+        let softly = options
+            .expire
+            .as_ref()
+            .map(|_| quote_spanned!(site()=> let __larder_writing = __larder_writing.softly();));
+        self.after.extend(quote_spanned!(site()=> #softly ::core::option::Option::Some(__larder_writing)));
     }
 
     fn updates(&mut self, options: &Options) {
@@ -140,12 +145,12 @@ impl<'f> Parts<'f> {
         if mentions_result(entry) {
             self.late.push(entry.clone());
             let result = result(entry);
-            self.after.extend(quote_spanned!(at(entry)=> let entry = { #result #entry };));
+            self.after.extend(quote_spanned!(at(entry)=> let __larder_entry = { #result #entry };));
         } else {
-            self.before.extend(quote_spanned!(at(entry)=> let entry = { #bound #entry };));
+            self.before.extend(quote_spanned!(at(entry)=> let __larder_entry = { #bound #entry };));
         }
         self.after.extend(quote_spanned! {at(value)=>
-            ::core::option::Option::Some(#p::Updating::new(entry, value, #value))
+            ::core::option::Option::Some(#p::Updating::new(__larder_entry, __larder_value, #value))
         });
     }
 
@@ -168,9 +173,8 @@ impl<'f> Parts<'f> {
         let is_late = template.places.iter().any(of_result);
         if template.places.is_empty() {
             let text = LitStr::new(&template.format, span);
-            self.before.extend(quote_spanned! {span=>
-                #p::Writing::tag(&mut writing, #p::Tag::from(#text));
-            });
+            let tag = tag_from(&p, span, text);
+            self.before.extend(quote_spanned!(span=> #p::Writing::tag(&mut __larder_writing, #tag);));
             return;
         }
         let (mut specs, mut values) = (Vec::new(), Vec::new());
@@ -178,7 +182,7 @@ impl<'f> Parts<'f> {
             if of_result(place) {
                 let fields = fields_of(place, span);
                 specs.push(spec.clone());
-                values.push(quote_spanned!(span=> value #fields));
+                values.push(quote_spanned!(span=> __larder_value #fields));
                 continue;
             }
             let value = place_of(self.function, place, template.span);
@@ -187,7 +191,7 @@ impl<'f> Parts<'f> {
                 values.push(value);
                 continue;
             }
-            let (text, format) = (format_ident!("text{}", self.texts, span = span), LitStr::new(spec, span));
+            let (text, format) = (names::own(&format!("text{}", self.texts), span), LitStr::new(spec, span));
             self.texts += 1;
             let bound = bindings(self.function, word(place, span));
             self.before.extend(quote_spanned! {span=>
@@ -197,9 +201,8 @@ impl<'f> Parts<'f> {
             values.push(text.to_token_stream());
         }
         let format = LitStr::new(&template.format_with(&specs), span);
-        let add = quote_spanned! {span=>
-            #p::Writing::tag(&mut writing, #p::Tag::from(::core::format_args!(#format, #(#values),*)));
-        };
+        let tag = tag_from(&p, span, quote_spanned!(span=> ::core::format_args!(#format, #(#values),*)));
+        let add = quote_spanned!(span=> #p::Writing::tag(&mut __larder_writing, #tag););
         if is_late {
             self.after.extend(add);
         } else {
@@ -218,7 +221,7 @@ impl<'f> Parts<'f> {
             for bound in &argument.bound {
                 let word = plain(bound);
                 if let Some((_, place)) = used.iter().find(|(used, _)| *used == word) {
-                    let kept = format_ident!("kept{}", names.len(), span = site());
+                    let kept = names::own(&format!("kept{}", names.len()), site());
                     names.push((argument, bound, kept, at(place)));
                 }
             }
@@ -265,32 +268,32 @@ fn result(expr: &Expr) -> TokenStream {
         _ => Span::call_site(),
     });
     let result = Ident::new("result", span);
-    quote_spanned!(site()=> let #result = value; let _ = #result;)
+    quote_spanned!(site()=> let #result = __larder_value; let _ = #result;)
 }
 
 /// What happens to `changes`, and what is answered.
 fn finish(options: &Options, p: &TokenStream) -> TokenStream {
     let Some(strict) = &options.strict else {
         return quote_spanned! {site()=>
-            if let ::core::option::Option::Some(changes) = changes {
-                changes.apply_quietly().await;
+            if let ::core::option::Option::Some(__larder_changes) = __larder_changes {
+                __larder_changes.apply_quietly().await;
             }
-            output
+            __larder_output
         };
     };
     let answer = quote_spanned! {at(&strict.option)=>
         {
             use #p::{IsStrict as _, IsStrictWithNoError as _, IsStrictWithoutError as _};
-            (&&&#p::StrictProbe(answer)).answer(error)
+            (&&&#p::StrictProbe(__larder_answer)).answer(__larder_error)
         }
     };
     quote_spanned! {site()=>
-        match changes {
-            ::core::option::Option::Some(changes) => match changes.apply().await {
-                ::core::result::Result::Ok(()) => output,
-                ::core::result::Result::Err(error) => #answer,
+        match __larder_changes {
+            ::core::option::Option::Some(__larder_changes) => match __larder_changes.apply().await {
+                ::core::result::Result::Ok(()) => __larder_output,
+                ::core::result::Result::Err(__larder_error) => #answer,
             },
-            ::core::option::Option::None => output,
+            ::core::option::Option::None => __larder_output,
         }
     }
 }

@@ -361,3 +361,48 @@ async fn an_error_that_is_not_sync_leaves_a_batch_send() {
 
     assert_eq!(answer.await.unwrap(), Some(1));
 }
+
+#[tokio::test]
+async fn what_is_not_to_be_stored_of_a_batch_is_returned_all_the_same() {
+    #[expect(clippy::ptr_arg, reason = "it is asked about what is stored")]
+    fn is_short(value: &String) -> bool {
+        value.len() < 7
+    }
+    #[cached(ttl = 60, each = ids, skip(calls), store_if = |name| name.len() < 7)]
+    async fn names(calls: &Calls, ids: &[u64]) -> HashMap<u64, String> {
+        calls.note(ids);
+        of(ids)
+    }
+    #[cached(ttl = 60, each = ids, skip(calls), store_if = is_short)]
+    async fn by_function(calls: &Calls, ids: &[u64]) -> Result<HashMap<u64, String>, std::io::Error> {
+        calls.note(ids);
+        Ok(of(ids))
+    }
+    #[cached(ttl = 60, each = ids, skip(calls), store_if = { let most = least + 5; move |name| name.len() < most })]
+    async fn by_block(calls: &Calls, least: usize, ids: &[u64]) -> HashMap<u64, String> {
+        calls.note(ids);
+        of(ids)
+    }
+    #[cached(ttl = 60, each(n in ids), skip(calls), none_ttl = 1, store_if = |name| name.as_ref().is_none_or(is_short))]
+    async fn or_none(calls: &Calls, ids: &[u64]) -> HashMap<u64, String> {
+        calls.note(ids);
+        of(ids).into_iter().filter(|(id, _)| *id != 7).collect()
+    }
+
+    let (cache, calls) = (Cache::default(), Calls::default());
+    let all = [1, 10, 2];
+    cache
+        .scope(async {
+            for _ in 0..2 {
+                assert_eq!(names(&calls, &all).await, of(&all));
+                assert_eq!(by_function(&calls, &all).await.unwrap(), of(&all));
+                assert_eq!(by_block(&calls, 2, &all).await, of(&all));
+                assert_eq!(or_none(&calls, &[1, 10, 2, 7]).await, of(&all));
+            }
+        })
+        .await;
+
+    let asked = calls.take();
+    assert_eq!(asked[..4], [vec![1, 10, 2], vec![1, 10, 2], vec![1, 10, 2], vec![1, 10, 2, 7]]);
+    assert_eq!(asked[4..], [[10], [10], [10], [10]], "what was refused is computed again, and nothing else");
+}

@@ -25,7 +25,7 @@ pub use crate::owned::{
 pub use crate::policy::Policy;
 pub use crate::storage::{
     OwnsErrors, SharesErrors, Sharing, Storage, StoresEncoded, StoresErrorNowhere, StoresLocally,
-    StoresNoError, StoresNothing, StoresNowhere, accepting, accepts, fitting,
+    StoresNoError, StoresNothing, StoresNowhere, accepting, accepting_each, accepts, fitting,
 };
 
 /// The type name of a value: of a closure, the path of the function it sits in, with all type arguments.

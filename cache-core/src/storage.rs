@@ -282,6 +282,14 @@ pub fn accepting<A: Answer, P: FnOnce(&A::Value) -> bool>(
     store_if
 }
 
+/// The same for a batch, which asks for each item.
+pub fn accepting_each<A: Answer, P: Fn(&A::Value) -> bool>(
+    _: A,
+    store_if: P,
+) -> impl Fn(&A::Value) -> bool + use<A, P> {
+    store_if
+}
+
 /// How followers get the leader's error: a clone of it, or (`None`) a computation of their own.
 pub type Sharing<E> = Option<Shared<E>>;
 

@@ -49,6 +49,13 @@ impl<A: Answer, S, P> Means<A, S, P> {
         Means { answer, storage, sharing, store_if, decides, give_up }
     }
 
+    /// `store_if = ..` of a batch, which asks for each item. (To a closure that is first handed to something else the compiler
+    /// gives the kind that is asked for there.)
+    #[must_use]
+    pub fn store_each_if<Q: Fn(&A::Value) -> bool>(self, store_if: Q) -> Means<A, S, Q> {
+        self.store_if(store_if)
+    }
+
     /// `ttl = |value| ..`.
     #[must_use]
     pub fn ttl_by(mut self, ttl: fn(&A::Value) -> Duration) -> Self {

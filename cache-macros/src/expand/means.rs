@@ -32,7 +32,9 @@ pub(super) fn means(model: &Model, emitted: Emitted) -> TokenStream {
     };
     let store_if = options.store_if.as_ref().map(|store_if| {
         let store_if = asking(model, &store_if.value);
-        quote_spanned!(site()=> .store_if(#store_if))
+        let method = if model.batch.is_some() { "store_each_if" } else { "store_if" };
+        let method = Ident::new(method, site());
+        quote_spanned!(site()=> .#method(#store_if))
     });
     let hard = options.timeout.as_ref().and_then(|timeout| timeout.value.hard.as_ref());
     let give_up = hard.map(|_| {
@@ -65,21 +67,30 @@ pub(super) fn by_value(p: &TokenStream, closure: &ExprClosure, ask: &str) -> Tok
 pub(super) fn asking(model: &Model, store_if: &Expr) -> TokenStream {
     let p = call::private(model);
     let span = call::at(store_if);
+    let is_batch = model.batch.is_some();
     match bare(store_if) {
         // Where it stands its arguments get their types.
         Expr::Closure(closure) => {
             let capture = &closure.capture;
-            quote_spanned!(span=> #capture |__larder_value| { use #p::accepts as __larder_ask; __larder_ask(__larder_value, #store_if) })
+            quote_spanned!(span=> #capture |__larder_value| {
+                use #p::accepts as __larder_ask;
+                __larder_ask(__larder_value, #store_if)
+            })
         }
         // What ends in a closure needs that too, and is evaluated before the body, as all options are.
         Expr::Block(_) | Expr::If(_) | Expr::Match(_) | Expr::Macro(_) => {
-            quote_spanned!(span=> #p::accepting(__larder_answer, #store_if))
+            let accepting = Ident::new(if is_batch { "accepting_each" } else { "accepting" }, span);
+            quote_spanned!(span=> #p::#accepting(__larder_answer, #store_if))
         }
-        _ => quote_spanned! {span=>
-            {
-                let __larder_store_if = #store_if;
-                move |__larder_value| #p::accepts(__larder_value, __larder_store_if)
+        _ => {
+            // A batch asks more than once.
+            let lent = is_batch.then(|| quote_spanned!(span=> &));
+            quote_spanned! {span=>
+                {
+                    let __larder_store_if = #store_if;
+                    move |__larder_value| #p::accepts(__larder_value, #lent __larder_store_if)
+                }
             }
-        },
+        }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use larder::cached;
+use larder::{Cache, Invalidate, cached, invalidates};
 
 /// Counts in one test alone; it is skipped in every key.
 #[derive(Debug, Default)]
@@ -32,6 +32,26 @@ async fn a_call_that_when_refuses_runs_the_body_and_stores_nothing() {
     let cached = [search(&runs, 1).await, search(&runs, 1).await];
 
     assert_eq!((refused, cached), ([1, 2], [3, 3]));
+}
+
+#[tokio::test]
+async fn any_character_fills_a_placeholder() {
+    #[cached(ttl = 60, tags = ["x:{id:*>4}", "y:{id:$^5}", "z:{id:é<3}"], skip(runs))]
+    async fn page(runs: &Runs, id: u64) -> usize {
+        runs.next()
+    }
+    #[invalidates(tags = ["{name:->3}:{id:*>4}"])]
+    async fn write(name: &str, id: u64) {}
+    let runs = Runs::default();
+
+    for (clear, before) in [("x:***7", 1), ("y:$$7$$", 2), ("z:7éé", 3)] {
+        assert_eq!(page(&runs, 7).await, before);
+        let tags = Invalidate::tag(clear);
+        Cache::current().apply(tags).await.expect("no shared tier that could fail");
+    }
+    assert_eq!(page(&runs, 7).await, 4);
+    write("x", 7).await;
+    assert_eq!(page(&runs, 7).await, 4, "another tag: `--x`");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ impl Reader<'_> {
             ));
             return;
         }
-        if let Some(field) = fields.iter().find(|field| !is_identifier(field) && !is_index(field)) {
+        if let Some(field) = fields.iter().find(|field| !is_name(field) && !is_index(field)) {
             self.mistakes.push(format!(
                 "`{field}` in `{{{inner}}}` is not a field: write `{{name.field}}`, or put the expression beside the text: \
                  `tags = [format!(..)]`"
@@ -119,7 +119,7 @@ impl Reader<'_> {
             return;
         }
         if let Some(spec) = spec
-            && spec.contains(['$', '*'])
+            && without_fill(spec).contains(['$', '*'])
         {
             self.mistakes.push(format!(
                 "`{spec}` takes a width or precision from an argument: write it as a number, `{{{name}:>3}}`"
@@ -140,13 +140,30 @@ impl Reader<'_> {
 }
 
 fn is_identifier(word: &str) -> bool {
-    word == "self"
-        || syn::parse_str::<syn::Ident>(word).is_ok()
-        || syn::parse_str::<syn::Ident>(&format!("r#{word}")).is_ok()
+    word == "self" || is_name(word)
 }
 
+/// Whether something can have this name, written raw if it is a keyword.
+fn is_name(word: &str) -> bool {
+    // What cannot be raw: these name no field, and an identifier made of them would be a panic.
+    let is_reserved = ["self", "Self", "super", "crate", "_"].contains(&word);
+    let is_ident = |text: &str| syn::parse_str::<syn::Ident>(text).is_ok();
+    !is_reserved && (is_ident(word) || is_ident(&format!("r#{word}")))
+}
+
+/// Whether it is the number of a field as the compiler reads it.
 fn is_index(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+    word.parse::<u32>().is_ok_and(|index| index.to_string() == word)
+}
+
+/// A format specification without the character that fills: any one before `<`, `^` or `>`.
+fn without_fill(spec: &str) -> &str {
+    let mut rest = spec.chars();
+    rest.next();
+    match rest.as_str().starts_with(['<', '^', '>']) {
+        true => rest.as_str(),
+        false => spec,
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +196,27 @@ mod tests {
             read.places,
             [place("id", &[]), place("user", &["address", "0"]), place("self", &["name"])]
         );
+    }
+
+    #[test]
+    fn any_character_can_fill() {
+        let read = template("{id:*>4} {id:$^5} {id:é<6}").expect("fill characters");
+
+        assert_eq!(read.format, "{:*>4} {:$^5} {:é<6}");
+        for width in ["{id:>w$}", "{id:*>w$}", "{id:.*}", "{id:*<.*}"] {
+            assert_eq!(template(width).expect_err("a width from an argument").len(), 1, "{width}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_field_is_refused() {
+        for field in ["self", "r#self", "Self", "super", "crate", "_", "00", "+1", "99999999999999999999"] {
+            let mistakes = template(&format!("{{id.{field}}}")).expect_err(field);
+            assert_eq!(mistakes.len(), 1, "{field}: {mistakes:#?}");
+        }
+        for name in ["crate", "Self", "super", "_"] {
+            assert_eq!(template(&format!("{{{name}}}")).expect_err(name).len(), 1, "{name}");
+        }
     }
 
     #[test]

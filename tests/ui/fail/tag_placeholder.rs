@@ -23,4 +23,14 @@ async fn not_display(secret: &Secret) -> u64 {
     1
 }
 
+#[cached(ttl = 60, tags = ["user:{id.self}", "{id.99999999999999999999}", "{id.crate}", "{super}", "{id:*>w$}"])]
+async fn not_fields(id: u64) -> u64 {
+    id
+}
+
+#[larder::invalidates(tags = ["user:{id.self}", "{result.99999999999999999999}"])]
+async fn writes(id: u64) -> u64 {
+    id
+}
+
 fn main() {}

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use larder::{Cache, cached};
@@ -380,6 +380,7 @@ async fn what_is_not_to_be_stored_of_a_batch_is_returned_all_the_same() {
     }
     #[cached(ttl = 60, each = ids, skip(calls), store_if = { let most = least + 5; move |name| name.len() < most })]
     async fn by_block(calls: &Calls, least: usize, ids: &[u64]) -> HashMap<u64, String> {
+        let _ = least;
         calls.note(ids);
         of(ids)
     }
@@ -405,4 +406,34 @@ async fn what_is_not_to_be_stored_of_a_batch_is_returned_all_the_same() {
     let asked = calls.take();
     assert_eq!(asked[..4], [vec![1, 10, 2], vec![1, 10, 2], vec![1, 10, 2], vec![1, 10, 2, 7]]);
     assert_eq!(asked[4..], [[10], [10], [10], [10]], "what was refused is computed again, and nothing else");
+}
+
+#[tokio::test]
+async fn the_type_of_the_ids_may_come_from_a_macro() {
+    macro_rules! batch {
+        ($name:ident, $ids:ty, $other:ty, $answer:ty) => {
+            #[cached(ttl = 60, each = ids, skip(calls))]
+            async fn $name(calls: $other, ids: $ids) -> $answer {
+                let ids: Vec<u64> = ids.iter().copied().collect();
+                calls.note(&ids);
+                ids.iter().map(|id| Some(*id)).collect()
+            }
+        };
+    }
+    batch!(of_slice, &[u64], &Calls, Vec<Option<u64>>);
+    batch!(of_list, Vec<u64>, &Calls, Vec<Option<u64>>);
+    batch!(of_set, &BTreeSet<u64>, &mut Calls, Vec<Option<u64>>);
+
+    let mut calls = Calls::default();
+    let all = Some(vec![Some(1), Some(2)]);
+    Cache::default()
+        .scope(async {
+            for _ in 0..2 {
+                assert_eq!(Some(of_slice(&calls, &[1, 2]).await), all);
+                assert_eq!(Some(of_list(&calls, vec![1, 2]).await), all);
+                assert_eq!(Some(of_set(&mut calls, &BTreeSet::from([1, 2])).await), all);
+            }
+        })
+        .await;
+    assert_eq!(calls.take(), [[1, 2], [1, 2], [1, 2]]);
 }

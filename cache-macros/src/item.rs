@@ -6,12 +6,14 @@ mod owning;
 mod pattern;
 mod place;
 mod single;
+mod written;
 
 pub(crate) use borrow::borrows;
 pub(crate) use owning::Owning;
 pub(crate) use pattern::by_reference;
 pub(crate) use place::Place;
 pub(crate) use single::{Held, Ids};
+pub(crate) use written::{named, ungrouped};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::spanned::Spanned;

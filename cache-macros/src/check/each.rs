@@ -1,10 +1,8 @@
 //! Rules about batches.
 
-use syn::{GenericArgument, PathArguments, Type};
-
 use crate::args::{Each, Options};
 use crate::diag::Diagnostics;
-use crate::item::{Function, Ids, Place};
+use crate::item::{Function, Ids, Place, named};
 use crate::scan::{Names, plain};
 
 use super::argument::instead;
@@ -98,11 +96,11 @@ fn place(function: &Function, each: &Each, diagnostics: &mut Diagnostics) {
 /// What is returned has to tell whose each item is. An alias is left to the compiler.
 fn output(function: &Function, each: &Each, diagnostics: &mut Diagnostics) {
     let all = match named(&function.output) {
-        Some((name, Some(inner))) if name == "Result" => inner,
+        Some((name, inner)) if name == "Result" && !inner.is_empty() => inner[0],
         _ => &function.output,
     };
     let Some((name, inner)) = named(all) else { return };
-    let is_optional = inner.and_then(named).is_some_and(|(name, _)| name == "Option");
+    let is_optional = inner.first().and_then(|ty| named(ty)).is_some_and(|(name, _)| name == "Option");
     match (name.as_str(), &each.by) {
         ("Vec", None) if !is_optional => diagnostics.report(
             all,
@@ -121,20 +119,4 @@ fn output(function: &Function, each: &Each, diagnostics: &mut Diagnostics) {
         }
         _ => {}
     }
-}
-
-/// The last name of a type, and its first type argument.
-fn named(ty: &Type) -> Option<(String, Option<&Type>)> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last()?;
-    let inner = match &last.arguments {
-        PathArguments::AngleBracketed(arguments) => {
-            arguments.args.iter().find_map(|argument| match argument {
-                GenericArgument::Type(ty) => Some(ty),
-                _ => None,
-            })
-        }
-        _ => None,
-    };
-    Some((plain(&last.ident), inner))
 }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::{FnArg, GenericParam, Pat, ReceiverKind, Signature, Type};
 
 use super::{Emitted, attribute, call, means, siblings, signature, site};
-use crate::item::{Argument, Function, Held, Ids, Place};
+use crate::item::{Argument, Function, Held, Ids, Place, ungrouped};
 use crate::model::{Batch, Model};
 
 pub(super) fn expand(model: &Model, batch: &Batch) -> TokenStream {
@@ -167,7 +167,7 @@ fn handed(function: &Function, argument: &Argument, ids: &Ids) -> TokenStream {
 fn again(function: &Function, argument: &Argument) -> TokenStream {
     let name = &argument.name;
     let span = call::at(&argument.ty);
-    let value = match &argument.ty {
+    let value = match ungrouped(&argument.ty) {
         Type::Reference(reference) if reference.mutability.is_some() => quote_spanned!(span=> &mut *#name),
         Type::Reference(_) => name.to_token_stream(),
         _ => quote_spanned!(span=> ::core::clone::Clone::clone(&#name)),

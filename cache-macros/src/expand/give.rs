@@ -8,7 +8,7 @@ use syn::{Receiver, ReceiverKind, Type, TypeImplTrait, parse_quote_spanned};
 use super::background::mutability;
 use super::{call, relocate, site};
 use crate::args::With;
-use crate::item::Place;
+use crate::item::{Place, ungrouped};
 use crate::model::Model;
 use crate::scan::{Names, plain};
 
@@ -38,7 +38,7 @@ pub(super) fn give(model: &Model, with: &With) -> TokenStream {
         quote_spanned!(call::at(&ty)=> : #ty)
     });
     let span = call::at(&with.value);
-    match &ty {
+    match ungrouped(&ty) {
         Type::Reference(reference) if reference.mutability.is_some() => quote_spanned! {span=>
             let mut #name = #value;
             let #mutability #name #typed = &mut #name;

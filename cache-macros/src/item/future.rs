@@ -4,6 +4,8 @@ use syn::{
     AngleBracketedGenericArguments, GenericArgument, Path, PathArguments, ReturnType, Type, TypeParamBound,
 };
 
+use super::ungrouped;
+
 /// `R` of `Pin<Box<dyn Future<Output = R> + ..>>`, or of `BoxFuture<'_, R>`.
 pub(super) fn boxed_output(output: &ReturnType) -> Option<Type> {
     let ReturnType::Type(_, ty) = output else {
@@ -42,14 +44,6 @@ fn arguments<'a>(path: &'a Path, name: &str) -> Option<&'a AngleBracketedGeneric
     match &last.arguments {
         PathArguments::AngleBracketed(arguments) if last.ident == name => Some(arguments),
         _ => None,
-    }
-}
-
-fn ungrouped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungrouped(&group.elem),
-        Type::Paren(paren) => ungrouped(&paren.elem),
-        _ => ty,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use syn::{GenericArgument, PathArguments, Receiver, ReceiverKind, Type};
 
-use super::borrows;
+use super::{borrows, ungrouped};
 
 /// How the background has an argument that outlives the call, told by the type as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Owning {
 
 /// `T` of `Option<T>`.
 fn optional(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else {
+    let Type::Path(path) = ungrouped(ty) else {
         return None;
     };
     let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
@@ -62,14 +62,6 @@ fn optional(ty: &Type) -> Option<&Type> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-fn ungrouped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungrouped(&group.elem),
-        Type::Paren(paren) => ungrouped(&paren.elem),
-        _ => ty,
     }
 }
 

@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use syn::{FnArg, GenericArgument, Pat, PatIdent, PathArguments, Type};
 
-use super::{Argument, Function};
+use super::{Argument, Function, ungrouped};
 
 /// How an argument holds many ids.
 #[derive(Clone)]
@@ -32,8 +32,10 @@ const COLLECTIONS: [&str; 4] = ["Vec", "VecDeque", "HashSet", "BTreeSet"];
 impl Ids {
     /// Sees how a type holds ids; `None` for one that does not show it.
     pub(crate) fn of(index: usize, ty: &Type) -> Option<Self> {
-        let (ty, is_reference) = match ty {
-            Type::Reference(reference) if reference.mutability.is_none() => (&*reference.elem, true),
+        let (ty, is_reference) = match ungrouped(ty) {
+            Type::Reference(reference) if reference.mutability.is_none() => {
+                (ungrouped(&reference.elem), true)
+            }
             ty => (ty, false),
         };
         match ty {

@@ -20,6 +20,7 @@ use crate::diag::{Diagnostics, listed, nearest};
 use crate::duration::Time;
 use crate::scan::plain;
 use crate::template::Template;
+use crate::together::{PATTERNS, Taken, taken};
 use reading::skip_value;
 use value::Ttl;
 
@@ -104,6 +105,8 @@ pub(crate) struct Options {
     pub(crate) cache: Option<Given<Expr>>,
     pub(crate) in_trait: Option<Given<()>>,
     pub(crate) krate: Option<Given<Path>>,
+    /// What an attribute before this one tells.
+    pub(crate) patterns: Vec<Taken>,
     /// Words that introduced an option, in vain or not.
     seen: Vec<String>,
     /// Whether a message has said to write `ttl`.
@@ -168,6 +171,10 @@ impl Options {
             }
         };
         let word = plain(&option);
+        if word == PATTERNS {
+            self.patterns = taken(input)?;
+            return Ok(());
+        }
         if self.mentions(&word) {
             let fix = match word.as_str() {
                 "tier" => "keep one of them, or remove both to use every tier",

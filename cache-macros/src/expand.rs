@@ -20,6 +20,7 @@ use quote::quote_spanned;
 
 use crate::item::Place;
 use crate::model::Model;
+use crate::together;
 
 /// The emitted functions, told apart in the static record that sits in each.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
 /// `f`.
 fn cached(model: &Model) -> TokenStream {
     let function = &model.function;
-    let attrs = attribute::own(&function.attrs);
+    let attrs = attribute::own(&together::told(function));
     let vis = &function.vis;
     let sig = signature::wrapper(&model.function);
     let call = call::prepared(model, Emitted::Cached);

@@ -24,6 +24,7 @@ use syn::{
 
 use crate::names;
 use crate::scan::plain;
+use crate::together::Taken;
 
 /// The annotated function.
 #[derive(Clone)]
@@ -62,6 +63,8 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     /// Whether `name` is fresh, so that the pattern must be matched where its names are used.
     pub(crate) is_pattern: bool,
+    /// Whether an attribute before this one has matched the pattern already, in the body.
+    pub(crate) is_matched: bool,
     /// The names it brings into the body.
     pub(crate) bound: Vec<Ident>,
 }
@@ -104,6 +107,18 @@ impl Function {
         })
     }
 
+    /// The same, where an attribute before this one has given names to these patterns.
+    pub(crate) fn taken_apart(mut self, patterns: &[Taken]) -> Self {
+        for (index, pattern) in patterns {
+            if let Some(argument) = self.arguments.get_mut(*index) {
+                argument.pattern = pattern.clone();
+                argument.bound = pattern::bound(pattern);
+                (argument.is_pattern, argument.is_matched) = (true, true);
+            }
+        }
+        self
+    }
+
     /// The name of the function without `r#`.
     pub(crate) fn name(&self) -> String {
         plain(&self.sig.ident)
@@ -128,7 +143,8 @@ impl Function {
     /// The names that options can refer to.
     pub(crate) fn words(&self) -> Vec<String> {
         let receiver = self.receiver.iter().map(|_| "self".to_owned());
-        receiver.chain(self.arguments.iter().flat_map(|argument| argument.bound.iter().map(plain))).collect()
+        let bound = self.arguments.iter().flat_map(|argument| argument.bound.iter().map(plain));
+        receiver.chain(bound).filter(|word| !word.starts_with(names::PREFIX)).collect()
     }
 }
 
@@ -144,7 +160,7 @@ impl Argument {
                 (names::own(&format!("argument{index}"), span), true)
             }
         };
-        Self { pattern: pattern.clone(), ty: ty.clone(), name, is_pattern, bound }
+        Self { pattern: pattern.clone(), ty: ty.clone(), name, is_pattern, is_matched: false, bound }
     }
 
     /// Whether `word` names this argument or something in it; `_` names every argument that binds nothing.

@@ -11,6 +11,7 @@ mod model;
 mod names;
 mod scan;
 mod template;
+mod together;
 mod writer;
 
 use proc_macro2::TokenStream;
@@ -640,7 +641,16 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 /// - `cache = EXPR`: the cache of tags. Default: that of the scope, else the installed one.
 /// - `crate = path`: where the facade lives.
 ///
-/// At least one of `tags`, `entries`, `function` and `functions`. Several attributes on one function take effect in their order.
+/// At least one of `tags`, `entries`, `function` and `functions`.
+///
+/// **Several attributes** on one function take effect in their order. A name that a pattern binds is visible to all of them that are
+/// written as `cached`, `invalidates` and `updates`, whatever the path before that. One that was imported by another name, or stands
+/// behind a macro that gives patterns a name (`#[async_trait]`), does not see it: write a name for the argument, and the pattern in
+/// the body.
+///
+/// **On a cached function** it counts where it stands. Above `#[cached]` it belongs to the body: it takes effect wherever that has
+/// run, for a miss, in `f_uncached`, `f_refresh` and in the background, and not on a hit. Below `#[cached]` it belongs to `f` alone: it
+/// takes effect after every call of `f`, hits included, and not after `f_uncached`, `f_refresh` and in the background.
 ///
 /// # Fine print
 ///
@@ -712,7 +722,7 @@ fn expanded(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let options = Options::parse(options, &mut diagnostics);
     let function = match Function::parse(item.clone(), options.in_trait.is_some(), &item::CACHED) {
-        Ok(function) => function,
+        Ok(function) => function.taken_apart(&options.patterns),
         Err(mistake) => {
             diagnostics.absorb(mistake);
             return with_mistakes(item, diagnostics);

@@ -5,6 +5,7 @@ use crate::diag::{Diagnostics, listed, nearest};
 use crate::item::Function;
 use crate::scan::Names;
 use crate::template::Template;
+use crate::together::lost;
 
 pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     named("skip", &options.skip, function, diagnostics);
@@ -63,6 +64,9 @@ fn named(
 
 /// What to write for a name that does not exist.
 pub(super) fn instead(word: &str, function: &Function) -> String {
+    if let Some(lost) = lost(function) {
+        return lost.to_owned();
+    }
     let words = function.words();
     let words = || words.iter().map(String::as_str);
     match nearest(word, words()) {

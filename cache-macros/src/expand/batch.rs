@@ -7,6 +7,7 @@ use syn::{FnArg, GenericParam, Pat, ReceiverKind, Signature, Type};
 use super::{Emitted, attribute, call, means, siblings, signature, site};
 use crate::item::{Argument, Function, Held, Ids, Place, ungrouped};
 use crate::model::{Batch, Model};
+use crate::together;
 
 pub(super) fn expand(model: &Model, batch: &Batch) -> TokenStream {
     let function = &batch.function;
@@ -15,7 +16,7 @@ pub(super) fn expand(model: &Model, batch: &Batch) -> TokenStream {
     let (uncached, clear) = (siblings::uncached(function), siblings::clear(model));
     let entry = entry(model, batch);
     let (attrs, vis, steps) =
-        (attribute::own(&function.attrs), &function.vis, steps(model, batch, Emitted::Cached));
+        (attribute::own(&together::told(function)), &function.vis, steps(model, batch, Emitted::Cached));
     quote_spanned!(site()=> #(#attrs)* #vis #sig { #steps } #uncached #refresh #entry #clear)
 }
 
@@ -172,7 +173,7 @@ fn again(function: &Function, argument: &Argument) -> TokenStream {
         Type::Reference(_) => name.to_token_stream(),
         _ => quote_spanned!(span=> ::core::clone::Clone::clone(&#name)),
     };
-    if argument.is_pattern && function.place != Place::Member {
+    if argument.is_pattern && !argument.is_matched && function.place != Place::Member {
         let pattern = &argument.pattern;
         return quote_spanned!(span=> let #pattern = #value;);
     }

@@ -7,7 +7,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Block, GenericParam, ReturnType, Type};
 
 use super::{relocate, signature, site};
-use crate::item::{Function, Place};
+use crate::item::{Argument, Function, Place};
 use crate::model::Model;
 use crate::scan::plain;
 
@@ -169,7 +169,8 @@ fn nameable(ty: &Type) -> Type {
 
 /// Matches the patterns that the signature of the wrapper lost.
 fn patterns(function: &Function) -> TokenStream {
-    let arguments = function.arguments.iter().filter(|argument| argument.is_pattern);
+    let is_here = |argument: &&Argument| argument.is_pattern && !argument.is_matched;
+    let arguments = function.arguments.iter().filter(is_here);
     arguments
         .map(|argument| {
             let (pattern, name) = (&argument.pattern, &argument.name);

@@ -10,6 +10,7 @@ use crate::args::reading::{each, skip_value};
 use crate::args::{Given, TagOption, bare, value};
 use crate::diag::{Diagnostics, listed, nearest};
 use crate::scan::plain;
+use crate::together::{PATTERNS, Taken, taken};
 
 const OF_INVALIDATES: [&str; 9] =
     ["tags", "entries", "function", "functions", "expire", "when", "strict", "cache", "crate"];
@@ -29,6 +30,8 @@ pub(super) struct Options {
     pub(super) krate: Option<Given<Path>>,
     pub(super) entry: Option<Given<Expr>>,
     pub(super) value: Option<Given<ExprClosure>>,
+    /// What an attribute before this one tells.
+    pub(super) patterns: Vec<Taken>,
     /// Words that introduced an option, in vain or not.
     seen: Vec<String>,
 }
@@ -74,6 +77,10 @@ impl Options {
             syn::Error::new(error.span(), format!("expected an option: write {fix}"))
         })?;
         let word = plain(&option);
+        if word == PATTERNS {
+            self.patterns = taken(input)?;
+            return Ok(());
+        }
         if self.mentions(&word) {
             diagnostics.report(&option, format!("`{word}` is given twice: keep one of them"));
             return skip_value(input);

@@ -13,6 +13,7 @@ use crate::diag::{Diagnostics, listed, nearest};
 use crate::item::{Function, Place};
 use crate::scan::{plain, uses};
 
+use crate::together::lost;
 const WAITING: &str = "what is invalidated is told without waiting: write an expression without `.await`, or pass the \
                        value as an argument";
 
@@ -86,9 +87,10 @@ fn places(function: &Function, options: &Options, diagnostics: &mut Diagnostics)
             if !exists {
                 let words = function.words();
                 let words = || words.iter().map(String::as_str).chain(["result"]);
-                let fix = match nearest(word, words()) {
-                    Some(near) => format!("write `{near}`"),
-                    None => format!("write one of {}", listed(words())),
+                let fix = match (lost(function), nearest(word, words())) {
+                    (Some(lost), _) => lost.to_owned(),
+                    (None, Some(near)) => format!("write `{near}`"),
+                    (None, None) => format!("write one of {}", listed(words())),
                 };
                 diagnostics
                     .report_at(template.span, format!("`{word}` in this tag is not an argument: {fix}"));

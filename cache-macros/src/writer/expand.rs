@@ -17,6 +17,7 @@ use crate::item::{Argument, Function, Place};
 use crate::names;
 use crate::scan::{Names, plain, uses};
 use crate::template::Template;
+use crate::together;
 
 /// Whether an expression needs what the function returns.
 pub(super) fn mentions_result(expr: &Expr) -> bool {
@@ -60,7 +61,7 @@ pub(super) fn expand(kind: Kind, function: &Function, options: &Options) -> Toke
         };
         #finish
     };
-    let (attrs, vis, sig) = (&function.attrs, &function.vis, signature::wrapper(function));
+    let (attrs, vis, sig) = (together::told(function), &function.vis, signature::wrapper(function));
     // The shape that `#[async_trait]` makes, which other attributes look for.
     let block = match function.place {
         Place::Boxed => quote_spanned!(site()=> ::std::boxed::Box::pin(async move { #steps })),

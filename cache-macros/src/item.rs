@@ -8,7 +8,7 @@ mod place;
 mod single;
 mod written;
 
-pub(crate) use borrow::borrows;
+pub(crate) use borrow::{borrows, borrows_mutably};
 pub(crate) use owning::Owning;
 pub(crate) use pattern::by_reference;
 pub(crate) use place::Place;

@@ -281,7 +281,8 @@ use crate::model::{Batch, Model};
 ///
 /// Arguments that are not part of the key. They need neither `Serialize` nor `Clone`, `Sync` or `'static`.
 /// `self` and names bound by patterns (which skip their whole argument) can be skipped; `skip(_)` skips
-/// the arguments that are bound to nothing.
+/// the arguments that are bound to nothing. What is borrowed mutably is skipped, or `key` says what counts: a hit does not run the
+/// body, and would change nothing through it.
 ///
 /// ```
 /// # use larder::cached;

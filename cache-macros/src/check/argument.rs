@@ -1,9 +1,12 @@
-//! Rules about the arguments that options name.
+//! Rules about the arguments that options name, and about those that they do not.
+
+use quote::quote;
+use syn::ReceiverKind;
 
 use crate::args::{ArgumentName, Given, Options, TagOption};
 use crate::diag::{Diagnostics, listed, nearest};
-use crate::item::Function;
-use crate::scan::Names;
+use crate::item::{Function, borrows_mutably};
+use crate::scan::{Names, plain};
 use crate::template::Template;
 use crate::together::lost;
 
@@ -14,6 +17,7 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
         diagnostics.report(&skip.option, "`key` already says what counts: remove `skip(..)`");
     }
     skipped_secrets(options, diagnostics);
+    changed(function, options, diagnostics);
     unused_secrets(function, options, diagnostics);
     for tag in options.tags.iter().flat_map(|tags| &tags.value) {
         match tag {
@@ -59,6 +63,32 @@ fn named(
                 .report_at(name.span, format!("`{word}` is not an argument: {}", instead(word, function)));
         }
         seen.push(word);
+    }
+}
+
+/// What the body changes through a key part is not changed on a hit. Who writes `key = ..` has said what counts.
+fn changed(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
+    if options.mentions("key") {
+        return;
+    }
+    let message = |word: &str| {
+        format!(
+            "a hit does not run the body, so nothing is changed through this `&mut`: write `skip({word})` if it is only \
+             borrowed for the work (a connection), or `key = (..)` to say what counts"
+        )
+    };
+    if let Some(receiver) = &function.receiver
+        && matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
+        && function.has_key_receiver(options)
+    {
+        diagnostics.report(receiver, message("self"));
+    }
+    for (argument, is_key_part) in function.arguments.iter().zip(function.key_arguments(options)) {
+        if is_key_part && borrows_mutably(&argument.ty) {
+            let (pattern, ty) = (&argument.pattern, &argument.ty);
+            let word = argument.bound.first().map_or_else(|| "_".to_owned(), plain);
+            diagnostics.report(quote!(#pattern: #ty), message(&word));
+        }
     }
 }
 

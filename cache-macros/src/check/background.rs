@@ -128,7 +128,12 @@ fn owned(function: &Function, options: &Options, diagnostics: &mut Diagnostics) 
         Some(_) => "refresh(with",
         None => "timeout(soft = .., with",
     };
-    if let (Some(receiver), None) = (&function.receiver, options.given("self")) {
+    // A mutable borrow in the key is refused whoever computes.
+    let is_refused_anyway =
+        |owning, is_key_part| owning == Owning::Mutable && is_key_part && !options.mentions("key");
+    if let (Some(receiver), None) = (&function.receiver, options.given("self"))
+        && !is_refused_anyway(Owning::of_receiver(receiver), function.has_key_receiver(options))
+    {
         let give = match function.has_key_receiver(options) {
             true => None,
             false => Some(format!("say where it gets its own: `{with}(self = EXPR))`")),
@@ -141,6 +146,9 @@ fn owned(function: &Function, options: &Options, diagnostics: &mut Diagnostics) 
         let Origin::Owned(owning) = Origin::of(argument, options) else {
             continue;
         };
+        if is_refused_anyway(owning, is_key_part) {
+            continue;
+        }
         let origin = if owning == Owning::Mutable { "POOL.acquire().await?" } else { "EXPR" };
         let give = match (is_key_part, argument.is_pattern) {
             (true, _) => None,

@@ -1,4 +1,4 @@
-//! Whether a type borrows.
+//! Whether a type borrows, and how.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -12,13 +12,22 @@ pub(crate) fn borrows(ty: &Type) -> Option<TokenStream> {
     search.found
 }
 
+/// Whether a type has a mutable borrow in it, as far as it shows.
+pub(crate) fn borrows_mutably(ty: &Type) -> bool {
+    let mut search = Search::default();
+    search.visit_type(ty);
+    search.is_mutable
+}
+
 #[derive(Default)]
 struct Search {
     found: Option<TokenStream>,
+    is_mutable: bool,
 }
 
 impl<'ast> Visit<'ast> for Search {
     fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
+        self.is_mutable |= reference.mutability.is_some();
         if reference.lifetime.is_none() {
             self.found.get_or_insert(reference.to_token_stream());
         }

@@ -4,7 +4,8 @@ mod argument;
 mod background;
 mod each;
 pub(crate) mod expression;
-mod signature;
+pub(crate) mod signature;
+mod stored;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) const LEASE_TOO_SHORT: &str = "a lease this short is lost by a holder
 /// Reports all that is wrong with the options, the function, and the two together.
 pub(crate) fn check(function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     signature::check(function, options, diagnostics);
+    stored::check(function, options, diagnostics);
     times(options, diagnostics);
     tiers(options, diagnostics);
     argument::check(function, options, diagnostics);

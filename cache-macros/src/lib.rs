@@ -573,6 +573,7 @@ use crate::model::{Batch, Model};
 /// - A function that neither takes `self` nor says `Self` may stand anywhere, so no path to `f_uncached` is right
 ///   in every case. Its body is repeated in `f`, `f_uncached` and `f_refresh`, and in `f` once more for the background:
 ///   a `static` in it exists that often, and so does a cached function in it. Put it beside the function instead.
+/// - An argument cannot have a `#[cfg(..)]`: write one on the function, twice.
 /// - Other attributes (`#[instrument]`) stay on `f` alone; `#[cfg]` and lint levels go to all that is emitted.
 /// - What runs in the background is `Send + 'static`: the future of the body, and the types of the arguments. A
 ///   function that calls itself goes through one that returns `Pin<Box<dyn Future<Output = _> + Send>>`, since the

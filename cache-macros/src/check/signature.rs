@@ -1,8 +1,7 @@
 //! Rules about the function alone.
 
-use syn::Type;
-use syn::TypeImplTrait;
 use syn::visit::{self, Visit};
+use syn::{Attribute, FnArg, Type, TypeImplTrait};
 
 use crate::args::Options;
 use crate::diag::Diagnostics;
@@ -39,6 +38,38 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
         );
     }
     output(&function.output, diagnostics);
+    conditions(function, diagnostics);
+    twice(function, diagnostics);
+}
+
+/// An argument that may be missing: what is emitted beside the function would have to lack it too.
+pub(crate) fn conditions(function: &Function, diagnostics: &mut Diagnostics) {
+    for input in &function.sig.inputs {
+        let attrs = match input {
+            FnArg::Receiver(receiver) => &receiver.attrs,
+            FnArg::Typed(typed) => &typed.attrs,
+        };
+        for attr in attrs.iter().filter(|attr| attr.path().is_ident("cfg")) {
+            diagnostics.report(
+                attr,
+                "an attribute does not learn whether this argument is there: write `#[cfg(..)]` on the function, twice, with \
+                 and without the argument",
+            );
+        }
+    }
+}
+
+/// Each attribute would emit the same functions beside this one.
+fn twice(function: &Function, diagnostics: &mut Diagnostics) {
+    let is_second = |attr: &&Attribute| {
+        let path = attr.path();
+        path.is_ident("cached")
+            || path.segments.len() == 2
+                && path.segments.iter().map(|segment| &segment.ident).eq(["larder", "cached"].iter())
+    };
+    for attr in function.attrs.iter().filter(is_second) {
+        diagnostics.report(attr, "this function is cached already: write all options in one `#[cached(..)]`");
+    }
 }
 
 fn output(ty: &Type, diagnostics: &mut Diagnostics) {

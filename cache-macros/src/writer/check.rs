@@ -9,17 +9,19 @@ use super::args::Options;
 use super::expand::mentions_result;
 use crate::args::TagOption;
 use crate::check::expression::Detours;
+use crate::check::signature::conditions;
 use crate::diag::{Diagnostics, listed, nearest};
 use crate::item::{Function, Place};
 use crate::scan::{plain, uses};
-
 use crate::together::lost;
+
 const WAITING: &str = "what is invalidated is told without waiting: write an expression without `.await`, or pass the \
                        value as an argument";
 
 /// Reports all that is wrong with the options, the function, and the two together.
 pub(super) fn check(kind: Kind, function: &Function, options: &Options, diagnostics: &mut Diagnostics) {
     signature(kind, function, diagnostics);
+    conditions(function, diagnostics);
     purpose(kind, options, diagnostics);
     places(function, options, diagnostics);
     expressions(options, diagnostics);

@@ -216,11 +216,8 @@ impl Options {
             "key" => self.key = keep(option.clone(), value::key(&option, input)?),
             "name" => self.name = keep(option.clone(), value::name(&option, input)?),
             "version" => self.version = keep(option.clone(), value::version(&option, input)?),
-            "when" => self.when = keep(option.clone(), value::expr(&option, input, "when = id != 0")?),
-            "store_if" => {
-                self.store_if =
-                    keep(option.clone(), value::expr(&option, input, "store_if = |value| !value.is_empty()")?)
-            }
+            "when" => self.when = keep(option.clone(), value::condition(&option, input)?),
+            "store_if" => self.store_if = keep(option.clone(), value::judge(&option, input)?),
             "cache" => self.cache = keep(option.clone(), value::expr(&option, input, "cache = self.cache")?),
             "tier" => self.tier = keep(option.clone(), value::tier(&option, input)?),
             "in_trait" => self.in_trait = keep(option, ()),

@@ -70,6 +70,34 @@ pub(crate) fn closure(option: &Ident, input: ParseStream<'_>, example: &str) -> 
     }
 }
 
+/// `store_if = ..`: a closure, a function, or what ends in one.
+pub(super) fn judge(option: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
+    const EXAMPLE: &str = "store_if = |value| !value.is_empty()";
+    let judge = expr(option, input, EXAMPLE)?;
+    match bare(&judge) {
+        Expr::Lit(_) | Expr::Binary(_) | Expr::Unary(_) => Err(syn::Error::new_spanned(
+            &judge,
+            format!(
+                "`store_if` is asked about each value: write a closure, `{EXAMPLE}`, or the name of a function"
+            ),
+        )),
+        _ => Ok(judge),
+    }
+}
+
+/// `when = ..` of `#[cached]`, which is asked before there is a value.
+pub(super) fn condition(option: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let condition = expr(option, input, "when = id != 0")?;
+    match bare(&condition) {
+        Expr::Closure(_) => Err(syn::Error::new_spanned(
+            &condition,
+            "`when` is an expression over the arguments and is given nothing: write it without `|..|`, `when = id != 0` say; \
+             for a condition over the value write `store_if = |value| ..`",
+        )),
+        _ => Ok(condition),
+    }
+}
+
 fn of_one_argument(closure: &ExprClosure, example: &str) -> syn::Result<ExprClosure> {
     if closure.inputs.len() == 1 {
         return Ok(closure.clone());

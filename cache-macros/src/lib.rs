@@ -93,8 +93,9 @@ use crate::model::{Batch, Model};
 /// }
 /// ```
 ///
-/// With a closure the value decides, each time one is stored. It sees what is stored (what is inside of `Ok`), and no
-/// argument: a value that is put into an entry needs its ttl as well. Zero does not store the value.
+/// With a closure the value decides, each time one is stored. It sees what is stored (of a `Result` what is inside of `Ok`, with
+/// `err_ttl` the whole; of an `Option` what is inside of `Some`, with `none_ttl` the whole), and no argument: a value that is put into
+/// an entry needs its ttl as well. Zero does not store the value.
 ///
 /// ```
 /// # use larder::cached;
@@ -139,7 +140,8 @@ use crate::model::{Batch, Model};
 /// ## `tags_from = |value| [..]`
 ///
 /// Tags that only the value knows, beside those of `tags`: anything that yields what converts into a `Tag`. Like
-/// `ttl = |value| ..` it sees what is stored and no argument, and is asked for a value that is put, too.
+/// `ttl = |value| ..` it sees what is stored (with `err_ttl` the whole `Result`) and no argument, and is asked for a value that is
+/// put, too.
 ///
 /// ```
 /// # use larder::cached;
@@ -321,6 +323,10 @@ use crate::model::{Batch, Model};
 ///
 /// The key parts, instead of the arguments. May use `self`. Excludes `skip`.
 ///
+/// Types tell entries apart all the same: the type parameters in the types of the arguments that it uses and in the return type, and
+/// the type behind an `impl Trait` that it uses. With `key = name.as_ref()` and `name: impl AsRef<str>`, a `String` and a `&str` of one
+/// text have an entry each.
+///
 /// ```
 /// # use larder::cached;
 /// struct Shop { tenant: u64 }
@@ -347,7 +353,8 @@ use crate::model::{Batch, Model};
 /// ## `when = EXPR`, `store_if = |value| EXPR`
 ///
 /// `when` is evaluated for each call; `false` bypasses the cache. `store_if` sees the computed value (what is
-/// inside of `Ok`, or with `err_ttl` the whole `Result`); `false` returns it without storing. It may use arguments that are `Copy`.
+/// inside of `Ok`, or with `err_ttl` the whole `Result`; of a batch one item, see `each`); `false` returns it without storing. It
+/// may use arguments that are `Copy`.
 ///
 /// ```
 /// # use larder::cached;
@@ -525,7 +532,9 @@ use crate::model::{Batch, Model};
 ///   `f_refresh(ids)` computes all.
 /// - A list has one item for each id. One that is not as long as the ids, or with `by` has two items of one id, is returned as it is, and
 ///   nothing of it is stored. With `by` the answer is in the order of the ids, whatever the order of the body.
-/// - `cache` and `store_if` are about all of them, and know no `id`. With `when = ..` ids that go past the cache go to the body as
+/// - `store_if`, `tags_from` and `ttl = |value| ..` see one item as it is stored: an `&Item`, with `none_ttl` or of a
+///   `Vec<Option<Item>>` an `&Option<Item>`. `store_if` is asked for each item, and what it refuses is returned and not stored.
+/// - `cache` is about all of them. It and `store_if` know no `id`. With `when = ..` ids that go past the cache go to the body as
 ///   often as they are asked for.
 /// - Not with `refresh`, `timeout`, `err_ttl` or in a trait's `impl`.
 ///

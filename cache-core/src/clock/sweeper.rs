@@ -48,8 +48,9 @@ impl Sweeper {
         loop {
             let owners = self.lock();
             let waited = self.is_one_new.wait_while(owners, |owners| owners.is_empty());
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
-            std::thread::sleep(EVERY);
+            let owners = waited.unwrap_or_else(PoisonError::into_inner);
+            // All of it, however many are added meanwhile.
+            drop(self.is_one_new.wait_timeout_while(owners, EVERY, |_| true));
             self.sweep();
         }
     }

@@ -73,6 +73,7 @@ impl Timer {
     }
 
     /// Wakes all whose deadline has come.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn fire(&self, now: Tick) {
         self.take_due(now).for_each(Waker::wake);
     }

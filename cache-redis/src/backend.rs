@@ -135,7 +135,7 @@ impl Redis {
         let wait = self.shared.config.wait_replicas;
         let traffic = &self.shared.traffic;
         let lane = wait.map_or_else(|| traffic.small(), |wait| traffic.waiting(wait.timeout));
-        let Changed { answers, replicas } = self.shared.servers.change(lane, commands, wait, doing).await?;
+        let Changed { answers, replicas } = self.shared.servers.change(lane, &commands, wait, doing).await?;
         match (wait, replicas) {
             (Some(wait), Some(replicas)) if replicas < i64::from(wait.count) => {
                 let what = format!(

@@ -17,7 +17,7 @@ const OLDEST: Duration = Duration::from_secs(60);
 /// So many changes are kept at most; the oldest go first.
 const CAPACITY: usize = 10_000;
 
-/// The changes that were made lately, and by which server.
+/// The changes that were made lately.
 #[derive(Default)]
 pub(crate) struct Recent {
     state: Mutex<State>,
@@ -26,55 +26,60 @@ pub(crate) struct Recent {
 #[derive(Default)]
 struct State {
     changes: VecDeque<(Moment, Command)>,
-    /// What the server calls its run.
-    run: Option<String>,
+    /// The number of the first of them: how many were kept before.
+    first: u64,
+    /// How often another server was found.
+    moves: u64,
 }
 
 impl Recent {
-    /// Changes were made.
-    pub(crate) fn note(&self, commands: impl IntoIterator<Item = Command>) {
+    /// How often another server was found by now. To be asked before a change is sent, and told when it is noted.
+    pub(crate) fn moves(&self) -> u64 {
+        self.lock().moves
+    }
+
+    /// Changes were made. Notes nothing and tells so if another server was found since `moves`: it was given what
+    /// was noted by then, and these it may lack, so they are to be made again.
+    #[must_use]
+    pub(crate) fn note(&self, moves: u64, commands: impl IntoIterator<Item = Command>) -> bool {
         let now = Moment::now();
         let mut state = self.lock();
+        if state.moves != moves {
+            return false;
+        }
         state.changes.extend(commands.into_iter().map(|command| (now, command)));
         while state.changes.len() > CAPACITY
             || state.changes.front().is_some_and(|(made, _)| now.since(*made) > KEPT)
         {
             state.changes.pop_front();
+            state.first += 1;
         }
+        true
     }
 
-    /// The changes that a server of this run may lack: none if it is the run that made them.
-    pub(crate) fn lacked_by(&self, run: &str) -> Vec<Command> {
-        let state = self.lock();
-        match &state.run {
-            Some(known) if known != run => state.changes().collect(),
-            _ => Vec::new(),
-        }
+    /// Another server was found. Whoever asks for the changes afterwards gets all that are not made again.
+    pub(crate) fn has_moved(&self) {
+        self.lock().moves += 1;
+    }
+
+    /// The changes from the one of a number on, and the number of the next one.
+    pub(crate) fn since(&self, number: u64) -> (Vec<Command>, u64) {
+        let (now, state) = (Moment::now(), self.lock());
+        let skipped = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);
+        let from_there = state.changes.iter().skip(skipped);
+        let young = from_there.filter(|(made, _)| now.since(*made) <= OLDEST);
+        (young.map(|(_, command)| command.clone()).collect(), state.first + state.changes.len() as u64)
     }
 
     /// The changes of names for which `concerns` holds.
     #[cfg(feature = "cluster")]
     pub(crate) fn that(&self, concerns: impl Fn(&[u8]) -> bool) -> Vec<Command> {
-        self.lock().changes().filter(|command| command.key().is_some_and(&concerns)).collect()
-    }
-
-    /// A server of this run has all of them.
-    pub(crate) fn is_with(&self, run: &str) {
-        self.lock().run = Some(run.to_owned());
+        let all = self.since(0).0.into_iter();
+        all.filter(|command| command.key().is_some_and(&concerns)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn changes(&self) -> impl Iterator<Item = Command> {
-        let now = Moment::now();
-        self.changes
-            .iter()
-            .filter(move |(made, _)| now.since(*made) <= OLDEST)
-            .map(|(_, command)| command.clone())
     }
 }
 
@@ -92,28 +97,44 @@ mod tests {
         Command::on_key("DEL", &n.to_string())
     }
 
-    #[test]
-    fn only_another_run_lacks_what_was_made() {
-        let recent = Recent::default();
-        recent.note([change(1)]);
-        assert!(recent.lacked_by("a").is_empty(), "the first one");
-        recent.is_with("a");
+    fn bytes(changes: &[Command]) -> Vec<Vec<u8>> {
+        changes.iter().map(|change| change.cmd().get_packed_command()).collect()
+    }
 
-        assert!(recent.lacked_by("a").is_empty());
-        assert_eq!(recent.lacked_by("b").len(), 1);
-        recent.is_with("b");
-        assert!(recent.lacked_by("b").is_empty());
+    #[test]
+    fn what_was_sent_before_another_server_was_found_is_made_again() {
+        let recent = Recent::default();
+        let moves = recent.moves();
+
+        assert!(recent.note(moves, [change(1)]));
+        recent.has_moved();
+        assert!(!recent.note(moves, [change(2)]));
+        assert!(recent.note(recent.moves(), [change(3)]));
+
+        assert_eq!(bytes(&recent.since(0).0), bytes(&[change(1), change(3)]));
+    }
+
+    #[test]
+    fn only_what_came_since_is_given_again() {
+        let recent = Recent::default();
+        assert!(recent.note(0, [change(1), change(2)]));
+
+        let (_, next) = recent.since(0);
+        assert!(recent.note(0, [change(3)]));
+
+        assert_eq!(bytes(&recent.since(next).0), bytes(&[change(3)]));
+        assert!(recent.since(next + 1).0.is_empty());
     }
 
     #[test]
     fn too_many_push_the_oldest_out() {
         let recent = Recent::default();
-        recent.is_with("a");
 
-        recent.note((0..CAPACITY + 5).map(change));
+        assert!(recent.note(0, (0..CAPACITY + 5).map(change)));
 
-        let kept = recent.lacked_by("b");
-        assert_eq!(kept.len(), CAPACITY);
-        assert_eq!(kept[0].cmd().get_packed_command(), change(5).cmd().get_packed_command());
+        let (kept, next) = recent.since(0);
+        assert_eq!((kept.len(), next), (CAPACITY, CAPACITY as u64 + 5));
+        assert_eq!(bytes(&kept[..1]), bytes(&[change(5)]));
+        assert_eq!(bytes(&recent.since(next - 1).0), bytes(&[change(CAPACITY + 4)]));
     }
 }

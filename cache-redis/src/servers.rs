@@ -9,6 +9,7 @@ use cache_core::Error;
 use cache_core::ErrorKind;
 use redis::{RedisError, Value};
 
+use crate::clock::Moment;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::command::Command;
@@ -56,13 +57,13 @@ impl Servers {
         match &config.servers {
             Arrangement::Alone(address) => {
                 let place = Place::At(address.clone());
-                Self::One { links: Links::new(config, &place, Some(&recent)), place, recent }
+                Self::One { links: Links::new(config, &place, &recent), place, recent }
             }
             #[cfg(feature = "sentinel")]
             Arrangement::Sentinels { sentinels, primary } => {
                 let sentinels = Sentinels::new(sentinels.clone(), primary.clone());
                 let place = Place::Primary(Arc::new(sentinels));
-                Self::One { links: Links::new(config, &place, Some(&recent)), place, recent }
+                Self::One { links: Links::new(config, &place, &recent), place, recent }
             }
             #[cfg(feature = "cluster")]
             Arrangement::Cluster(nodes) => {
@@ -163,7 +164,7 @@ impl Servers {
     pub(crate) async fn change(
         &self,
         lane: Lane,
-        mut commands: Vec<Command>,
+        commands: &[Command],
         wait: Option<WaitReplicas>,
         doing: &str,
     ) -> Result<Changed, Error> {
@@ -171,31 +172,51 @@ impl Servers {
             let timeout = u64::try_from(wait.timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
             Command::plain("WAIT").arg(wait.count).arg(timeout.max(1))
         });
-        let sent = match &waiting {
+        let began = Moment::now();
+        loop {
+            let limit = lane.limit.saturating_sub(began.elapsed());
+            let sending = self.change_once(Lane { limit, ..lane }, commands, waiting.as_ref(), doing);
+            if let Some(changed) = sending.await? {
+                return Ok(changed);
+            }
+        }
+    }
+
+    /// Makes changes. `None` if another server was found meanwhile, which may lack them.
+    async fn change_once(
+        &self,
+        lane: Lane,
+        commands: &[Command],
+        waiting: Option<&Command>,
+        doing: &str,
+    ) -> Result<Option<Changed>, Error> {
+        let mut sent = match waiting {
             // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
             Some(_) => commands
                 .iter()
                 .map(|command| command.with_text().unwrap_or_else(|| command.clone()))
                 .collect(),
-            None => commands.clone(),
+            None => commands.to_vec(),
         };
         match self {
             Self::One { links, recent, .. } => {
-                let link = links.of(lane.way);
-                let all: Vec<_> = sent.into_iter().chain(waiting.clone()).collect();
-                let mut answers = link.run(&all, lane.limit, doing).await?;
+                let moves = recent.moves();
+                sent.extend(waiting.cloned());
+                let mut answers = links.of(lane.way).run(&sent, lane.limit, doing).await?;
                 let waited = waiting.and_then(|_| answers.pop());
-                let mut made = answers.iter().map(Result::is_ok);
-                commands.retain(|_| made.next().unwrap_or(false));
-                recent.note(commands);
+                let made = commands.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+                if !recent.note(moves, made.map(|(command, _)| command.clone())) {
+                    return Ok(None);
+                }
                 // What was not made says so itself: it is to be repeated, and replicas have nothing to wait for.
                 let waited = waited.filter(|_| answers.iter().all(Result::is_ok));
                 let replicas = waited.map(reply::count).transpose().map_err(|e| self.failed(doing, e))?;
-                Ok(Changed { answers, replicas })
+                Ok(Some(Changed { answers, replicas }))
             }
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, recent } => {
-                let parts = Box::pin(cluster.run(lane, &sent, waiting.as_ref(), doing)).await;
+                let moves = recent.moves();
+                let parts = Box::pin(cluster.run(lane, &sent, waiting, doing)).await;
                 let (mut changed, mut failed) = (Changed { answers: Vec::new(), replicas: None }, Vec::new());
                 for (command, part) in commands.iter().zip(parts) {
                     match part.outcome {
@@ -206,7 +227,9 @@ impl Servers {
                         Ok(answer) => {
                             if answer.is_ok() {
                                 cluster.is_made(command);
-                                recent.note([command.clone()]);
+                                if !recent.note(moves, [command.clone()]) {
+                                    return Ok(None);
+                                }
                             }
                             let waited = part.behind.map(reply::count).transpose();
                             let waited = waited.map_err(|e| self.failed(doing, e))?;
@@ -215,7 +238,7 @@ impl Servers {
                         }
                     }
                 }
-                if failed.is_empty() { Ok(changed) } else { Err(cluster.postpone(doing, &failed)) }
+                if failed.is_empty() { Ok(Some(changed)) } else { Err(cluster.postpone(doing, &failed)) }
             }
         }
     }

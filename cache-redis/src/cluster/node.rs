@@ -36,7 +36,7 @@ pub(super) struct Ahead {
 
 impl Node {
     pub(super) fn new(config: &Arc<Config>, address: Address) -> Self {
-        let links = Links::new(config, &Place::At(address.clone()), None);
+        let links = Links::new(config, &Place::At(address.clone()), &Arc::default());
         Self { address, links, guard: Guard::default(), ahead: Mutex::default() }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{RedisError, Value};
 
 use super::deadline::Term;
-use super::{Answer, Link, Waiting, lock, split};
+use super::{Answer, Link, Waiting, split};
 
 /// What came of a read by the socket.
 pub(super) enum Direct {
@@ -21,7 +21,7 @@ pub(super) enum Direct {
 impl Link {
     /// Sends commands that only read by the socket itself, if nothing of the client's is under way there.
     pub(super) async fn read_directly(&self, packed: &[u8], answers: usize, limit: Duration) -> Direct {
-        let Some(live) = lock(&self.slot).current.clone() else { return Direct::NotSent };
+        let Some(live) = self.current() else { return Direct::NotSent };
         let Some(socket) = &live.opened.socket else { return Direct::NotSent };
         let Some(turn) = socket.begin(packed, answers) else { return Direct::NotSent };
         let term = Term::of(limit);
@@ -31,7 +31,7 @@ impl Link {
                 waiting.is_answered = true;
                 live.silence.ends();
                 if self.leads_elsewhere(&answer) {
-                    self.replace(&live);
+                    self.leave(&live);
                 }
                 Direct::Answered(split(answer))
             }

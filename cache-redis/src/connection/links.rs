@@ -6,6 +6,7 @@ use cache_core::Error;
 
 use super::Link;
 use super::place::Place;
+use super::siblings::Siblings;
 use super::traffic::{Lane, Way};
 use crate::command::gets::{Gets, Got};
 use crate::config::Config;
@@ -21,8 +22,9 @@ pub(crate) struct Links {
 
 impl Links {
     /// With the changes to be repeated on a server that takes the place of another.
-    pub(crate) fn new(config: &Arc<Config>, place: &Place, recent: Option<&Arc<Recent>>) -> Self {
-        let link = || Link::new(Arc::clone(config), place.clone(), recent.cloned());
+    pub(crate) fn new(config: &Arc<Config>, place: &Place, recent: &Arc<Recent>) -> Self {
+        let siblings = Arc::new(Siblings::new(Arc::clone(recent)));
+        let link = || Link::new(Arc::clone(config), place.clone(), Arc::clone(&siblings));
         Self {
             main: link(),
             large: (0..config.large_value_connections).map(|_| link()).collect(),

@@ -1,5 +1,6 @@
 //! The link to the server: one connection that all calls share, made when needed and made again when it broke.
 
+mod admit;
 mod deadline;
 mod dial;
 mod direct;
@@ -7,6 +8,7 @@ mod gather;
 pub(crate) mod links;
 pub(crate) mod open;
 pub(crate) mod place;
+mod siblings;
 mod silence;
 mod socket;
 pub(crate) mod traffic;
@@ -24,13 +26,13 @@ use self::deadline::Term;
 use self::dial::Opened;
 use self::gather::Gather;
 use self::place::Place;
+use self::siblings::Siblings;
 use self::silence::Silence;
 use self::socket::Socket;
 use crate::clock::Moment;
 use crate::command::Command;
 use crate::config::Config;
 use crate::error::{self, Verdict};
-use crate::recent::Recent;
 
 /// A connection that works, but not as it should, is replaced at most once in this time.
 const REPLACE_EVERY: Duration = Duration::from_millis(300);
@@ -51,7 +53,7 @@ pub(crate) type Answer = Result<Value, RedisError>;
 pub(crate) struct Link {
     config: Arc<Config>,
     place: Place,
-    recent: Option<Arc<Recent>>,
+    siblings: Arc<Siblings>,
     slot: Arc<Mutex<Slot>>,
     gather: Arc<Gather>,
 }
@@ -74,6 +76,8 @@ struct Slot {
 struct Live {
     opened: Opened,
     silence: Silence,
+    /// It is not used beyond it.
+    era: u64,
 }
 
 /// A connection in the making.
@@ -84,8 +88,8 @@ struct Attempt {
 }
 
 impl Link {
-    pub(crate) fn new(config: Arc<Config>, place: Place, recent: Option<Arc<Recent>>) -> Self {
-        Self { config, place, recent, slot: Arc::default(), gather: Arc::default() }
+    fn new(config: Arc<Config>, place: Place, siblings: Arc<Siblings>) -> Self {
+        Self { config, place, siblings, slot: Arc::default(), gather: Arc::default() }
     }
 
     /// Sends commands and waits for their answers, `limit` at most.
@@ -161,8 +165,7 @@ impl Link {
     }
 
     async fn send_once(&self, request: Request<'_>, limit: Duration) -> Result<Answers, Lost> {
-        let current = lock(&self.slot).current.clone();
-        let live = match current {
+        let live = match self.current() {
             Some(live) => live,
             None => Box::pin(self.live()).await.map_err(Lost::Connecting)?,
         };
@@ -176,7 +179,7 @@ impl Link {
                 let answers: Answers = values.into_iter().map(split).collect();
                 // After a fail-over the name may lead to another server.
                 if answers.iter().any(|a| a.as_ref().is_err_and(|e| self.is_elsewhere(e))) {
-                    self.replace(&live);
+                    self.leave(&live);
                 }
                 Ok(answers)
             }
@@ -199,13 +202,18 @@ impl Link {
             && !(self.config.is_cluster() && error.redirect_node().is_some())
     }
 
+    /// The connection, if there is one that leads where the others do.
+    fn current(&self) -> Option<Arc<Live>> {
+        lock(&self.slot).of_era(self.siblings.era())
+    }
+
     /// The connection; waits for it to be made.
     async fn live(&self) -> Result<Arc<Live>, Error> {
         loop {
             let mut attempt = {
                 let mut slot = lock(&self.slot);
-                if let Some(live) = &slot.current {
-                    return Ok(Arc::clone(live));
+                if let Some(live) = slot.of_era(self.siblings.era()) {
+                    return Ok(live);
                 }
                 // An attempt can outlast its own limit if the runtime that makes it stands still.
                 let too_long = self.config.connect_limit() + self.config.time_limit;
@@ -216,8 +224,11 @@ impl Link {
             };
             let outcome =
                 attempt.outcome.wait_for(Option::is_some).await.ok().and_then(|known| known.clone());
-            if let Some(outcome) = outcome {
-                return outcome;
+            match outcome {
+                // Meanwhile another one has found another server.
+                Some(Ok(live)) if live.era != self.siblings.era() => continue,
+                Some(outcome) => return outcome,
+                None => {}
             }
             // The task is gone without an outcome: so is the runtime that drove it. This one makes another.
             let mut slot = lock(&self.slot);
@@ -230,12 +241,13 @@ impl Link {
     /// Begins an attempt, in a task of its own.
     fn begin(&self) -> Attempt {
         let (sender, outcome) = watch::channel(None);
-        let (config, place, recent) = (Arc::clone(&self.config), self.place.clone(), self.recent.clone());
+        let (config, place) = (Arc::clone(&self.config), self.place.clone());
+        let siblings = Arc::clone(&self.siblings);
         let (slot, own) = (Arc::downgrade(&self.slot), outcome.clone());
         tokio::spawn(async move {
-            let opened = open::for_commands(&config, &place, recent.as_deref())
+            let opened = open::for_commands(&config, &place, &siblings)
                 .await
-                .map(|opened| Arc::new(Live { opened, silence: Silence::new(Moment::now()) }));
+                .map(|(opened, era)| Arc::new(Live { opened, silence: Silence::new(Moment::now()), era }));
             if let Some(slot) = slot.upgrade() {
                 let mut slot = lock(&slot);
                 if slot.attempt.as_ref().is_some_and(|current| current.outcome.same_channel(&own)) {
@@ -257,15 +269,33 @@ impl Link {
     }
 
     /// Lets go of a connection that works, but not as it should; not too often, since the next may be no better.
-    fn replace(&self, live: &Arc<Live>) {
+    /// Tells whether it has.
+    fn replace(&self, live: &Arc<Live>) -> bool {
         let mut slot = lock(&self.slot);
         if slot.replaced.is_some_and(|last| last.elapsed() < REPLACE_EVERY) {
-            return;
+            return false;
         }
-        if slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live)) {
+        let is_current = slot.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live));
+        if is_current {
             slot.current = None;
             slot.replaced = Some(Moment::now());
         }
+        is_current
+    }
+
+    /// Lets go of a connection whose server says that another one is to be asked, and of those beside it.
+    fn leave(&self, live: &Arc<Live>) {
+        if self.replace(live) {
+            self.siblings.leave(live.era);
+        }
+    }
+}
+
+impl Slot {
+    /// The connection, if it is of this era. One of another is let go: calls under way end on it.
+    fn of_era(&mut self, era: u64) -> Option<Arc<Live>> {
+        self.current.take_if(|live| live.era != era);
+        self.current.clone()
     }
 }
 

@@ -7,67 +7,32 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use tokio::time::timeout;
 
+use super::admit::admit;
 use super::dial::{Kind, Opened, dial};
 use super::place::Place;
+use super::siblings::Siblings;
 use crate::address::Address;
-use crate::command::script::Script;
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error;
-use crate::recent::Recent;
 #[cfg(feature = "tls")]
 use crate::tls::{self, LeadsTo};
 
 /// The oldest server that has what the scripts use.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// Opens a connection for commands. If another server is there now, it is given the changes that it may lack.
-pub(crate) async fn for_commands(
+/// Opens a connection for commands, and admits it to its siblings. Answers the era that it is of, too.
+pub(super) async fn for_commands(
     config: &Arc<Config>,
     place: &Place,
-    recent: Option<&Recent>,
-) -> Result<Opened, Error> {
+    siblings: &Siblings,
+) -> Result<(Opened, u64), Error> {
     let mut opened = open(config, place, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await?;
-    if let Some(recent) = recent {
-        let limit = config.connect_limit();
-        let repeating = repeat(&mut opened.connection, recent, place);
-        let timed_out = |_| error::timed_out("repeating invalidations at another server", place, limit);
-        timeout(limit, repeating).await.map_err(timed_out)??;
-    }
-    Ok(opened)
-}
-
-/// Repeats the last changes, if this is another server than the one that has them.
-async fn repeat(connection: &mut MultiplexedConnection, recent: &Recent, place: &Place) -> Result<(), Error> {
-    let doing = format!("asking Redis at {place} whether it is another server");
-    let answer = connection.send_packed_command(redis::cmd("INFO").arg("server")).await;
-    let answer = answer.map_err(|error| error::of(&doing, error))?;
-    // Who may not ask cannot be told.
-    let Some(run) = text(&answer).and_then(run_of) else { return Ok(()) };
-    let mut with_text: Vec<&str> = Vec::new();
-    for some in recent.lacked_by(run).chunks(500) {
-        let mut pipeline = redis::pipe();
-        for change in some {
-            // The first of each kind brings the script's text along.
-            let script = change.script_of().map_or("", Script::hash);
-            let is_first = !with_text.contains(&script);
-            with_text.extend(is_first.then_some(script));
-            let text = if is_first { change.with_text() } else { None };
-            pipeline.add_command(text.unwrap_or_else(|| change.clone()).into_cmd());
-        }
-        let doing = format!("repeating invalidations at Redis at {place}");
-        let answers = connection.send_packed_commands(&pipeline, 0, some.len()).await;
-        for answer in answers.map_err(|error| error::of(&doing, error))? {
-            answer.extract_error().map_err(|error| error::of(&doing, error))?;
-        }
-    }
-    recent.is_with(run);
-    Ok(())
-}
-
-/// What a server calls its run: another one after a restart, and on another server.
-fn run_of(info: &str) -> Option<&str> {
-    info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::trim)
+    let limit = config.connect_limit();
+    let admitting = admit(&mut opened.connection, siblings, place);
+    let timed_out = |_| error::timed_out("repeating invalidations at another server", place, limit);
+    let era = timeout(limit, admitting).await.map_err(timed_out)??;
+    Ok((opened, era))
 }
 
 /// Opens a connection for messages. `hear` gets them, and runs inside the connection's driver: it must not wait.
@@ -284,7 +249,7 @@ impl Greeting {
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),

@@ -21,3 +21,4 @@ mod runtimes;
 mod slow;
 mod support;
 mod takes_over;
+mod two_at_once;

@@ -234,7 +234,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    fn new(builder: RedisBuilder) -> Result<Self, Error> {
+    pub(crate) fn new(builder: RedisBuilder) -> Result<Self, Error> {
         let target = url::read(builder.url.as_deref().unwrap_or("redis://127.0.0.1:6379"))?;
         let mut login = target.login;
         if let Some(username) = builder.username {

@@ -4,7 +4,7 @@
 //! old entries are current again. So what this process has invalidated is repeated there before anything is read.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -62,20 +62,19 @@ impl Recent {
         self.lock().moves += 1;
     }
 
-    /// The changes from the one of a number on, and the number of the next one.
-    pub(crate) fn since(&self, number: u64) -> (Vec<Command>, u64) {
-        let (now, state) = (Moment::now(), self.lock());
-        let skipped = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);
-        let from_there = state.changes.iter().skip(skipped);
-        let young = from_there.filter(|(made, _)| now.since(*made) <= OLDEST);
-        (young.map(|(_, command)| command.clone()).collect(), state.first + state.changes.len() as u64)
+    /// Lets `give` keep for other servers what they may lack, and send calls there: nothing is noted meanwhile. It
+    /// tells whether it found any.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn may_move(&self, give: impl FnOnce(&mut dyn Iterator<Item = &Command>) -> bool) {
+        let mut state = self.lock();
+        let has_moved = give(&mut state.young(0));
+        state.moves += u64::from(has_moved);
     }
 
-    /// The changes of names for which `concerns` holds.
-    #[cfg(feature = "cluster")]
-    pub(crate) fn that(&self, concerns: impl Fn(&[u8]) -> bool) -> Vec<Command> {
-        let all = self.since(0).0.into_iter();
-        all.filter(|command| command.key().is_some_and(&concerns)).collect()
+    /// The changes from the one of a number on, and the number of the next one.
+    pub(crate) fn since(&self, number: u64) -> (Vec<Command>, u64) {
+        let state = self.lock();
+        (state.young(number).cloned().collect(), state.first + state.changes.len() as u64)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -83,9 +82,58 @@ impl Recent {
     }
 }
 
+impl State {
+    /// The changes from the one of a number on that are to be repeated.
+    fn young(&self, number: u64) -> impl Iterator<Item = &Command> {
+        let now = Moment::now();
+        let skipped = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let from_there = self.changes.iter().skip(skipped);
+        from_there.filter(move |(made, _)| now.since(*made) <= OLDEST).map(|(_, command)| command)
+    }
+}
+
+/// Those of the changes that one server can lack: all of them, or of a cluster those of its slots.
+#[derive(Clone)]
+pub(crate) struct Share {
+    recent: Arc<Recent>,
+    concerns: Arc<dyn Fn(&Command) -> bool + Send + Sync>,
+}
+
+impl Share {
+    pub(crate) fn all(recent: &Arc<Recent>) -> Self {
+        Self::of(recent, |_| true)
+    }
+
+    /// Those for which `concerns` holds by the time they are asked for.
+    pub(crate) fn of(
+        recent: &Arc<Recent>,
+        concerns: impl Fn(&Command) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { recent: Arc::clone(recent), concerns: Arc::new(concerns) }
+    }
+
+    /// See [`Recent::has_moved`].
+    pub(crate) fn has_moved(&self) {
+        self.recent.has_moved();
+    }
+
+    /// See [`Recent::since`].
+    pub(crate) fn since(&self, number: u64) -> (Vec<Command>, u64) {
+        let (mut changes, next) = self.recent.since(number);
+        changes.retain(&*self.concerns);
+        (changes, next)
+    }
+}
+
 impl std::fmt::Debug for Recent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recent").field("changes", &self.lock().changes.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Share").field("recent", &self.recent).finish_non_exhaustive()
     }
 }
 
@@ -112,6 +160,32 @@ mod tests {
         assert!(recent.note(recent.moves(), [change(3)]));
 
         assert_eq!(bytes(&recent.since(0).0), bytes(&[change(1), change(3)]));
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn who_looks_for_other_servers_and_finds_none_lets_changes_be_noted() {
+        let recent = Recent::default();
+        assert!(recent.note(0, [change(1)]));
+
+        recent.may_move(|changes| changes.count() == 0);
+        assert!(recent.note(0, [change(2)]));
+        recent.may_move(|changes| changes.count() == 2);
+
+        assert!(!recent.note(0, [change(3)]));
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn a_server_lacks_what_concerns_it() {
+        let recent = Arc::<Recent>::default();
+        let share = Share::of(&recent, |change| change.key() == Some(b"2"));
+
+        assert!(recent.note(0, (1..=3).map(change)));
+
+        let (lacked, next) = share.since(0);
+        assert_eq!((bytes(&lacked), next), (bytes(&[change(2)]), 3));
+        assert!(share.since(next).0.is_empty());
     }
 
     #[test]

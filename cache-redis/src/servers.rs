@@ -21,7 +21,7 @@ use crate::connection::place::Place;
 use crate::connection::traffic::{Lane, Way};
 use crate::connection::{Answer, Answers};
 use crate::error;
-use crate::recent::Recent;
+use crate::recent::{Recent, Share};
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
 use crate::url::Arrangement;
@@ -57,13 +57,13 @@ impl Servers {
         match &config.servers {
             Arrangement::Alone(address) => {
                 let place = Place::At(address.clone());
-                Self::One { links: Links::new(config, &place, &recent), place, recent }
+                Self::One { links: Links::new(config, &place, Share::all(&recent)), place, recent }
             }
             #[cfg(feature = "sentinel")]
             Arrangement::Sentinels { sentinels, primary } => {
                 let sentinels = Sentinels::new(sentinels.clone(), primary.clone());
                 let place = Place::Primary(Arc::new(sentinels));
-                Self::One { links: Links::new(config, &place, &recent), place, recent }
+                Self::One { links: Links::new(config, &place, Share::all(&recent)), place, recent }
             }
             #[cfg(feature = "cluster")]
             Arrangement::Cluster(nodes) => {
@@ -217,6 +217,12 @@ impl Servers {
             Self::Cluster { cluster, recent } => {
                 let moves = recent.moves();
                 let parts = Box::pin(cluster.run(lane, &sent, waiting, doing)).await;
+                let made = commands.iter().zip(&parts).filter(|(_, part)| matches!(part.outcome, Ok(Ok(_))));
+                // Both at the same moment: what is kept for a node that takes over is not superfluous.
+                let made = made.map(|(command, _)| command).inspect(|command| cluster.is_made(command));
+                if !recent.note(moves, made.cloned()) {
+                    return Ok(None);
+                }
                 let (mut changed, mut failed) = (Changed { answers: Vec::new(), replicas: None }, Vec::new());
                 for (command, part) in commands.iter().zip(parts) {
                     match part.outcome {
@@ -225,12 +231,6 @@ impl Servers {
                             failed.push((command, self.failed(doing, error.into())));
                         }
                         Ok(answer) => {
-                            if answer.is_ok() {
-                                cluster.is_made(command);
-                                if !recent.note(moves, [command.clone()]) {
-                                    return Ok(None);
-                                }
-                            }
                             let waited = part.behind.map(reply::count).transpose();
                             let waited = waited.map_err(|e| self.failed(doing, e))?;
                             changed.replicas = changed.replicas.into_iter().chain(waited).min();

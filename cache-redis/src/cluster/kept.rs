@@ -23,8 +23,8 @@ impl Kept {
     /// Keeps a change for later; tells whether there was room.
     pub(super) fn push(&self, change: &Command) -> bool {
         let Some(key) = change.key() else { return false };
-        let mut slots = self.lock();
-        let of_slot = slots.entry(slot::of(key)).or_default();
+        let (mut slots, at) = (self.lock(), slot::of(key));
+        let of_slot = slots.entry(at).or_default();
         // One of the same kind on the same key says it all.
         let known = of_slot.len();
         of_slot.retain(|other| !other.is_like(change));
@@ -33,9 +33,10 @@ impl Kept {
         let has_room = count < CAPACITY;
         if has_room {
             of_slot.push(change.clone());
+        } else if of_slot.is_empty() {
+            slots.remove(&at);
         }
         self.count.store(count + usize::from(has_room), Ordering::Release);
-        slots.retain(|_, changes| !changes.is_empty());
         has_room
     }
 

@@ -39,6 +39,12 @@ impl Map {
         self.masters.get(usize::from(self.owners[usize::from(slot % SLOTS)]))
     }
 
+    /// Whether a slot has another node than before.
+    pub(super) fn is_another_at(&self, before: &Self, slot: u16) -> bool {
+        let old = before.owner(slot).map(|node| &node.address);
+        self.owner(slot).is_some_and(|node| Some(&node.address) != old)
+    }
+
     /// The nodes that have slots.
     pub(super) fn masters(&self) -> &[Arc<Node>] {
         &self.masters
@@ -65,5 +71,40 @@ impl Map {
             self.masters.len() - 1
         });
         u16::try_from(at).unwrap_or(NOBODY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Redis;
+    use crate::cluster::topology::Range;
+    use crate::config::Config;
+    use crate::recent::Share;
+
+    /// A map of hosts, each with one slot.
+    fn map(owners: &[(&str, u16)]) -> Map {
+        let config = Config::new(Redis::builder().url("redis+cluster://a:1")).expect("a good URL");
+        let config = Arc::new(config);
+        let range = |&(host, slot): &(&str, u16)| Range {
+            first: slot,
+            last: slot,
+            master: Address::host(host, 1),
+            replicas: vec![],
+        };
+        let topology = Topology { ranges: owners.iter().map(range).collect() };
+        Map::new(&topology, |address| {
+            Arc::new(Node::new(&config, address.clone(), Share::all(&Arc::default())))
+        })
+    }
+
+    #[test]
+    fn a_slot_has_another_node_also_if_it_had_none() {
+        let before = map(&[("a", 0), ("a", 1), ("a", 3)]);
+        let after = map(&[("a", 0), ("b", 1), ("a", 2)]);
+
+        let others: Vec<u16> = (0..SLOTS).filter(|&slot| after.is_another_at(&before, slot)).collect();
+
+        assert_eq!(others, [1, 2]);
     }
 }

@@ -9,6 +9,7 @@ mod guard;
 mod kept;
 mod map;
 mod node;
+mod put;
 mod reads;
 mod redirect;
 mod slot;
@@ -299,36 +300,8 @@ impl Cluster {
     fn node(&self, address: &Address) -> Arc<Node> {
         let mut nodes = self.inner.nodes();
         let node = nodes.entry(address.clone());
-        Arc::clone(node.or_insert_with(|| Arc::new(Node::new(&self.inner.config, address.clone()))))
-    }
-
-    /// A slot has another node. It may have taken over, and may not have what was invalidated last.
-    fn has_another_node(&self, slots: impl Fn(u16) -> bool) {
-        let changes = self.inner.recent.that(|key| slots(slot::of(key)));
-        for change in &changes {
-            self.inner.kept.push(change);
-        }
-        if !changes.is_empty() {
-            self.inner.bell.notify_one();
-        }
-    }
-
-    /// A node said that a slot is at another one.
-    fn moved(&self, slot: u16, node: &Arc<Node>) {
-        if self
-            .current()
-            .is_some_and(|map| map.owner(slot).is_some_and(|owner| owner.address != node.address))
-        {
-            self.has_another_node(|other| other == slot);
-        }
-        self.inner.known.send_if_modified(|known| {
-            let Some(map) = &known.map else { return false };
-            if map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)) {
-                return false;
-            }
-            known.map = Some(Arc::new(map.with_moved(slot, Arc::clone(node))));
-            true
-        });
+        let new = || Arc::new(Node::new(&self.inner.config, address.clone(), self.share_of(address.clone())));
+        Arc::clone(node.or_insert_with(new))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::connection::Answers;
 use crate::connection::links::Links;
 use crate::connection::place::Place;
 use crate::connection::traffic::{Lane, Way};
+use crate::recent::Share;
 
 /// One node of a cluster.
 #[derive(Debug)]
@@ -35,8 +36,9 @@ pub(super) struct Ahead {
 }
 
 impl Node {
-    pub(super) fn new(config: &Arc<Config>, address: Address) -> Self {
-        let links = Links::new(config, &Place::At(address.clone()), &Arc::default());
+    /// With the changes that it lacks when it comes back with an old snapshot.
+    pub(super) fn new(config: &Arc<Config>, address: Address, recent: Share) -> Self {
+        let links = Links::new(config, &Place::At(address.clone()), recent);
         Self { address, links, guard: Guard::default(), ahead: Mutex::default() }
     }
 

@@ -132,15 +132,9 @@ impl Cluster {
 
     fn adopt(&self, topology: &Topology) {
         let map = Map::new(topology, |address| self.node(address));
-        if let Some(before) = self.current() {
-            self.has_another_node(|slot| {
-                let (old, new) = (before.owner(slot), map.owner(slot));
-                matches!((old, new), (Some(old), Some(new)) if old.address != new.address)
-            });
-        }
         // Who is not in the map any more is forgotten, with its connections.
         self.inner.nodes().retain(|address, _| map.nodes().any(|node| node.address == *address));
-        self.inner.known.send_modify(|known| known.map = Some(Arc::new(map)));
+        self.put(|_| Some(map));
     }
 
     /// Asks all masters for their time.
@@ -152,6 +146,7 @@ impl Cluster {
 
     /// Makes the changes that slots still lack.
     async fn make_up(&self) {
+        let moves = self.inner.recent.moves();
         let Some(map) = self.current() else { return };
         let lane = Lane { way: Way::Small, limit: self.inner.config.time_limit };
         for (slot, changes) in self.inner.kept.all() {
@@ -160,7 +155,12 @@ impl Cluster {
                 let Ok(answers) = node.run(lane, some, "repeating invalidations").await else { break };
                 let made = some.iter().zip(answers).filter(|(_, answer)| answer.is_ok());
                 let made: Vec<_> = made.map(|(change, _)| change.clone()).collect();
-                self.inner.kept.done(slot, &made);
+                // If a slot has got another node meanwhile, the same is kept for that one, and stays.
+                let done =
+                    made.iter().inspect(|change| self.inner.kept.done(slot, std::slice::from_ref(change)));
+                if !self.inner.recent.note(moves, done.cloned()) {
+                    return;
+                }
             }
         }
     }

@@ -46,10 +46,6 @@ impl Command {
         self
     }
 
-    pub(crate) fn into_cmd(self) -> Cmd {
-        self.cmd
-    }
-
     pub(crate) fn cmd(&self) -> &Cmd {
         &self.cmd
     }

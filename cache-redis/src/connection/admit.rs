@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use super::open::text;
 use super::place::Place;
 use super::siblings::Siblings;
+use crate::command::Command;
 use crate::command::script::Script;
 use crate::error;
 
@@ -47,23 +48,51 @@ async fn repeat(
 ) -> Result<u64, Error> {
     let (changes, next) = siblings.recent().since(number);
     let doing = format!("repeating invalidations at Redis at {place}");
-    let mut with_text: Vec<&str> = Vec::new();
     for some in changes.chunks(AT_ONCE) {
-        let mut pipeline = redis::pipe();
-        for change in some {
-            // The first of each kind brings the script's text along.
-            let script = change.script_of().map_or("", Script::hash);
-            let is_first = !with_text.contains(&script);
-            with_text.extend(is_first.then_some(script));
-            let text = if is_first { change.with_text() } else { None };
-            pipeline.add_command(text.unwrap_or_else(|| change.clone()).into_cmd());
-        }
-        let answers = connection.send_packed_commands(&pipeline, 0, some.len()).await;
-        for answer in answers.map_err(|error| error::of(&doing, error))? {
-            Value::extract_error(answer).map_err(|error| error::of(&doing, error))?;
+        let forgotten = send(connection, &with_first_texts(some), &doing).await?;
+        if !forgotten.is_empty() {
+            send(connection, &forgotten, &doing).await?;
         }
     }
     Ok(next)
+}
+
+/// The first of each kind brings the script's text along.
+fn with_first_texts(changes: &[Command]) -> Vec<Command> {
+    let mut brought: Vec<&str> = Vec::new();
+    let with_text = changes.iter().map(|change| {
+        let script = change.script_of().map_or("", Script::hash);
+        let is_first = !brought.contains(&script);
+        brought.extend(is_first.then_some(script));
+        change.with_text().filter(|_| is_first).unwrap_or_else(|| change.clone())
+    });
+    with_text.collect()
+}
+
+/// Sends changes; answers those whose script the server does not have, with its text.
+async fn send(
+    connection: &mut MultiplexedConnection,
+    changes: &[Command],
+    doing: &str,
+) -> Result<Vec<Command>, Error> {
+    let mut pipeline = redis::pipe();
+    for change in changes {
+        pipeline.add_command(change.cmd().clone());
+    }
+    let answers = connection.send_packed_commands(&pipeline, 0, changes.len()).await;
+    let answers = answers.map_err(|error| error::of(doing, error))?;
+    let mut forgotten = Vec::new();
+    for (change, answer) in changes.iter().zip(answers) {
+        match Value::extract_error(answer) {
+            Ok(_) => {}
+            // A slot that this node of a cluster does not have: it is made up for when its node is known.
+            Err(error) if error.redirect_node().is_some() => {}
+            // The one with the text was for such a slot.
+            Err(error) if error.code() == Some("NOSCRIPT") => forgotten.extend(change.with_text()),
+            Err(error) => return Err(error::of(doing, error)),
+        }
+    }
+    Ok(forgotten)
 }
 
 /// What a server calls its run: another one after a restart, and on another server.

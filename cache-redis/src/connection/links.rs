@@ -10,7 +10,7 @@ use super::siblings::Siblings;
 use super::traffic::{Lane, Way};
 use crate::command::gets::{Gets, Got};
 use crate::config::Config;
-use crate::recent::Recent;
+use crate::recent::Share;
 
 /// The connections for commands to one server.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct Links {
 
 impl Links {
     /// With the changes to be repeated on a server that takes the place of another.
-    pub(crate) fn new(config: &Arc<Config>, place: &Place, recent: &Arc<Recent>) -> Self {
-        let siblings = Arc::new(Siblings::new(Arc::clone(recent)));
+    pub(crate) fn new(config: &Arc<Config>, place: &Place, recent: Share) -> Self {
+        let siblings = Arc::new(Siblings::new(recent));
         let link = || Link::new(Arc::clone(config), place.clone(), Arc::clone(&siblings));
         Self {
             main: link(),

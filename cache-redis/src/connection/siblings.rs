@@ -5,17 +5,17 @@
 //! connection that finds another server begins an **era**, and none of an earlier era is used any more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::recent::Recent;
+use crate::recent::Share;
 
 /// Which server the connections of a [`Links`](super::links::Links) lead to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Siblings {
     era: AtomicU64,
     /// `None` before the first connection.
     server: Mutex<Option<Server>>,
-    recent: Arc<Recent>,
+    recent: Share,
 }
 
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub(super) struct Joined {
 
 impl Siblings {
     /// With the changes that another server may lack.
-    pub(super) fn new(recent: Arc<Recent>) -> Self {
-        Self { recent, ..Self::default() }
+    pub(super) fn new(recent: Share) -> Self {
+        Self { era: AtomicU64::new(0), server: Mutex::default(), recent }
     }
 
     /// The era that a connection has to be of to be used.
@@ -44,7 +44,7 @@ impl Siblings {
         self.era.load(Ordering::Acquire)
     }
 
-    pub(super) fn recent(&self) -> &Recent {
+    pub(super) fn recent(&self) -> &Share {
         &self.recent
     }
 
@@ -91,24 +91,32 @@ impl Siblings {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::recent::Recent;
+
+    fn siblings() -> (Siblings, Arc<Recent>) {
+        let recent = Arc::default();
+        (Siblings::new(Share::all(&recent)), recent)
+    }
 
     #[test]
     fn the_first_that_finds_another_server_begins_an_era() {
-        let siblings = Siblings::default();
+        let (siblings, recent) = siblings();
 
         assert_eq!(siblings.join("a"), Joined { era: 0, lacks: false });
         assert_eq!(siblings.join("a"), Joined { era: 0, lacks: false });
         assert!(siblings.are_elsewhere("b"));
         assert_eq!(siblings.join("b"), Joined { era: 1, lacks: true });
 
-        assert_eq!((siblings.era(), siblings.recent().moves()), (1, 1));
+        assert_eq!((siblings.era(), recent.moves()), (1, 1));
         assert!(!siblings.are_elsewhere("b") && siblings.are_elsewhere("a"));
     }
 
     #[test]
     fn each_connection_gives_the_server_what_it_lacks_until_one_has_done_so() {
-        let siblings = Siblings::default();
+        let (siblings, _) = siblings();
         siblings.join("a");
         let first = siblings.join("b");
 
@@ -120,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_one_server_was_given_another_lacks() {
-        let siblings = Siblings::default();
+        let (siblings, _) = siblings();
         siblings.join("a");
         let first = siblings.join("b");
 
@@ -133,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_server_is_left_once() {
-        let siblings = Siblings::default();
+        let (siblings, _) = siblings();
         let Joined { era, .. } = siblings.join("a");
 
         siblings.leave(era);

@@ -145,13 +145,17 @@ async fn an_error_of_a_batch_is_not_that_of_who_waited_for_one_of_its_items() {
     let first = batch(&cache, &gate, &[0, 1]);
     gate.until_begun().await;
     let second = batch(&cache, &gate, &[1, 2]);
-    let alone = single(&cache, &gate, 1);
+    let singles: Vec<_> = (0..5).map(|_| single(&cache, &gate, 1)).collect();
     gate.until_begun().await;
-    until_joined(&cache, 2).await;
+    until_joined(&cache, 6).await;
     gate.open.add_permits(8);
 
     assert_eq!(first.await.unwrap().unwrap_err(), "zero");
-    assert_eq!(alone.await.unwrap().unwrap(), 10);
+    for single in singles {
+        assert_eq!(single.await.unwrap().unwrap(), 10);
+    }
+    // The batch that failed, and each item once.
+    assert_eq!(gate.computed(), 2 + 2);
     assert_eq!(second.await.unwrap().unwrap(), HashMap::from([(1, 10), (2, 20)]));
     assert_eq!(cache.computations_in_flight(), 0);
 }

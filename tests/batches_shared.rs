@@ -54,6 +54,37 @@ impl Rows {
     }
 }
 
+#[cached(ttl = 3600, name = "shared/rows", each = ids, skip(cache, rows), cache = cache, when = id < 50)]
+async fn low(cache: &Cache, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
+    let _ = cache;
+    rows.read(ids).await
+}
+
+#[tokio::test]
+async fn what_goes_past_the_cache_goes_to_the_body_with_what_this_call_gets_a_lease_for() {
+    let (pair, rows) = (Pair::new(), Rows::held());
+    hears(&pair.cache).await;
+    // given that another process computes one of them
+    let holder = tokio::spawn({
+        let (other, rows) = (pair.other.clone(), rows.clone());
+        async move { low(&other, &rows, &[2]).await }
+    });
+    rows.until_begun().await;
+
+    // when the body is asked for the rest, it is once, and does not wait for the other process
+    let call = tokio::spawn({
+        let (cache, rows) = (pair.cache.clone(), rows.clone());
+        async move { low(&cache, &rows, &[70, 1, 2]).await }
+    });
+    let begun = tokio::time::timeout(SOON, rows.until_begun());
+    begun.await.expect("it waits for the other process");
+    assert_eq!(rows.computed(), 1 + 2);
+    rows.open.add_permits(8);
+
+    assert_eq!(call.await.unwrap(), HashMap::from([(70, 700), (1, 10), (2, 20)]));
+    assert_eq!((holder.await.unwrap().len(), rows.computed()), (1, 3));
+}
+
 #[cached(ttl = 3600, name = "shared/rows", each = ids, tags = ["rows", "row:{id}"], skip(cache, rows), cache = cache)]
 async fn many(cache: &Cache, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
     let _ = cache;

@@ -315,6 +315,25 @@ async fn a_call_after_an_invalidation_does_not_join_a_put_from_before() {
 }
 
 #[tokio::test]
+async fn a_put_during_which_messages_may_be_missing_is_kept_in_the_shared_tier() {
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    let gate = pair.faults.hold(Operation::Lease);
+    let gaps = pair.shared().gaps;
+    let putting = async { pair.cache.put(&key(1), 1_u64, &hour()).await.unwrap() };
+    let meanwhile = async {
+        gate.arrived().await;
+        pair.store.memory().cut_bus();
+        until(|| pair.shared().gaps > gaps).await;
+        gate.open();
+    };
+
+    tokio::join!(putting, meanwhile);
+
+    assert_eq!(pair.third().get::<u64>(&key(1), &hour()).await.unwrap(), Some(1));
+}
+
+#[tokio::test]
 async fn a_call_after_an_invalidation_does_not_join_a_look_from_before() {
     let pair = Pair::new();
     let menu = hour().tags(["menu"]);

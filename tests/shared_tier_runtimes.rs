@@ -146,6 +146,32 @@ fn an_invalidation_whose_runtime_ends_half_way_is_not_lost() {
 }
 
 #[test]
+fn an_invalidation_whose_runtime_ends_before_its_task_began_is_not_lost() {
+    let stage = Stage::new();
+    let second = runtime();
+    second.block_on(async {
+        hears(&stage.cache).await;
+        stage.cache.put(&key(1), 1_u64, &hour()).await.unwrap();
+    });
+
+    let first = runtime();
+    first.block_on(async {
+        let entry = key(1);
+        let mut invalidating = std::pin::pin!(stage.cache.invalidate(&entry));
+        let once =
+            std::future::poll_fn(|context| std::task::Poll::Ready(invalidating.as_mut().poll(context)));
+        assert!(once.await.is_pending());
+    });
+    drop(first);
+
+    second.block_on(async {
+        assert_eq!(stage.cache.get_or_compute(&key(1), &hour(), async || 2_u64).await, 2);
+        until(|| !stage.cache.stats().shared.unwrap().is_away).await;
+        assert_ne!(stage.other.get::<u64>(&key(1), &hour()).await.unwrap(), Some(1));
+    });
+}
+
+#[test]
 fn a_cache_that_is_dropped_ends_its_tasks() {
     for is_away in [false, true] {
         let runtime = runtime();

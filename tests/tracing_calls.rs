@@ -115,6 +115,8 @@ async fn each_item_of_a_batch_is_told_once_also_past_the_cache_and_where_the_bod
         scene.source.set_down(true);
         let failed = told(&[0, 1, 3]).await;
 
+        assert_eq!(trace(many_refresh(&scene.source, &[1, 3])).await.1.calls, [], "nothing answers it");
+
         assert_eq!(first, [of(0, "Bypassed"), of(1, "LocalHit"), of(2, "Computed(Absent)")]);
         assert_eq!(failed, [of(0, "Bypassed"), of(1, "LocalHit"), of(3, "Computed(Absent)")]);
     };

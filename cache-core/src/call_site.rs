@@ -180,7 +180,7 @@ fn opening_of(text: &str) -> Option<usize> {
             b'>' if index > 0 && bytes[index - 1] == b'-' => {}
             b'>' => depth += 1,
             b'<' => {
-                depth -= 1;
+                depth = depth.checked_sub(1)?;
                 if depth == 0 {
                     return Some(index);
                 }
@@ -198,8 +198,8 @@ fn without_generics(path: &str) -> (String, Vec<&str>) {
     let (mut named, mut rest) = (0, 0);
     while let Some(open) = path[rest..].find('<').map(|at| rest + at) {
         let follows_a_name = path[..open].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let close = (open + 1..=path.len())
-            .find(|&end| path[..end].ends_with('>') && opening_of(&path[open..end]) == Some(0));
+        let mut closes = path[open..].match_indices('>').map(|(at, _)| open + at + 1);
+        let close = closes.find(|&end| opening_of(&path[open..end]) == Some(0));
         match close {
             Some(close) if follows_a_name => {
                 name.push_str(&path[named..open]);
@@ -240,6 +240,10 @@ mod tests {
             ("<app::Repo<u8> as app::Find<u16>>", "<app::Repo as app::Find>", &["u8", "u16"]),
             ("<app::Repo as app::Find>", "<app::Repo as app::Find>", &[]),
             ("<(app::A<u8>, &[u8]) as app::Find>", "<(app::A, &[u8]) as app::Find>", &["u8"]),
+            ("app::Größe<app::Ö>", "app::Größe", &["app::Ö"]),
+            ("<app::Größe as app::Find>", "<app::Größe as app::Find>", &[]),
+            ("app::Repo<fn(u8) -> u8>", "app::Repo", &["fn(u8) -> u8"]),
+            ("app::Repo<dyn Fn(A<u8>) -> B<u8>, 4>", "app::Repo", &["dyn Fn(A<u8>) -> B<u8>, 4"]),
             ("app", "app", &[]),
         ] {
             assert_eq!(without_generics(path), (name.to_owned(), groups.to_vec()), "{path}");

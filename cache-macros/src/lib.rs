@@ -525,7 +525,7 @@ use crate::model::{Batch, Model};
 ///   `Option` do; without it they hold the `Item`. (Those of a `Vec<Option<Item>>` always hold an `Option`.) Functions share entries
 ///   of one type alone; of another type they are a miss.
 /// - An `Err` fails the whole call, and nothing of it is stored; with `grace` stale items stand in, if there are some for all that
-///   were missing. Who waits for an item of a batch that failed computes it.
+///   were missing. Those who wait for an item of a batch that failed start over: one of them computes it.
 /// - `each(id in ids, at_most = 500)`: more are computed in several runs of the body. The body may also run once more for what another
 ///   call was to compute and did not; so arguments that are neither references nor the ids are cloned for it.
 /// - `f_entry(id)` is the handle to one item: a `put` takes `Some(item)`, or `Ok(Some(item))` where the function returns a `Result`.

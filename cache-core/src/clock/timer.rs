@@ -78,6 +78,13 @@ impl Timer {
         self.take_due(now).for_each(Waker::wake);
     }
 
+    /// The same for wakers of whatever runtime: one that panics (its message was printed) takes no deadline from the others.
+    fn fire_each(&self, now: Tick) {
+        for waker in self.take_due(now) {
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+
     /// The wakers of all whose deadline has come.
     fn take_due(&self, now: Tick) -> impl Iterator<Item = Waker> + use<> {
         let mut sleeps = self.lock();
@@ -181,10 +188,7 @@ pub(super) fn system_now() -> Tick {
 fn keep_time() {
     let timer = &*SYSTEM.timer;
     loop {
-        for waker in timer.take_due(system_now()) {
-            // Of whatever runtime: one that panics (its message was printed) takes no deadline from the others.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-        }
+        timer.fire_each(system_now());
         let sleeps = timer.lock();
         let woken = match sleeps.by_deadline.keys().next() {
             None => timer.earlier.wait(sleeps).unwrap_or_else(PoisonError::into_inner),
@@ -230,21 +234,27 @@ mod tests {
 
     #[test]
     fn a_waker_that_panics_takes_no_deadline_from_the_others() {
-        struct Panics;
-        impl std::task::Wake for Panics {
+        struct Bell {
+            panics: bool,
+            has_rung: std::sync::atomic::AtomicBool,
+        }
+        impl std::task::Wake for Bell {
             fn wake(self: Arc<Self>) {
-                panic!("on purpose");
+                assert!(!self.panics, "on purpose");
+                self.has_rung.store(true, std::sync::atomic::Ordering::SeqCst);
             }
         }
-        let clock = crate::clock::Clock::system();
-        let sleep = || clock.sleep(std::time::Duration::from_millis(5));
-        let panics = Arc::new(Panics).into();
-        let mut first = sleep();
-        assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&panics)).is_pending());
+        let timer = Arc::<Timer>::default();
+        let bells = [true, false].map(|panics| Arc::new(Bell { panics, has_rung: false.into() }));
+        let mut sleeps = [(); 2].map(|()| Sleep::new(timer.clone(), Tick::from_raw(7)));
+        for (sleep, bell) in sleeps.iter_mut().zip(&bells) {
+            let waker = bell.clone().into();
+            assert!(Pin::new(sleep).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
 
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        // Each begins after the one before it was woken.
-        (0..3).for_each(|_| runtime.block_on(sleep()));
+        timer.fire_each(Tick::from_raw(7));
+
+        assert!(bells[1].has_rung.load(std::sync::atomic::Ordering::SeqCst));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Where there is a shared tier, this runs as a task of its own: a caller that goes away half way does not leave it half
 //! done.
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 
 use super::invalidation::{Invalidate, Resolved};
@@ -60,32 +62,32 @@ impl Cache {
             return None;
         };
         shared.attend(self);
-        let cache = self.clone();
-        Some(match shared.run(async move { cache.apply_everywhere(part).await }) {
+        let applying = Underway { cache: self.clone(), part: Some(part) };
+        Some(match shared.run(async move { applying.end().await }) {
             Ok(task) => Part::Task(task),
             // No runtime: nothing that could go away, either.
             Err(part) => Part::Here(Box::pin(part)),
         })
     }
+}
 
-    async fn apply_everywhere(&self, part: Resolved) -> Result<(), Error> {
-        let Some(shared) = self.0.shared.as_deref() else { return Ok(()) };
-        let text = |key: &Key| EntryKey::from(key.to_string());
-        let removed: Vec<_> = part.removed.iter().map(text).collect();
-        let expired: Vec<_> = part.expired.iter().map(|(key, keep)| (text(key), *keep)).collect();
-        let tags: Vec<_> = part.tags.iter().map(|(tag, _)| tag.clone()).collect();
+/// A part of a set that is being applied everywhere. Dropped before its end, as with the runtime of its task, it takes effect
+/// here, and there later.
+struct Underway {
+    cache: Cache,
+    /// `None` when it has ended.
+    part: Option<Resolved>,
+}
 
-        let keys = removed.iter().chain(expired.iter().map(|(key, _)| key));
-        let underway: Vec<_> = keys.map(|key| shared.expect_echo(key)).collect();
-        let tags = Tags { keys: &tags, life: TAG_LIFE };
-        let request = InvalidateRequest { keys: &removed, expired: &expired, tags };
-        let halfway = Halfway(Some(|| {
-            shared.postpone(&request);
-            self.0.apply_here(&part, None);
-        }));
-        let moved = shared.invalidate(request).await;
-        halfway.over();
-        self.0.apply_here(&part, moved.as_deref().ok());
+impl Underway {
+    async fn end(mut self) -> Result<(), Error> {
+        let cache = self.cache.clone();
+        let (Some(shared), Some(part)) = (cache.0.shared.as_deref(), &self.part) else { return Ok(()) };
+        let there = There::of(part);
+        let underway: Vec<_> = there.keys().map(|key| shared.expect_echo(key)).collect();
+        let moved = shared.invalidate(there.request()).await;
+        cache.0.apply_here(part, moved.as_deref().ok());
+        self.part = None;
         if moved.is_ok() {
             underway.into_iter().for_each(|one| one.answered());
         }
@@ -93,20 +95,40 @@ impl Cache {
     }
 }
 
-/// What is done where a task ends half way, as it does with its runtime.
-struct Halfway<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Halfway<F> {
-    fn over(mut self) {
-        self.0 = None;
+impl Drop for Underway {
+    fn drop(&mut self) {
+        let Some(part) = &self.part else { return };
+        if let Some(shared) = self.cache.0.shared.as_deref() {
+            shared.postpone(&There::of(part).request());
+        }
+        self.cache.0.apply_here(part, None);
     }
 }
 
-impl<F: FnOnce()> Drop for Halfway<F> {
-    fn drop(&mut self) {
-        if let Some(make_up) = self.0.take() {
-            make_up();
+/// A part as the shared tier is told of it.
+struct There {
+    removed: Vec<EntryKey>,
+    expired: Vec<(EntryKey, Duration)>,
+    tags: Vec<TagKey>,
+}
+
+impl There {
+    fn of(part: &Resolved) -> Self {
+        let text = |key: &Key| EntryKey::from(key.to_string());
+        Self {
+            removed: part.removed.iter().map(text).collect(),
+            expired: part.expired.iter().map(|(key, keep)| (text(key), *keep)).collect(),
+            tags: part.tags.iter().map(|(tag, _)| tag.clone()).collect(),
         }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &EntryKey> {
+        self.removed.iter().chain(self.expired.iter().map(|(key, _)| key))
+    }
+
+    fn request(&self) -> InvalidateRequest<'_> {
+        let tags = Tags { keys: &self.tags, life: TAG_LIFE };
+        InvalidateRequest { keys: &self.removed, expired: &self.expired, tags }
     }
 }
 

@@ -29,15 +29,24 @@ pub(super) struct Ended<'e, V> {
     error: Option<Packed>,
     /// What `store_if` says.
     is_stored: bool,
+    /// Whether it failed together with others.
+    is_of_many: bool,
     directions: Directions,
     cost: Duration,
 }
 
 impl<'e, V> Ended<'e, V> {
-    /// It failed with an error that is not this key's alone: nobody else gets it.
-    pub(super) fn failed(cost: Duration) -> Self {
-        let directions = Directions::default();
-        Self { outcome: Outcome::Error, value: None, error: None, is_stored: false, directions, cost }
+    /// It failed together with others, with an error that is not this key's alone: who waits for it starts over.
+    pub(super) fn failed_with_others(cost: Duration) -> Self {
+        Self {
+            outcome: Outcome::Error,
+            value: None,
+            error: None,
+            is_stored: false,
+            is_of_many: true,
+            directions: Directions::default(),
+            cost,
+        }
     }
 
     pub(super) fn of<A: Answer<Value = V>, S>(
@@ -53,6 +62,7 @@ impl<'e, V> Ended<'e, V> {
             value: plan.answer.stored(output),
             error: error.map(|(error, sharing)| (sharing.pack)(error)),
             is_stored: *is_stored,
+            is_of_many: false,
             directions,
             cost,
         }
@@ -77,7 +87,7 @@ where
         ended: Ended<'c, A::Value>,
     ) -> Landed<'c, A, S> {
         let Self { cache, plan, function, .. } = self;
-        let Ended { outcome, value, error, is_stored, directions, cost } = ended;
+        let Ended { outcome, value, error, is_stored, is_of_many, directions, cost } = ended;
         let keeps_old = plan.keeps_old();
         if outcome == Outcome::Error && keeps_old {
             // The epochs do not show that a key was invalidated; the flight does.
@@ -98,6 +108,7 @@ where
                     return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored: None }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead),
+                _ if is_of_many => drop(self.lead),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
             }
             return Landed::Here(None);

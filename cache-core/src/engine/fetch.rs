@@ -343,7 +343,7 @@ where
         let ahead = if let Known::Seen(seen) = known {
             Ahead::Seen(seen)
         } else {
-            let mut borne = leading.looks();
+            let mut borne = leading.looks(question);
             match question.look(&mut borne).await {
                 Looked::Usable(stored) => return Led::Answer(leading.answer_found(tally, borne, stored)),
                 looked => Ahead::Looked(looked, borne),
@@ -372,7 +372,7 @@ pub(super) async fn find<V: direct::Value>(
         Joined::Lead(lead) => Some(lead),
         Joined::Follow(_) | Joined::Found(()) => None,
     };
-    let mut borne = question.borne();
+    let mut borne = question.borne_to_look();
     if let Some(lead) = &lead {
         lead.bear(borne.clone());
     }

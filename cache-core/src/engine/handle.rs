@@ -236,12 +236,12 @@ where
 {
     let (key, cache) = (entry.key()?, &entry.cache);
     let function = cache.0.functions.of(key.identity());
+    let question = entry.question::<V, S>(&function, storage)?;
     // The value is there already: who begins after an invalidation of its tags does not get it.
     let borne = Borne::now(cache, &function, &entry.tags);
     // Later callers join this, and not a computation that began before.
     let lead = cache.0.flights.lead(key);
     lead.bear(borne.clone());
-    let question = entry.question::<V, S>(&function, storage)?;
     let (hold, mut borne) = match &question {
         Some(question) => match question.take(borne).await {
             (Ok(hold), borne) => (Some((question, hold)), borne),
@@ -252,7 +252,7 @@ where
         },
         None => (None, borne),
     };
-    if !borne.is_current() {
+    if borne.is_invalidated() {
         // An invalidation came meanwhile.
         return entry.invalidate().await;
     }

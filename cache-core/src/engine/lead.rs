@@ -102,8 +102,8 @@ where
     }
 
     /// The epochs to look under. Nobody need be told that a look lives: it is over soon, by the time limit of the backend.
-    pub(super) fn looks(&self) -> Borne {
-        let borne = self.borne();
+    pub(super) fn looks(&self, question: &Question<'_, S>) -> Borne {
+        let borne = question.borne_to_look();
         self.lead.bear(borne.clone());
         borne
     }
@@ -218,7 +218,8 @@ where
     where
         F: Future<Output = Recomputed<A::Output>>,
     {
-        let (mut hold, mut borne) = (None, self.borne());
+        let (mut hold, mut borne) =
+            (None, self.question.map_or_else(|| self.borne(), Question::borne_to_look));
         self.lead.bear(borne.clone());
         // Now: a message may take it away before the new one is there.
         self.replaces = self.cache.0.entry_of::<A::Value>(&self.plan.key);

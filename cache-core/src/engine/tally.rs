@@ -64,6 +64,11 @@ impl<'f> Tally<'f> {
         }
     }
 
+    /// Whether it is known what the call is.
+    pub(super) fn has_said(&self) -> bool {
+        self.is_counted || self.told.is_some()
+    }
+
     pub(super) fn count_hit(&mut self) {
         if !self.is_counted && self.pending.is_none() {
             self.is_counted = true;

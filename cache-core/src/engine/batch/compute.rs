@@ -192,7 +192,7 @@ where
         }
     }
 
-    /// Ends the flights of what has failed. The error is that of no single item: who waits for one computes it. Whether stale
+    /// Ends the flights of what has failed. The error is that of no single item: who waits for one starts over. Whether stale
     /// values stand in for all that this call wanted.
     fn land_error(&mut self, computing: &[At], cost: Duration, opening: &Opening<'_>) -> bool {
         let (cache, purpose) = (self.cache, self.purpose());
@@ -207,11 +207,13 @@ where
             };
             let track = &mut self.tracks[at];
             let stands_in = match Flight::take(at, track) {
-                Some(flight) => match flight.land(cache, track, purpose, opening, Ended::failed(cost)) {
-                    Landed::Here(entry) => entry,
-                    // Nothing goes to the shared tier.
-                    Landed::Not(_) => None,
-                },
+                Some(flight) => {
+                    match flight.land(cache, track, purpose, opening, Ended::failed_with_others(cost)) {
+                        Landed::Here(entry) => entry,
+                        // Nothing goes to the shared tier.
+                        Landed::Not(_) => None,
+                    }
+                }
                 None => None,
             };
             // Who forces it wants to know how it went.

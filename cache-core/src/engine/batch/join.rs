@@ -57,21 +57,22 @@ where
                 track.state = State::Follows(follow);
             }
             Joined::Lead(lead) => {
-                let borne = Borne::now(cache, track.function, &plan.tags);
+                let borne = || Borne::now(cache, track.function, &plan.tags);
                 match (&track.question, seen) {
                     (Some(_), Some(Some(seen))) => track.state = State::Leads(lead, seen),
                     // It was looked for, and the shared tier was away.
                     (_, Some(None)) => {
                         track.tally.count(Happening::Miss(MissReason::Unreachable));
-                        track.state = State::Computes(lead, None, borne);
+                        track.state = State::Computes(lead, None, borne());
                     }
-                    (Some(_), None) => {
+                    (Some(question), None) => {
+                        let borne = question.borne_to_look();
                         lead.bear(borne.clone());
                         leaders.push((at, lead, borne));
                     }
                     (None, _) => {
                         track.tally.count(Happening::Miss(track.reason));
-                        track.state = State::Computes(lead, None, borne);
+                        track.state = State::Computes(lead, None, borne());
                     }
                 }
             }

@@ -162,6 +162,9 @@ where
                 }
                 let is_any =
                     |which: fn(&State<'c>) -> bool| self.tracks.iter().any(|track| which(&track.state));
+                if is_any(|state| matches!(state, State::Computes(..) | State::Alone)) {
+                    return Next::Compute(self.take_missing());
+                }
                 if is_any(|state| matches!(state, State::Open | State::Looked(_))) {
                     match self.is_forced {
                         true => join::force(self.cache, &mut self.tracks).await,
@@ -169,11 +172,10 @@ where
                     }
                     continue;
                 }
-                let is_ready = is_any(|state| matches!(state, State::Computes(..) | State::Alone));
                 let bypasses = self.slots.iter().any(|slot| matches!(slot.state, Slotted::Bypass(_)));
                 // What goes past the cache goes to the body with what this call gets a lease for.
                 let waits_for_leases = !has_settled && is_any(|state| matches!(state, State::Leads(..)));
-                if is_ready || bypasses && !waits_for_leases {
+                if bypasses && !waits_for_leases {
                     return Next::Compute(self.take_missing());
                 }
                 if self.tracks.iter().all(|track| matches!(track.state, State::Done)) {
@@ -254,9 +256,9 @@ impl<A: Each, S> Track<'_, A, S> {
         self.note(cache);
     }
 
-    /// Notes what answered it, for whoever traces it.
+    /// Notes what answered it, for whoever traces it: not of who computes whatever is stored.
     fn note(&self, cache: &Cache) {
-        if trace::is_watched() {
+        if trace::is_watched() && self.tally.has_said() {
             let answered = Answered::of(self.tally.told);
             trace::note(cache, Some(&self.plan.key), &self.function.title(), answered);
         }

@@ -6,12 +6,14 @@ use crate::backend::Epoch;
 use crate::clock::Tick;
 use crate::engine::{Cache, Function};
 use crate::key::Tag;
-use crate::local::epochs::{Learned, Severity, Stamp, Stamps};
+use crate::local::epochs::{Currency, Learned, Severity, Stamp, Stamps};
 
 /// The epochs of one call's tags as they were at one moment: that of everything, of the function, of its tags.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Borne {
-    /// When they were taken: what is read or computed from here on is not older.
+    /// When they were taken.
+    pub(super) taken_at: Tick,
+    /// What bears them is not older: mostly as they were taken before it was read or computed.
     pub(in crate::engine) begun: Tick,
     generation: u64,
     /// Behind a reference: each cell among them is one that all threads count references to.
@@ -42,10 +44,13 @@ impl Borne {
     /// Takes them.
     pub(in crate::engine) fn now(cache: &Cache, function: &Function, tags: &[Tag]) -> Self {
         let shared = cache.0.shared.as_deref();
+        // First of all: a gap or an invalidation after this line shows.
+        let generation = shared.map_or(0, super::Shared::generation);
+        let now = cache.0.clock.now();
         Self {
-            // First of all: a gap or an invalidation after this line shows.
-            generation: shared.map_or(0, super::Shared::generation),
-            begun: cache.0.clock.now(),
+            generation,
+            taken_at: now,
+            begun: now,
             taken: Arc::new(Taken {
                 everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
                 own: cache.0.epochs.stamps(function.epoch.clone(), tags),
@@ -106,6 +111,11 @@ impl Borne {
     /// Whether nothing it bears was invalidated since, as far as is known here.
     pub(in crate::engine) fn is_current(&self) -> bool {
         !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
+    }
+
+    /// Whether a tag that the call knows was invalidated since, and not just made stale or perhaps missed.
+    pub(in crate::engine) fn is_invalidated(&self) -> bool {
+        self.taken.own.currency() == Currency::Invalidated
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.

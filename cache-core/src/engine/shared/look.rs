@@ -95,6 +95,15 @@ impl<'c, S: Copy> Question<'c, S> {
         Borne::now(self.cache, self.function, self.tags)
     }
 
+    /// The epochs to look under, for a flight: who joins it shall know how old what it finds may be.
+    pub(in crate::engine) fn borne_to_look(&self) -> Borne {
+        let mut borne = self.borne();
+        if let Some(Followed { heard, .. }) = self.known(&borne) {
+            borne.known_up_to(heard);
+        }
+        borne
+    }
+
     /// Takes the key for a value that does not mind what is there or who computes; with the epochs that it bears, which were taken
     /// before.
     pub(in crate::engine) async fn take(&self, mut borne: Borne) -> (Result<Hold<'c>, Error>, Borne) {
@@ -227,7 +236,7 @@ impl<'c, S: Copy> Question<'c, S> {
 
     /// Whether epochs are followed on the bus since they were taken, and need not be read.
     fn follows(&self, borne: &Borne) -> bool {
-        !self.reads_through && self.shared.follows(self.cache, borne.begun, borne.generation())
+        !self.reads_through && self.shared.follows(self.cache, borne.taken_at, borne.generation())
     }
 
     /// The epochs that are followed on the bus, and need not be read.

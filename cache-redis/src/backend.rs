@@ -449,10 +449,9 @@ impl Backend for Redis {
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
-        self.shared.bus.keep_listening();
-        let command = Command::plain("PUBLISH")
-            .arg(names::own_channel(&self.prefix, self.origin))
-            .arg(message::heartbeat(self.origin, nonce));
+        let channel = names::own_channel(&self.prefix, self.origin);
+        self.shared.bus.beat(&channel);
+        let command = Command::plain("PUBLISH").arg(channel).arg(message::heartbeat(self.origin, nonce));
         let (lane, doing) = (self.shared.traffic.small(), "sending a heartbeat through Redis");
         let answer = self.shared.servers.publish(lane, command, doing).await?;
         let answer = answer.map_or(Err(Failure::Misfit), reply::count);

@@ -243,6 +243,16 @@ impl Servers {
         }
     }
 
+    /// Messages that were sent are not heard. So what sends may be at another server than what listens: all
+    /// connections are made anew. In a cluster each node passes them on to all.
+    pub(crate) fn leave(&self) {
+        match self {
+            Self::One { links, .. } => links.leave(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster { .. } => {}
+        }
+    }
+
     /// Where to listen to the bus; not where it was done last, if there is a choice.
     pub(crate) async fn ear(&self, last: Option<&Place>) -> Result<Place, Error> {
         match self {

@@ -33,6 +33,8 @@ enum Hearing {
 pub(super) struct Listeners {
     listeners: Vec<Listener>,
     confirmed: HashSet<Arc<str>>,
+    /// Where a heartbeat was sent that has not come.
+    silent: HashSet<Arc<str>>,
     /// Which connection is the current one. What another one says is too late.
     connection: u64,
     /// The task that keeps the connection, if one does, and how many there were.
@@ -80,6 +82,17 @@ impl Listeners {
         answer
     }
 
+    /// A heartbeat is about to be sent to a channel.
+    pub(super) fn beat(&mut self, channel: &str) {
+        let confirmed = self.confirmed.get(channel);
+        self.silent.extend(confirmed.cloned());
+    }
+
+    /// Whether the current connection has confirmed a channel, and has not brought the last heartbeat to it.
+    pub(super) fn is_silent(&self, channel: &str) -> bool {
+        self.silent.contains(channel)
+    }
+
     /// The channels that somebody listens to. Forgets who does not any more.
     pub(super) fn wanted(&mut self) -> HashSet<Arc<str>> {
         self.listeners.retain(|listener| listener.feed.listening() == Listening::Yes);
@@ -103,6 +116,7 @@ impl Listeners {
     /// Told at once, so that nobody relies on hearing, and again when messages arrive again.
     pub(super) fn lose(&mut self) {
         self.confirmed.clear();
+        self.silent.clear();
         for listener in &mut self.listeners {
             if matches!(listener.hearing, Hearing::Yes) {
                 listener.hearing = Hearing::Lost;
@@ -134,6 +148,7 @@ impl Listeners {
     /// The server confirmed that a channel is left.
     pub(super) fn leave(&mut self, channel: &str) {
         self.confirmed.remove(channel);
+        self.silent.remove(channel);
     }
 
     /// A message came.
@@ -149,6 +164,9 @@ impl Listeners {
             &heard,
             Heard::Message(message) if matches!(message.change, Change::Heartbeat { .. })
         );
+        if is_heartbeat {
+            self.silent.retain(|silent| silent.as_bytes() != channel);
+        }
         self.listeners.retain(|listener| {
             let [all, own, outside] = &listener.channels;
             // A heartbeat proves something only on the channel of its own.
@@ -220,6 +238,25 @@ mod tests {
         assert_eq!(ear.hear().await, Some(Heard::Gap));
         let change = Change::Filled { key: "k".into() };
         assert_eq!(ear.hear().await, Some(Heard::Message(Message { origin: Origin::from_bits(1), change })));
+    }
+
+    #[test]
+    fn a_channel_is_silent_until_a_heartbeat_comes() {
+        let mut listeners = Listeners::default();
+        let (_ear, _answer) = listening(&mut listeners);
+        listeners.beat("a:b:1");
+        assert!(!listeners.is_silent("a:b:1"), "nothing can come yet");
+        confirm(&mut listeners);
+        listeners.beat("a:b:1");
+        assert!(listeners.is_silent("a:b:1") && !listeners.is_silent("a:b"));
+
+        listeners.deliver(b"a:b:1", &message::heartbeat(Origin::from_bits(1), 7));
+        assert!(!listeners.is_silent("a:b:1"));
+
+        // Of what was sent on another connection nothing is said.
+        listeners.beat("a:b:1");
+        listeners.lose();
+        assert!(!listeners.is_silent("a:b:1"));
     }
 
     #[tokio::test]

@@ -10,11 +10,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cache_core::backend::{Origin, Prefix, Subscription, subscription};
+use cache_core::backend::{Feed, Origin, Prefix, Subscription, subscription};
 use cache_core::{Error, ErrorKind};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -56,12 +56,14 @@ impl Bus {
     }
 
     /// Listens to the messages of a prefix, and to the heartbeats of one view.
+    ///
+    /// A view whose last heartbeat was not heard takes the connection for deaf. So another one is made, for all.
     pub(crate) async fn subscribe(&self, prefix: &Prefix, origin: Origin) -> Result<Subscription, Error> {
         let (feed, subscription) = subscription(QUEUE);
         let channels =
             [names::channel(prefix), names::own_channel(prefix, origin), names::outside_channel(prefix)];
         let channels = channels.map(Arc::from);
-        let answer = self.inner.listeners().add(channels, feed);
+        let answer = self.inner.add(channels, feed);
         self.keep_listening();
         self.inner.changed.notify_one();
 
@@ -77,8 +79,14 @@ impl Bus {
         }
     }
 
+    /// A heartbeat is about to be sent to a view's own channel.
+    pub(crate) fn beat(&self, channel: &str) {
+        self.inner.listeners().beat(channel);
+        self.keep_listening();
+    }
+
     /// Starts the task if there is none: it ends when nobody listens, and with the runtime that ran it.
-    pub(crate) fn keep_listening(&self) {
+    fn keep_listening(&self) {
         let Some(number) = self.inner.listeners().begin_task() else { return };
         let running = tokio::spawn(listen(Listening { inner: Arc::clone(&self.inner), number }));
         // An older one has ended, or is about to.
@@ -99,6 +107,17 @@ impl Drop for Bus {
 impl Inner {
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a listener; the answer comes when messages arrive.
+    fn add(&self, channels: [Arc<str>; 3], feed: Feed) -> oneshot::Receiver<Result<(), Error>> {
+        let mut listeners = self.listeners();
+        // The server answers on this connection and has confirmed the channel, so nothing else would end it.
+        if listeners.is_silent(&channels[1]) {
+            listeners.begin_connection();
+            self.servers.leave();
+        }
+        listeners.add(channels, feed)
     }
 
     /// Where to listen now. Not where it was done last, if there is a choice: it has not gone well there.

@@ -15,6 +15,7 @@ use crate::recent::Share;
 /// The connections for commands to one server.
 #[derive(Debug)]
 pub(crate) struct Links {
+    siblings: Arc<Siblings>,
     main: Link,
     large: Vec<Link>,
     waiting: Option<Link>,
@@ -29,7 +30,13 @@ impl Links {
             main: link(),
             large: (0..config.large_value_connections).map(|_| link()).collect(),
             waiting: config.wait_replicas.map(|_| link()),
+            siblings,
         }
+    }
+
+    /// Uses no connection any more that is open now.
+    pub(crate) fn leave(&self) {
+        self.siblings.leave(self.siblings.era());
     }
 
     /// The connection of a kind.

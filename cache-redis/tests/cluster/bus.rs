@@ -1,5 +1,7 @@
 //! The bus, when nodes go away.
 
+use cache_redis::testing::Reply;
+
 use super::*;
 
 /// The place of the node where somebody of this name listens.
@@ -81,4 +83,34 @@ async fn heartbeats_go_by_each_master_in_turn() {
         let line = stats.lines().find(|line| line.starts_with("cmdstat_publish:")).expect("it was asked");
         assert!(line.contains("calls=2,"), "{line}");
     }
+}
+
+/// It is there for clients, and answers them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_from_the_others_is_left_by_who_listens_again() {
+    let _room = with_another().await;
+    let cluster = Cluster::of(3, 0, &[]);
+    let redis = patiently(&cluster).await;
+    let mut ear = redis.subscribe().await.expect("a subscription is answered");
+    until_heard(&redis, &mut ear).await;
+    let node = listens_at(&cluster, |_| true).expect("somebody listens");
+
+    let id = cluster.nodes()[node].command(&["CLUSTER", "MYID"]).text();
+    for other in (0..3).filter(|at| *at != node) {
+        let forgotten = cluster.nodes()[other].command(&["CLUSTER", "FORGET", &id]);
+        assert_eq!(forgotten, Reply::Text(b"OK".to_vec()));
+    }
+    // It hears what it sends itself: some by its turn, others not.
+    for nonce in 1.. {
+        redis.heartbeat(nonce).await.expect("it is sent");
+        let hearing = tokio::time::timeout(LIMIT, hear_beat(&mut ear, nonce));
+        if hearing.await.is_err() {
+            break;
+        }
+    }
+    let mut ear = redis.subscribe().await.expect("a subscription is answered");
+
+    until_heard(&redis, &mut ear).await;
+    until("the node is left", || clients(&cluster.nodes()[node], "PUBSUB") == 0).await;
+    assert!(listens_at(&cluster, |at| at != node).is_some());
 }

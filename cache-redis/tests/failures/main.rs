@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod credentials;
+mod deaf;
 mod forbidden;
 mod foreign;
 mod forgotten_scripts;

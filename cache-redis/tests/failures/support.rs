@@ -130,18 +130,22 @@ pub(crate) async fn hear_gap(ear: &mut Subscription) {
 
 /// Sends heartbeats until one is heard.
 pub(crate) async fn until_heard(redis: &Redis, ear: &mut Subscription) {
-    for nonce in 1.. {
-        until_ok(|| redis.heartbeat(nonce)).await;
-        let hearing = async {
-            loop {
-                if let Some(Heard::Message(Message { change, .. })) = ear.hear().await
-                    && change == (Change::Heartbeat { nonce })
-                {
-                    return;
-                }
+    let hearing = async {
+        for nonce in 1.. {
+            until_ok(|| redis.heartbeat(nonce)).await;
+            if tokio::time::timeout(Duration::from_millis(100), hear_beat(ear, nonce)).await.is_ok() {
+                return;
             }
-        };
-        if tokio::time::timeout(Duration::from_millis(100), hearing).await.is_ok() {
+        }
+    };
+    tokio::time::timeout(MINUTE, hearing).await.expect("a heartbeat is heard");
+}
+
+pub(crate) async fn hear_beat(ear: &mut Subscription, nonce: u64) {
+    loop {
+        if let Some(Heard::Message(Message { change, .. })) = ear.hear().await
+            && change == (Change::Heartbeat { nonce })
+        {
             return;
         }
     }

@@ -1,0 +1,89 @@
+//! A connection for messages that answers, and brings no heartbeat.
+
+use std::time::Duration;
+
+use cache_core::backend::*;
+use cache_redis::Redis;
+use cache_redis::testing::{Proxy, Reply, Server};
+
+use crate::support::*;
+
+/// The old server of a name, which is alive, and the new one.
+struct Stage {
+    old: Server,
+    new: Server,
+    name: Proxy,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let (old, new) = (Server::start(), Server::start());
+        let name = Proxy::start(old.port()).await;
+        Self { old, new, name }
+    }
+
+    async fn connect(&self) -> Redis {
+        let builder = Redis::builder().url(self.name.url()).time_limit(PATIENT);
+        builder.connect().await.expect("it is there")
+    }
+
+    /// The name leads to the new server, and the connections of one kind go there.
+    fn change_over(&self, kind: &str) {
+        self.name.lead_to(self.new.port());
+        assert_eq!(self.old.command(&["CLIENT", "KILL", "TYPE", kind]), Reply::Int(1));
+    }
+}
+
+/// Sends messages until one is heard.
+async fn until_told(other: &Redis, ear: &mut Subscription) {
+    let key = EntryKey::from("k");
+    let told = async {
+        loop {
+            other.invalidate(&key).await.expect("an invalidation is answered");
+            let hearing = tokio::time::timeout(Duration::from_millis(20), ear.hear());
+            if let Ok(Some(Heard::Message(Message { change: Change::Invalidated { .. }, .. }))) =
+                hearing.await
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENT, told).await.expect("it listens there");
+}
+
+/// Heartbeats are sent through the new server, and the old one answers as ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_again_listens_on_another_connection() {
+    let stage = Stage::set().await;
+    let redis = stage.connect().await;
+    let mut first = redis.subscribe().await.expect("a subscription is answered");
+    until_heard(&redis, &mut first).await;
+    stage.change_over("normal");
+    redis.heartbeat(0).await.expect("the new one answers");
+    assert_eq!((clients(&stage.old, "PUBSUB"), clients(&stage.new, "NORMAL")), (1, 1));
+
+    let mut again = redis.subscribe().await.expect("a subscription is answered");
+
+    until_heard(&redis, &mut again).await;
+    // Whoever else listens is told, and hears from there too.
+    hear_gap(&mut first).await;
+    until_heard(&redis, &mut first).await;
+}
+
+/// The other way round: the bus is at the new server, and all else at the old one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_again_sends_on_another_connection_too() {
+    let stage = Stage::set().await;
+    let redis = stage.connect().await;
+    let mut ear = redis.subscribe().await.expect("a subscription is answered");
+    until_heard(&redis, &mut ear).await;
+    stage.change_over("pubsub");
+    until("it listens at the new one", || clients(&stage.new, "PUBSUB") == 1).await;
+    until_told(&patient(&stage.new).await, &mut ear).await;
+    redis.heartbeat(0).await.expect("the old one answers");
+    assert_eq!(clients(&stage.old, "NORMAL"), 1);
+
+    let mut again = redis.subscribe().await.expect("a subscription is answered");
+
+    until_heard(&redis, &mut again).await;
+}

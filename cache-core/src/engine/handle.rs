@@ -190,7 +190,7 @@ where
         }
         let function = cache.functions.of(key.identity());
         let Some(question) = entry.question::<A::Value, S>(&function, S::default())? else { return Ok(None) };
-        match question.look::<A::Value>(&mut question.borne()).await {
+        match question.look::<A::Value>(&mut question.borne_to_look()).await {
             Looked::Usable(stored) | Looked::Stale(stored) => {
                 let (is_fresh, age) = (!stored.fresh.is_zero(), stored.age);
                 Ok(Some(Peek { value: A::SELF.restore(stored.value), is_fresh, age }))

@@ -235,7 +235,10 @@ where
                     Some(seen)
                 }
                 Looked::Unusable(reason, frame) => Some((reason, frame)),
-                Looked::Away(_) => None,
+                Looked::Away(_) => {
+                    borne = self.borne();
+                    None
+                }
             };
             if let Some(seen) = seen {
                 let obtaining = obtain(question, seen, |underway| match underway {

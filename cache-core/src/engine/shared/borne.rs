@@ -11,11 +11,12 @@ use crate::local::epochs::{Currency, Learned, Severity, Stamp, Stamps};
 /// The epochs of one call's tags as they were at one moment: that of everything, of the function, of its tags.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Borne {
-    /// When they were taken.
-    pub(super) taken_at: Tick,
-    /// What bears them is not older: mostly as they were taken before it was read or computed.
+    /// When they were taken: what is read or computed from here on is not older. What is read by epochs that the bus has told is
+    /// no younger than what had been heard of them.
     pub(in crate::engine) begun: Tick,
     generation: u64,
+    /// Those of the shared tier, combined, where the bus has told them and they need not be read.
+    followed: Option<Epoch>,
     /// Behind a reference: each cell among them is one that all threads count references to.
     taken: Arc<Taken>,
     /// Whether more is known of them than when they were taken.
@@ -44,13 +45,11 @@ impl Borne {
     /// Takes them.
     pub(in crate::engine) fn now(cache: &Cache, function: &Function, tags: &[Tag]) -> Self {
         let shared = cache.0.shared.as_deref();
-        // First of all: a gap or an invalidation after this line shows.
-        let generation = shared.map_or(0, super::Shared::generation);
-        let now = cache.0.clock.now();
         Self {
-            generation,
-            taken_at: now,
-            begun: now,
+            // First of all: a gap or an invalidation after this line shows.
+            generation: shared.map_or(0, super::Shared::generation),
+            begun: cache.0.clock.now(),
+            followed: None,
             taken: Arc::new(Taken {
                 everything: shared.map(|shared| Stamp::now(shared.everything.clone())),
                 own: cache.0.epochs.stamps(function.epoch.clone(), tags),
@@ -93,9 +92,17 @@ impl Borne {
         self.name(named);
     }
 
-    /// What is read by epochs that were not asked for is no younger than what had been heard of them.
-    pub(super) fn known_up_to(&mut self, heard: Tick) {
-        self.begun = self.begun.min(heard);
+    /// The epochs in the shared tier are what the bus has told, as far as that was heard by then: if all are known.
+    pub(super) fn follow(&mut self, heard: Tick) {
+        self.followed = self.known();
+        if self.followed.is_some() {
+            self.begun = self.begun.min(heard);
+        }
+    }
+
+    /// What an entry in the shared tier bears, where the bus has told it.
+    pub(super) fn followed(&self) -> Option<Epoch> {
+        self.followed
     }
 
     /// The generation that they were taken in.
@@ -119,7 +126,7 @@ impl Borne {
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.
-    pub(super) fn known(&self) -> Option<Epoch> {
+    fn known(&self) -> Option<Epoch> {
         let mut is_known = true;
         let known = self.taken.declared().map_while(|stamp| {
             let known = stamp.known(self.generation);

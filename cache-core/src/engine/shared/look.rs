@@ -8,7 +8,6 @@ use tokio::runtime::Handle;
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
 use crate::backend::{EntryKey, Epoch, Found, FrameBytes, Read, ServerTime, TagKey, Tags};
-use crate::clock::Tick;
 use crate::engine::{Cache, Function};
 use crate::entry::{MissReason, Remember};
 use crate::error::Error;
@@ -31,15 +30,6 @@ pub(in crate::engine) struct Question<'c, S> {
     pub(in crate::engine) reads_through: bool,
     /// How long a lease lives.
     pub(in crate::engine) lease: Duration,
-}
-
-/// Epochs that the bus has told, so that they need not be read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Followed {
-    /// One that stands for all.
-    pub(super) epoch: Epoch,
-    /// What was invalidated up to here has been heard.
-    pub(super) heard: Tick,
 }
 
 /// What a look came to.
@@ -95,11 +85,13 @@ impl<'c, S: Copy> Question<'c, S> {
         Borne::now(self.cache, self.function, self.tags)
     }
 
-    /// The epochs to look under, for a flight: who joins it shall know how old what it finds may be.
+    /// The epochs to look under: those of the shared tier, too, where the bus has told them.
     pub(in crate::engine) fn borne_to_look(&self) -> Borne {
+        // First: what is heard from here on may be in the epochs, but need not.
+        let heard = self.cache.0.trust.heard_up_to();
         let mut borne = self.borne();
-        if let Some(Followed { heard, .. }) = self.known(&borne) {
-            borne.known_up_to(heard);
+        if !self.reads_through && self.shared.follows(self.cache, borne.begun, borne.generation()) {
+            borne.follow(heard);
         }
         borne
     }
@@ -172,7 +164,7 @@ impl<'c, S: Copy> Question<'c, S> {
         if self.shared.is_away() {
             return Looked::Away(away());
         }
-        let known = self.known(borne);
+        let known = borne.followed();
         let tags = if known.is_some() { Vec::new() } else { self.tag_keys() };
         match self.shared.ask(self.shared.backend.read(&self.key, &tags)).await {
             Ok(read) => match self.judge_at_once(read, known, borne) {
@@ -188,21 +180,13 @@ impl<'c, S: Copy> Question<'c, S> {
     fn judge_at_once<'l, V>(
         &'l self,
         read: Read,
-        known: Option<Followed>,
+        known: Option<Epoch>,
         borne: &'l mut Borne,
     ) -> Result<Looked<V>, Pin<Box<impl Future<Output = Looked<V>>>>>
     where
         S: Storage<V>,
     {
-        let current = match known {
-            Some(Followed { epoch, heard }) => {
-                if read.found.is_some() {
-                    borne.known_up_to(heard);
-                }
-                Some(epoch)
-            }
-            None => self.learn(borne, read.epochs),
-        };
+        let current = known.or_else(|| self.learn(borne, read.epochs));
         let (found, stored) = match (read.found, self.known_time()) {
             (None, _) => return Ok(Looked::Unusable(MissReason::Absent, None)),
             (Some(found), Some(now)) => match self.judge_at(now, found, current) {
@@ -232,19 +216,6 @@ impl<'c, S: Copy> Question<'c, S> {
     fn learn(&self, borne: &mut Borne, epochs: Vec<Option<Epoch>>) -> Option<Epoch> {
         borne.learn(self.cache, epochs.iter().copied());
         epochs.into_iter().collect::<Option<Vec<Epoch>>>().map(Epoch::combined)
-    }
-
-    /// Whether epochs are followed on the bus since they were taken, and need not be read.
-    fn follows(&self, borne: &Borne) -> bool {
-        !self.reads_through && self.shared.follows(self.cache, borne.taken_at, borne.generation())
-    }
-
-    /// The epochs that are followed on the bus, and need not be read.
-    pub(super) fn known(&self, borne: &Borne) -> Option<Followed> {
-        // First: what is heard from here on may be in the epochs, but need not.
-        let heard = self.cache.0.trust.heard_up_to();
-        let epoch = if self.follows(borne) { borne.known()? } else { return None };
-        Some(Followed { epoch, heard })
     }
 
     /// Looks, and reads the epochs.
@@ -343,10 +314,8 @@ impl<S: Copy> Question<'_, S> {
         let tags: Vec<Tag> = named.iter().map(|(tag, _)| tag.clone()).collect();
         let stamps = self.cache.0.epochs.stamp(&tags);
         let generation = borne.generation();
-        let heard = self.cache.0.trust.heard_up_to();
         let is_known = |(stamp, (_, epoch)): (&Stamp, &(Tag, Epoch))| stamp.known(generation) == Some(*epoch);
-        if self.follows(borne) && stamps.iter().zip(named).all(is_known) {
-            borne.known_up_to(heard);
+        if borne.followed().is_some() && stamps.iter().zip(named).all(is_known) {
             borne.name(stamps);
             return Ok(Named::Current);
         }

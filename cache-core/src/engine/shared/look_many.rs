@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::look::{Followed, Judged};
+use super::look::Judged;
 use super::{Borne, Looked, Question, Stored, away};
 use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::engine::together::together;
@@ -11,8 +11,8 @@ use crate::storage::Storage;
 
 /// How an entry's epochs are known.
 enum Known {
-    /// The bus has told them.
-    Here(Followed),
+    /// The bus has told them: one that stands for all.
+    Here(Epoch),
     /// They are read: where among the tags asked for they are.
     Read(Vec<usize>),
 }
@@ -32,8 +32,8 @@ where
     let mut tags = Tags::default();
     let known: Vec<Known> = asked
         .iter()
-        .map(|(question, borne)| match question.known(borne) {
-            Some(followed) => Known::Here(followed),
+        .map(|(question, borne)| match borne.followed() {
+            Some(epoch) => Known::Here(epoch),
             None => Known::Read(question.tag_keys().into_iter().map(|tag| tags.place(tag)).collect()),
         })
         .collect();
@@ -52,12 +52,7 @@ where
     let mut later = Vec::new();
     for (at, (((question, borne), known), found)) in asked.into_iter().zip(known).zip(found).enumerate() {
         let (current, is_told) = match known {
-            Known::Here(Followed { epoch, heard }) => {
-                if matches!(found, Ok(Some(_))) {
-                    borne.known_up_to(heard);
-                }
-                (Some(epoch), true)
-            }
+            Known::Here(epoch) => (Some(epoch), true),
             Known::Read(places) => {
                 let own = places.into_iter().map(|at| read.epochs.get(at).copied().flatten());
                 let own: Vec<Option<Epoch>> = own.collect();

@@ -29,26 +29,11 @@ pub(super) struct Ended<'e, V> {
     error: Option<Packed>,
     /// What `store_if` says.
     is_stored: bool,
-    /// Whether it failed together with others.
-    is_of_many: bool,
     directions: Directions,
     cost: Duration,
 }
 
 impl<'e, V> Ended<'e, V> {
-    /// It failed together with others, with an error that is not this key's alone: who waits for it starts over.
-    pub(super) fn failed_with_others(cost: Duration) -> Self {
-        Self {
-            outcome: Outcome::Error,
-            value: None,
-            error: None,
-            is_stored: false,
-            is_of_many: true,
-            directions: Directions::default(),
-            cost,
-        }
-    }
-
     pub(super) fn of<A: Answer<Value = V>, S>(
         plan: &Plan<A, S>,
         recomputed: &'e Recomputed<A::Output>,
@@ -62,7 +47,6 @@ impl<'e, V> Ended<'e, V> {
             value: plan.answer.stored(output),
             error: error.map(|(error, sharing)| (sharing.pack)(error)),
             is_stored: *is_stored,
-            is_of_many: false,
             directions,
             cost,
         }
@@ -75,6 +59,22 @@ where
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
 {
+    /// What stands in for an error, for all who wait.
+    pub(super) fn stand_in(&self, purpose: Purpose) -> Option<Arc<StoredEntry>> {
+        let (cache, plan) = (self.cache, self.plan);
+        if !plan.keeps_old() {
+            return None;
+        }
+        // The epochs do not show that a key was invalidated; the flight does.
+        let held = self.held.as_ref().filter(|_| self.lead.is_attached());
+        let entry = cache.newest::<A::Value>(&plan.key, held)?;
+        // In the background that is noted where all failures are; and who asked for it is told.
+        if purpose == Purpose::Call {
+            cache.0.set_back(&plan.key);
+        }
+        Some(entry)
+    }
+
     /// Ends the flight with what was computed, as far as that goes without waiting. Answers what stands in for an error.
     // Out of line: what it has on the stack is not in the frame of who runs the body.
     #[inline(never)]
@@ -87,20 +87,12 @@ where
         ended: Ended<'c, A::Value>,
     ) -> Landed<'c, A, S> {
         let Self { cache, plan, function, .. } = self;
-        let Ended { outcome, value, error, is_stored, is_of_many, directions, cost } = ended;
-        let keeps_old = plan.keeps_old();
-        if outcome == Outcome::Error && keeps_old {
-            // The epochs do not show that a key was invalidated; the flight does.
-            let held = self.held.as_ref().filter(|_| self.lead.is_attached());
-            let stands_in = cache.newest::<A::Value>(&plan.key, held);
-            if let Some(entry) = stands_in {
-                // In the background that is noted where all failures are; and who asked for it is told.
-                if purpose == Purpose::Call {
-                    cache.0.set_back(&plan.key);
-                }
-                self.lead.land(Landing::StandIn(entry.clone()), |_| ());
-                return Landed::Here(Some(entry));
-            }
+        let Ended { outcome, value, error, is_stored, directions, cost } = ended;
+        if outcome == Outcome::Error
+            && let Some(entry) = self.stand_in(purpose)
+        {
+            self.lead.land(Landing::StandIn(entry.clone()), |_| ());
+            return Landed::Here(Some(entry));
         }
         let Some(value) = value else {
             match (outcome, hold) {
@@ -108,12 +100,11 @@ where
                     return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored: None }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead),
-                _ if is_of_many => drop(self.lead),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
             }
             return Landed::Here(None);
         };
-        if keeps_old {
+        if plan.keeps_old() {
             cache.0.setbacks.succeeded(&plan.key);
         }
         let verdict = Verdict::of(plan, value, outcome, is_stored, directions);

@@ -89,7 +89,7 @@ where
                 Ok(all) => return self.land_nothing(&computing, all, &ids),
                 Err(error) => error,
             };
-            if !self.land_error(&computing, cost, &opening) {
+            if !self.land_error(&computing) {
                 self.failed = Some(error);
             }
         })
@@ -194,7 +194,7 @@ where
 
     /// Ends the flights of what has failed. The error is that of no single item: who waits for one starts over. Whether stale
     /// values stand in for all that this call wanted.
-    fn land_error(&mut self, computing: &[At], cost: Duration, opening: &Opening<'_>) -> bool {
+    fn land_error(&mut self, computing: &[At]) -> bool {
         let (cache, purpose) = (self.cache, self.purpose());
         let mut answered = 0;
         for at in computing {
@@ -206,16 +206,12 @@ where
                 }
             };
             let track = &mut self.tracks[at];
-            let stands_in = match Flight::take(at, track) {
-                Some(flight) => {
-                    match flight.land(cache, track, purpose, opening, Ended::failed_with_others(cost)) {
-                        Landed::Here(entry) => entry,
-                        // Nothing goes to the shared tier.
-                        Landed::Not(_) => None,
-                    }
-                }
-                None => None,
-            };
+            let stands_in = Flight::take(at, track).and_then(|flight| {
+                let leading = leading(cache, track, flight.lead, flight.held);
+                let entry = leading.stand_in(purpose)?;
+                leading.lead.land(Landing::StandIn(entry.clone()), |_| ());
+                Some(entry)
+            });
             // Who forces it wants to know how it went.
             let stands_in = stands_in.filter(|_| !self.is_forced);
             match stands_in.and_then(|entry| answer_stale(&mut track.tally, track.plan, &entry)) {
@@ -278,11 +274,25 @@ impl<'c> Flight<'c> {
         S: Storage<A::Value>,
     {
         let Self { lead, hold, borne, held, .. } = self;
-        let question = track.question.as_ref();
-        let mut leading = Leading::new(cache, track.function, lead, track.plan, question);
-        leading.held = held;
+        let leading = leading(cache, track, lead, held);
         leading.land(borne, hold.map(|hold| *hold), purpose, opening, ended)
     }
+}
+
+/// Whoever leads the flight of a track.
+fn leading<'t, 'c: 't, A, S>(
+    cache: &'t Cache,
+    track: &'t Track<'_, A, S>,
+    lead: Lead<'c, Key, Borne, Landing>,
+    held: Option<Held>,
+) -> Leading<'t, A, S>
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let question = track.question.as_ref();
+    Leading { held, ..Leading::new(cache, track.function, lead, track.plan, question) }
 }
 
 /// Runs the body, shows that the leaders live, and renews their leases: also of those that come after it.

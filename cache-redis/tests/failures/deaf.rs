@@ -4,34 +4,27 @@ use std::time::Duration;
 
 use cache_core::backend::*;
 use cache_redis::Redis;
-use cache_redis::testing::{Proxy, Reply, Server};
+use cache_redis::testing::Reply;
 
 use crate::support::*;
 
-/// The old server of a name, which is alive, and the new one.
-struct Stage {
-    old: Server,
-    new: Server,
-    name: Proxy,
+async fn connect_to(two: &Two) -> Redis {
+    let builder = Redis::builder().url(two.name.url()).time_limit(PATIENT);
+    builder.connect().await.expect("it is there")
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let (old, new) = (Server::start(), Server::start());
-        let name = Proxy::start(old.port()).await;
-        Self { old, new, name }
-    }
+/// The name leads to the new server, and the connections of one kind go there.
+fn change_over(two: &Two, kind: &str) {
+    two.name.lead_to(two.new.port());
+    assert_eq!(two.old.command(&["CLIENT", "KILL", "TYPE", kind]), Reply::Int(1));
+}
 
-    async fn connect(&self) -> Redis {
-        let builder = Redis::builder().url(self.name.url()).time_limit(PATIENT);
-        builder.connect().await.expect("it is there")
-    }
-
-    /// The name leads to the new server, and the connections of one kind go there.
-    fn change_over(&self, kind: &str) {
-        self.name.lead_to(self.new.port());
-        assert_eq!(self.old.command(&["CLIENT", "KILL", "TYPE", kind]), Reply::Int(1));
-    }
+/// A view that hears its own heartbeats, by way of the old server.
+async fn listening(two: &Two) -> (Redis, Subscription) {
+    let redis = connect_to(two).await;
+    let mut ear = redis.subscribe().await.expect("a subscription is answered");
+    until_heard(&redis, &mut ear).await;
+    (redis, ear)
 }
 
 /// Sends messages until one is heard.
@@ -54,13 +47,11 @@ async fn until_told(other: &Redis, ear: &mut Subscription) {
 /// Heartbeats are sent through the new server, and the old one answers as ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_listens_again_listens_on_another_connection() {
-    let stage = Stage::set().await;
-    let redis = stage.connect().await;
-    let mut first = redis.subscribe().await.expect("a subscription is answered");
-    until_heard(&redis, &mut first).await;
-    stage.change_over("normal");
+    let two = Two::start().await;
+    let (redis, mut first) = listening(&two).await;
+    change_over(&two, "normal");
     redis.heartbeat(0).await.expect("the new one answers");
-    assert_eq!((clients(&stage.old, "PUBSUB"), clients(&stage.new, "NORMAL")), (1, 1));
+    assert_eq!((clients(&two.old, "PUBSUB"), clients(&two.new, "NORMAL")), (1, 1));
 
     let mut again = redis.subscribe().await.expect("a subscription is answered");
 
@@ -73,15 +64,13 @@ async fn who_listens_again_listens_on_another_connection() {
 /// The other way round: the bus is at the new server, and all else at the old one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_listens_again_sends_on_another_connection_too() {
-    let stage = Stage::set().await;
-    let redis = stage.connect().await;
-    let mut ear = redis.subscribe().await.expect("a subscription is answered");
-    until_heard(&redis, &mut ear).await;
-    stage.change_over("pubsub");
-    until("it listens at the new one", || clients(&stage.new, "PUBSUB") == 1).await;
-    until_told(&patient(&stage.new).await, &mut ear).await;
+    let two = Two::start().await;
+    let (redis, mut ear) = listening(&two).await;
+    change_over(&two, "pubsub");
+    until("it listens at the new one", || clients(&two.new, "PUBSUB") == 1).await;
+    until_told(&patient(&two.new).await, &mut ear).await;
     redis.heartbeat(0).await.expect("the old one answers");
-    assert_eq!(clients(&stage.old, "NORMAL"), 1);
+    assert_eq!(clients(&two.old, "NORMAL"), 1);
 
     let mut again = redis.subscribe().await.expect("a subscription is answered");
 

@@ -6,13 +6,28 @@ use std::time::Duration;
 use cache_core::backend::*;
 use cache_core::{Error, ErrorKind, Tag};
 use cache_redis::Redis;
-use cache_redis::testing::{Reply, Server};
+use cache_redis::testing::{Proxy, Reply, Server};
 
 /// More than the default, for machines that do much else.
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
 /// For what is not about time: a machine may do much else.
 pub(crate) const PATIENT: Duration = Duration::from_secs(10);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// Two servers, and a name that leads to the first.
+pub(crate) struct Two {
+    pub(crate) old: Server,
+    pub(crate) new: Server,
+    pub(crate) name: Proxy,
+}
+
+impl Two {
+    pub(crate) async fn start() -> Self {
+        let (old, new) = (Server::start(), Server::start());
+        let name = Proxy::start(old.port()).await;
+        Self { old, new, name }
+    }
+}
 
 /// A Redis with that limit, connected.
 pub(crate) async fn connect(server: &Server) -> Redis {

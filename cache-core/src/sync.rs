@@ -1,6 +1,6 @@
 //! The synchronisation primitives that the model checker replaces.
 //!
-//! `engine/flight.rs` and `local/checked.rs` name them through this module only; `tests/model_flights.rs` and
+//! `engine/flight.rs` and `epochs/checked.rs` name them through this module only; `tests/model_flights.rs` and
 //! `tests/model_moves.rs` compile the same files against loom's.
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails the test")]
 
-#[path = "../src/local/checked.rs"]
+#[path = "../src/epochs/checked.rs"]
 mod checked;
 
 #[path = "../src/clock/tick.rs"]

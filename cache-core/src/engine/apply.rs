@@ -12,10 +12,10 @@ use super::shared::TAG_LIFE;
 use super::{Cache, Inner};
 use crate::backend::dynamic::BoxFuture;
 use crate::backend::{EntryKey, Epoch, InvalidateRequest, TagKey, Tags};
+use crate::epochs::{Cell, Severity};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
-use crate::local::epochs::{Cell, Severity};
 
 impl Cache {
     /// Applies all of `set` in one go: one round trip to the shared tier, or one to each of its nodes, whatever number of

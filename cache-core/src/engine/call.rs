@@ -15,9 +15,10 @@ use super::trace::{self, Answered};
 use super::{Cache, CacheRef, computing};
 use crate::answer::Answer;
 use crate::call_site::CallSite;
-use crate::entry::{Attention, MissReason, Remember, Remembered};
+use crate::entry::{MissReason, Remember, Remembered};
 use crate::event::stats::Happening;
 use crate::key::{Identity, Key, KeyWriter, SecretKey, ShortKey, Tag, TagList};
+use crate::local::Attention;
 use crate::storage::Storage;
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`look`](Self::look) and

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Cache;
-use crate::entry::StoredEntry;
 use crate::key::{Key, Tag};
+use crate::local::StoredEntry;
 
 /// The computation of a cached function, as its body sees it: [`current`] tells.
 ///

@@ -14,10 +14,10 @@ use super::means::Recomputed;
 use super::shared::{Borne, Hold};
 use super::{Cache, Landing};
 use crate::answer::{Answer, Outcome};
-use crate::entry::{StoredEntry, lifetime};
+use crate::entry::lifetime;
+use crate::epochs::Opening;
 use crate::key::{Key, Tag};
-use crate::local::Displaced;
-use crate::local::epochs::Opening;
+use crate::local::{Displaced, StoredEntry};
 use crate::storage::{Packed, Storage};
 
 /// A computation that has ended, of what is to be stored.

@@ -18,10 +18,11 @@ use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Function, Landing};
 use crate::answer::Answer;
-use crate::entry::{MissReason, Remember, Remembered, StoredEntry};
+use crate::entry::{MissReason, Remember, Remembered};
 use crate::error::Error;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag, TagList};
+use crate::local::StoredEntry;
 use crate::storage::{Encoded, Sharing, Storage};
 
 /// What a call is about.

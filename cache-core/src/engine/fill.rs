@@ -11,11 +11,11 @@ use super::{Cache, Function, Landing};
 use crate::answer::Outcome;
 use crate::backend::{Epoch, ServerTime, TagKey, Tags};
 use crate::clock::Tick;
-use crate::entry::{Care, Header, Lifetime, Remember, StoredEntry, Upkeep};
+use crate::entry::{Lifetime, Remember};
+use crate::epochs::Stamp;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
-use crate::local::epochs::Stamp;
-use crate::local::{Displaced, Installed};
+use crate::local::{Care, Displaced, Header, Installed, StoredEntry, Upkeep};
 use crate::storage::Storage;
 
 /// What is known about a value about to be stored.

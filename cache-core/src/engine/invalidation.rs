@@ -5,12 +5,12 @@ use std::hash::Hash;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::function::{Functions, tag_of};
 use super::{Cache, Entry, Inner};
 use crate::backend::TagKey;
+use crate::epochs::Severity;
 use crate::error::Error;
+use crate::function::{Functions, tag_of};
 use crate::key::{Key, Tag};
-use crate::local::epochs::Severity;
 
 /// A set of what is to be invalidated: tags, entries, functions, everything.
 ///

@@ -17,9 +17,10 @@ use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Function, Landing};
 use crate::answer::{Answer, Outcome};
-use crate::entry::{MissReason, StoredEntry};
+use crate::entry::MissReason;
 use crate::event::stats::Happening;
 use crate::key::Key;
+use crate::local::StoredEntry;
 use crate::storage::Storage;
 
 /// Who leads the flight of a key.

@@ -7,10 +7,11 @@ use super::shared::Borne;
 use super::{Cache, Function, Inner};
 use crate::answer::Answer;
 use crate::clock::Tick;
-use crate::entry::{Attention, Freshness, MissReason, StoredEntry};
+use crate::entry::{Freshness, MissReason};
 use crate::event::stats::TIMED;
 use crate::event::watch::is_watched;
 use crate::key::{Identity, Key, KeyView, ShortKey};
+use crate::local::{Attention, StoredEntry};
 
 /// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
 const CLONED_UNDER_LOCK: u64 = 4 << 10;

@@ -13,9 +13,10 @@ use super::queue::{Due, Queue, Rank};
 use super::schedule::Warm;
 use super::{Cache, Inner};
 use crate::clock::Tick;
-use crate::entry::{Freshness, StoredEntry};
+use crate::entry::Freshness;
 use crate::event::RefreshStats;
 use crate::key::Key;
+use crate::local::StoredEntry;
 
 /// The refreshes of one cache.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use super::limit::within;
 use super::queue::Rank;
 use super::{Cache, Inner};
 use crate::clock::Tick;
-use crate::entry::{Freshness, StoredEntry};
+use crate::entry::Freshness;
+use crate::local::StoredEntry;
 
 /// Entries of the schedule that are seen to before others have their turn on the thread.
 const AT_A_TIME: usize = 256;

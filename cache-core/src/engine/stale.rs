@@ -9,9 +9,9 @@ use super::tally::Tally;
 use super::{Cache, Function};
 use crate::answer::Answer;
 use crate::backend::FrameBytes;
-use crate::entry::StoredEntry;
 use crate::event::stats::Happening;
 use crate::key::Key;
+use crate::local::StoredEntry;
 use crate::storage::Storage;
 
 /// A value of the shared tier that may stand in, or go on being used, while a new one is computed.

@@ -2,11 +2,11 @@
 
 use super::{Cache, Function, Inner};
 use crate::backend::Origin;
+use crate::epochs::Severity;
 use crate::event::stats::Happening;
 use crate::event::watch::is_watched;
 use crate::event::{Event, Events, Invalidated, Invalidator, Tier};
 use crate::key::Key;
-use crate::local::epochs::Severity;
 
 /// Events that wait for a subscriber, unless it says otherwise.
 const CAPACITY: usize = 1024;

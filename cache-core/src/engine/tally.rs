@@ -88,8 +88,8 @@ impl Drop for Tally<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::function::Functions;
     use crate::entry::MissReason;
+    use crate::function::Functions;
 
     #[test]
     fn a_call_is_counted_once_and_as_stale_if_a_stale_value_answered() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::refresh::Refresh;
 use crate::answer::Outcome;
 use crate::clock::Tick;
-use crate::local::epochs::Currency;
 
 /// Why a tier had no usable value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +36,16 @@ pub(crate) enum Freshness {
     /// Past its ttl or softly invalidated, and past its grace, too.
     Expired,
     /// Never to be served again.
+    Invalidated,
+}
+
+/// Whether the epochs that an entry bears are still the ones of its tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Currency {
+    Current,
+    /// One of them was softly invalidated since.
+    Expired,
+    /// One of them was invalidated since.
     Invalidated,
 }
 

@@ -8,9 +8,9 @@
 //! Of two keys with one hash (by chance: of a million entries, one pair in 30 million processes) the later one displaces
 //! the earlier one.
 
-mod checked;
-pub(crate) mod epochs;
+mod care;
 mod limit;
+mod stored;
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,11 +19,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use quick_cache::unsync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-pub(crate) use checked::Checked;
+pub(crate) use care::{Attention, Care, Upkeep};
 pub use limit::Local;
+pub(crate) use stored::{Header, StoredEntry};
 
 use crate::clock::Tick;
-use crate::entry::{Freshness, StoredEntry};
+use crate::entry::Freshness;
 use crate::key::{Key, KeyView};
 
 /// The store of the local tier.
@@ -295,9 +296,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::Functions;
-    use crate::entry::Header;
-    use crate::local::epochs::EpochTable;
+    use crate::epochs::EpochTable;
+    use crate::function::Functions;
 
     fn entry(key: &Key) -> Arc<StoredEntry> {
         let function = Functions::default().of(key.identity());

@@ -21,8 +21,8 @@ use crate::engine::shared::{Borne, Hold};
 use crate::engine::stale::{Held, answer_stale};
 use crate::engine::together::together;
 use crate::engine::{Cache, Function, Landing};
+use crate::epochs::Opening;
 use crate::key::Key;
-use crate::local::epochs::Opening;
 use crate::storage::Storage;
 
 type Renewal<'h> = Pin<Box<dyn Future<Output = std::convert::Infallible> + Send + 'h>>;

@@ -15,8 +15,9 @@ use crate::engine::shared::{Borne, Obtained, Underway, obtain};
 use crate::engine::stale::answer_stale;
 use crate::engine::together::{AT_ONCE, Wakeful};
 use crate::engine::{Cache, Landing};
-use crate::entry::{MissReason, StoredEntry};
+use crate::entry::MissReason;
 use crate::event::stats::Happening;
+use crate::local::StoredEntry;
 use crate::storage::Storage;
 
 /// What one wait came to.

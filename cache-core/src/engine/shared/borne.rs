@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::backend::Epoch;
 use crate::clock::Tick;
 use crate::engine::{Cache, Function};
+use crate::entry::Currency;
+use crate::epochs::{Learned, Severity, Stamp, Stamps};
 use crate::key::Tag;
-use crate::local::epochs::{Currency, Learned, Severity, Stamp, Stamps};
 
 /// The epochs of one call's tags as they were at one moment: that of everything, of the function, of its tags.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use super::Shared;
 use crate::backend::{Change, EntryKey, Epoch, Heard, Message, TagKey};
 use crate::engine::Cache;
+use crate::epochs::Severity;
 use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
-use crate::local::epochs::Severity;
 
 impl Shared {
     /// Applies what was heard.

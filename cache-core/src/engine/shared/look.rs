@@ -10,9 +10,9 @@ use super::{Borne, Hold, Shared};
 use crate::backend::{EntryKey, Epoch, Found, FrameBytes, Read, ServerTime, TagKey, Tags};
 use crate::engine::{Cache, Function};
 use crate::entry::{MissReason, Remember};
+use crate::epochs::Stamp;
 use crate::error::Error;
 use crate::key::{Key, Tag};
-use crate::local::epochs::Stamp;
 use crate::storage::Storage;
 
 /// What is asked of the shared tier, and how its answer is read.

@@ -44,10 +44,10 @@ use crate::backend::EntryKey;
 use crate::backend::dynamic::DynBackend;
 use crate::clock::Tick;
 use crate::codec::AnyCodec;
+use crate::epochs::Cell;
 use crate::error::{Error, ErrorKind};
 use crate::event::shared::SharedCounters;
 use crate::event::subscribers::Subscribers;
-use crate::local::epochs::Cell;
 
 /// Values of more bytes than this are returned and not stored in the shared tier, unless the builder says otherwise.
 pub(super) const MAX_VALUE_BYTES: usize = 8 << 20;

@@ -8,8 +8,8 @@ use super::hear::with_key;
 use super::{Shared, TAG_LIFE};
 use crate::backend::{EntryKey, InvalidateRequest, TagKey, Tags};
 use crate::engine::Cache;
+use crate::epochs::Severity;
 use crate::event::{Invalidated, Invalidator};
-use crate::local::epochs::Severity;
 
 /// So many are kept one by one. Beyond, one for everything stands for all.
 const MOST: usize = 10_000;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::refresh::{self, Refresh};
 use crate::clock::Tick;
+use crate::entry::refresh::{self, Refresh};
 
 /// Into how many parts of its `idle` time the last use of an entry is told.
 const MARKS: u32 = 16;

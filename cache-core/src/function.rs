@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::backend::TagKey;
 use crate::call_site;
+use crate::epochs::{Cell, Severity};
 use crate::event::stats::Counters;
 use crate::key::Identity;
-use crate::local::epochs::{Cell, Severity};
 use crate::storage::Storage;
 
 /// The counters and the epoch of a function.

@@ -8,8 +8,8 @@ pub use crate::batched::{EntryOf, EntryOfList, Natural, by, each, or_none};
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
 pub use crate::engine::{
-    Asked, Background, CacheRef, Call, Found, Means, Next, NoBackground, Recomputed, Rest, Updating, Writing,
-    current, given, holds,
+    Asked, Background, CacheRef, Call, Found, Means, Next, Recomputed, Rest, Updating, Writing, current,
+    given, holds,
 };
 pub use crate::give_up::{
     GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError, IsStrict, IsStrictWithNoError,

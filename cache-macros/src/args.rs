@@ -9,6 +9,7 @@ pub(crate) mod value;
 pub(crate) use each::Each;
 pub(crate) use freshness::{Refresh, Timeout, With};
 pub(crate) use name::ArgumentName;
+pub(crate) use value::digits;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprUnary, Lit, UnOp};
 
-use crate::args::bare;
+use crate::args::{bare, digits};
 
 /// The value of `ttl` and its relatives.
 pub(crate) enum Time {
@@ -25,12 +25,18 @@ impl Time {
         let instead = format!("write `{option} = {seconds}` or `{option} = \"{text}\"`");
         let duration = match bare(expr) {
             Expr::Lit(lit) => match &lit.lit {
-                Lit::Int(number) => Duration::from_secs(number.base10_parse().map_err(|error| {
-                    syn::Error::new(
-                        number.span(),
-                        format!("{error}: write whole seconds, `{option} = {seconds}`"),
-                    )
-                })?),
+                Lit::Int(number) => {
+                    let Some(digits) = digits(number) else {
+                        let text = number.to_string();
+                        let quoted = parse(&text)
+                            .map(|_| format!("a unit needs quotes: write `{option} = \"{text}\"`"));
+                        return fail(quoted.unwrap_or_else(|message| message));
+                    };
+                    Duration::from_secs(digits.parse().map_err(|error| {
+                        let fix = format!("write whole seconds, `{option} = {seconds}`");
+                        syn::Error::new(number.span(), format!("{error}: {fix}"))
+                    })?)
+                }
                 Lit::Str(text) => {
                     parse(&text.value()).map_err(|message| syn::Error::new(text.span(), message))?
                 }

@@ -9,6 +9,7 @@ use std::task::Poll;
 use tokio::task::JoinHandle;
 
 use super::Cache;
+use super::body::{Beside, Body};
 use super::current::Scope;
 use super::fetch::Plan;
 use super::means::Recomputed;
@@ -17,29 +18,20 @@ use crate::answer::Answer;
 use crate::key::Key;
 use crate::storage::Storage;
 
-/// How a function is computed in the background: [`NoBackground`], or a closure that makes a future of its own
-/// each time.
-pub trait Background<A: Answer, S>: Sized {
-    /// What recomputes the entry of `plan`, again and again. `None` where there is no background.
-    fn refresher(self, cache: &Cache, plan: Plan<A, S>) -> Option<Refresher>;
+/// How a function is computed in the background: a closure that makes a future of its own each time.
+pub trait Background<A: Answer, S> {
+    /// What recomputes the entry of `plan`, again and again.
+    fn refresher(self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher;
 
-    /// Begins to compute the entry of `plan` now, as a task. `None` where there is no background or no runtime.
-    fn begin(self, cache: &Cache, plan: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>>;
+    /// Begins to compute the entry of `plan` now, as a task. `None` where there is no runtime.
+    fn begin(self: Box<Self>, cache: &Cache, plan: &Plan<A, S>) -> Option<Task<A>>;
 }
 
-/// The function's options ask for no background.
-#[derive(Debug)]
-pub struct NoBackground;
+/// A computation in the background.
+pub(super) type Task<A> = JoinHandle<Option<Finished<<A as Answer>::Output>>>;
 
-impl<A: Answer, S> Background<A, S> for NoBackground {
-    fn refresher(self, _: &Cache, _: Plan<A, S>) -> Option<Refresher> {
-        None
-    }
-
-    fn begin(self, _: &Cache, _: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
-        None
-    }
-}
+/// One of a function that has options that ask for it.
+pub(super) type AnyBackground<A, S> = Box<dyn Background<A, S> + Send>;
 
 impl<A, S, M, F> Background<A, S> for M
 where
@@ -51,26 +43,38 @@ where
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Recomputed<A::Output>> + Send + 'static,
 {
-    fn refresher(mut self, cache: &Cache, plan: Plan<A, S>) -> Option<Refresher> {
+    fn refresher(mut self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher {
         let (key, scope) = (plan.key.clone(), Scope::here(cache));
         let plan = Arc::new(plan);
         let begin = move |cache: Cache, version| -> Attempt {
             let (plan, scope, body) = (plan.clone(), scope.clone(), self());
             Box::pin(async move {
-                let refreshing = scope.run(&cache, recompute::refresh(&cache, &plan, version, body));
-                within(&cache, 1 + scope.holders(), refreshing).await;
+                let refreshing = beside(body, |body| recompute::refresh(&cache, &plan, version, body));
+                within(&cache, 1 + scope.holders(), scope.run(&cache, refreshing)).await;
             })
         };
-        Some(Refresher { key, begin: Box::new(begin) })
+        Refresher { key, begin: Box::new(begin) }
     }
 
-    fn begin(mut self, cache: &Cache, plan: &Plan<A, S>) -> Option<JoinHandle<Option<Finished<A::Output>>>> {
+    fn begin(mut self: Box<Self>, cache: &Cache, plan: &Plan<A, S>) -> Option<Task<A>> {
         let (scope, plan, body) = (Scope::here(cache), plan.clone(), self());
         cache.run_apart(|cache| async move {
-            let computing = scope.run(&cache, recompute::compute(&cache, &plan, body));
-            within(&cache, 1 + scope.holders(), computing).await
+            let computing = beside(body, |body| recompute::compute(&cache, &plan, body));
+            within(&cache, 1 + scope.holders(), scope.run(&cache, computing)).await
         })
     }
+}
+
+/// The engine with a body that can be anywhere, and so need not be known for what surrounds them.
+fn beside<'e, E, F, O>(
+    body: F,
+    engine: impl FnOnce(Body<F::Output>) -> E,
+) -> Pin<Box<dyn Future<Output = O> + Send + 'e>>
+where
+    E: Future<Output = O> + Send + 'e,
+    F: Future<Output: Send> + Send + 'e,
+{
+    Box::pin(Beside::new(engine, || body, |output| output))
 }
 
 type Attempt = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::background::{Background, NoBackground};
+use super::background::{AnyBackground, Background};
+use super::body::{Beside, BodyOf};
 use super::boxed::{Pending, boxed};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
-use super::limit::within;
+use super::limit::within_or_stop;
 use super::look_up::Closer;
-use super::means::{GiveUp, Means, Recomputed};
+use super::means::{GiveUp, Means};
 use super::queue::Rank;
 use super::run::{run, see_to, timed_out};
 use super::trace::{self, Answered};
@@ -221,13 +222,9 @@ impl<A: Answer> Call<A> {
         self.key.clone().finish().ok()
     }
 
-    async fn bypass<B, F>(&self, body: B) -> A::Output
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = A::Output>,
-    {
+    async fn bypass(&self, body: BodyOf<A>) -> A::Output {
         self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
-        let output = computing::apart(&self.cache, body()).await;
+        let output = body.begin(&computing::apart(&self.cache)).await.output;
         if trace::is_watched() {
             self.note(Answered::Bypassed);
         }
@@ -254,12 +251,10 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.run_with(means, NoBackground, body)
+        self.run_in(means, None, body)
     }
 
     /// The same for a function that can be computed in the background.
-    #[cold]
-    #[inline(never)]
     pub fn run_with<S, P, G, B, F>(
         self,
         means: Means<A, S, P>,
@@ -270,35 +265,55 @@ impl<A: Answer> Rest<A> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
         P: FnOnce(&A::Value) -> bool,
-        G: Background<A, S>,
+        G: Background<A, S> + Send + 'static,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let (answer, reason) = (self.call.answer, self.reason);
-        // Before the box: what a future takes over and moves on it keeps twice.
-        let (planned, store_if) = match self.call.key_unless_bypassed() {
-            Some(key) => {
-                let (cache, plan, store_if, give_up) = self.plan(key, means);
-                (Ok((cache, plan, give_up)), store_if)
-            }
-            None => (Err(self.call), means.store_if),
-        };
-        let mut background = Some(background);
-        Pending::new(async move {
-            let (cache, plan, give_up) = match planned {
-                Ok((ref cache, ref plan, give_up)) => (cache, plan, give_up),
-                Err(ref bypassed) => return boxed(|| bypassed.bypass(body)).await,
-            };
-            let body = || async move { Recomputed::judged(answer, body().await, store_if) };
-            let running = boxed(|| run(cache, reason, plan, give_up, &mut background, body));
-            let (output, due) = running.await;
-            if let (Ok((cache, plan, ..)), Some(background)) = (planned, background)
-                && plan.remember.refresh.is_some()
-            {
-                see_to(&cache, due, plan, background);
-            }
-            output
-        })
+        self.run_in(means, Some(Box::new(background)), body)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_in<S, P, B, F>(
+        self,
+        means: Means<A, S, P>,
+        background: Option<AnyBackground<A, S>>,
+        body: B,
+    ) -> Pending<impl Future<Output = A::Output>>
+    where
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+        P: FnOnce(&A::Value) -> bool,
+        B: FnOnce() -> F,
+        F: Future<Output = A::Output>,
+    {
+        let (means, judge) = means.judging();
+        let engine = |body| self.answered(means, background, body);
+        Pending::new(Beside::new(engine, body, judge))
+    }
+
+    /// The call, whatever body it has.
+    async fn answered<S>(
+        self,
+        means: Means<A, S, ()>,
+        mut background: Option<AnyBackground<A, S>>,
+        body: BodyOf<A>,
+    ) -> A::Output
+    where
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+    {
+        let reason = self.reason;
+        let Some(key) = self.call.key_unless_bypassed() else { return self.call.bypass(body).await };
+        let (cache, plan, give_up) = self.plan(key, means);
+        let running = boxed(|| run(&cache, reason, &plan, give_up, &mut background, body));
+        let (output, due) = running.await;
+        if let Some(background) = background
+            && plan.remember.refresh.is_some()
+        {
+            see_to(&cache, due, plan, background);
+        }
+        output
     }
 
     /// Has the value that was found recomputed, or kept warm, in the background.
@@ -314,9 +329,8 @@ impl<A: Answer> Rest<A> {
         let attention = self.attention;
         let (cache, plan, ..) = self.plan(key, means);
         let Some(entry) = cache.0.entry_of::<A::Value>(&plan.key) else { return };
-        let (Some(upkeep), Some(refresher)) = (entry.upkeep(), background.refresher(&cache, plan)) else {
-            return;
-        };
+        let Some(upkeep) = entry.upkeep() else { return };
+        let refresher = Box::new(background).refresher(&cache, plan);
         match attention {
             Attention::Nothing => {}
             Attention::Schedule => cache.schedule(&entry, refresher),
@@ -344,31 +358,37 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        Pending::new(async move {
-            let Some(key) = self.call.key_unless_bypassed() else {
-                return self.call.bypass(body).await;
-            };
-            let answer = self.call.answer;
-            let (cache, plan, store_if, give_up) = self.plan(key, means);
-            let body = || async move { Recomputed::judged(answer, body().await, store_if) };
-            let refreshing = fetch::refresh(&cache, &plan, body);
-            let Some((limit, give_up)) = plan.remember.hard_timeout.zip(give_up) else {
-                return refreshing.await;
-            };
-            match within(&cache.0.clock, limit, refreshing).await {
-                Some(output) => output,
-                None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
-            }
-        })
+        let (means, judge) = means.judging();
+        let engine = |body| self.refreshed(means, body);
+        Pending::new(Beside::new(engine, body, judge))
     }
 
-    /// What the call is about, and what `store_if` and `timeout(hard = ..)` say.
-    fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> (CacheRef, Plan<A, S>, P, GiveUp<A::Output>) {
+    /// The same, whatever body it has.
+    async fn refreshed<S>(self, means: Means<A, S, ()>, body: BodyOf<A>) -> A::Output
+    where
+        A::Value: Clone + Send + Sync + 'static,
+        S: Storage<A::Value>,
+    {
+        let Some(key) = self.call.key_unless_bypassed() else { return self.call.bypass(body).await };
+        let (cache, plan, give_up) = self.plan(key, means);
+        let stop = body.stop();
+        let refreshing = fetch::refresh(&cache, &plan, body);
+        let Some((limit, give_up)) = plan.remember.hard_timeout.zip(give_up) else {
+            return refreshing.await;
+        };
+        match within_or_stop(&cache.0.clock, limit, refreshing, stop).await {
+            Some(output) => output,
+            None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
+        }
+    }
+
+    /// What the call is about, and what `timeout(hard = ..)` says.
+    fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> (CacheRef, Plan<A, S>, GiveUp<A::Output>) {
         let Self { call: Call { site, cache, ttl, .. }, tags, .. } = self;
-        let Means { answer, storage, sharing, store_if, decides, give_up } = means;
+        let Means { answer, storage, sharing, decides, give_up, .. } = means;
         let remember = cache.remember(site, ttl);
         let plan = Plan { key, remember, tags, answer, storage, sharing, decides };
-        (cache, plan, store_if, give_up)
+        (cache, plan, give_up)
     }
 
     /// What a batch takes over of a call that did not hit.

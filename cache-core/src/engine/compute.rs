@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::means::Recomputed;
+use super::body::BodyOf;
 use super::{Cache, Function, computing};
 use crate::answer::{Answer, Outcome};
 use crate::clock::Stopwatch;
 use crate::event::stats::Happening;
 
 /// Computes for this caller alone: nothing is stored, nobody joins.
-pub(super) async fn alone<A, B, F>(cache: &Cache, function: &Arc<Function>, answer: A, body: B) -> A::Output
-where
-    A: Answer,
-    B: FnOnce() -> F,
-    F: Future<Output = Recomputed<A::Output>>,
-{
+pub(super) async fn alone<A: Answer>(
+    cache: &Cache,
+    function: &Arc<Function>,
+    answer: A,
+    body: BodyOf<A>,
+) -> A::Output {
     let attempt = Attempt::begin(cache, function);
-    let output = computing::apart(cache, body()).await.output;
+    let output = body.begin(&computing::apart(cache)).await.output;
     attempt.end(answer.outcome(&output));
     output
 }

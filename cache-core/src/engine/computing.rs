@@ -1,7 +1,10 @@
 //! What this task is computing: noticed when a computation asks for itself, and open to the body that runs.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Cache;
@@ -34,8 +37,28 @@ pub(super) struct Directions {
     pub(super) is_unchanged: bool,
 }
 
-tokio::task_local! {
-    static INNERMOST: Arc<Running>;
+thread_local! {
+    /// While a body is polled, here.
+    static INNERMOST: RefCell<Option<Arc<Running>>> = const { RefCell::new(None) };
+}
+
+fn innermost() -> Option<Arc<Running>> {
+    INNERMOST.try_with(|innermost| innermost.borrow().clone()).ok().flatten()
+}
+
+/// Does a part of the computation `running`. Not generic, since each body is of a type of its own.
+fn enter(running: &Arc<Running>, part: &mut dyn FnMut()) {
+    struct Left(Option<Arc<Running>>);
+    impl Drop for Left {
+        fn drop(&mut self) {
+            let left = INNERMOST.try_with(|innermost| innermost.replace(self.0.take()));
+            drop(left);
+        }
+    }
+    // Where the thread is about to end, there is no such place any more.
+    let left = INNERMOST.try_with(|innermost| Left(innermost.replace(Some(running.clone()))));
+    part();
+    drop(left);
 }
 
 /// The computation that this task runs, the innermost of several.
@@ -56,7 +79,7 @@ tokio::task_local! {
 /// Tasks that the body spawns have none: take it along. A call that goes past the cache has one of its own, which changes nothing; the
 /// `f_uncached` of another function is that function as written, and speaks to this one.
 pub fn current() -> Computation {
-    Computation(INNERMOST.try_with(Arc::clone).ok())
+    Computation(innermost())
 }
 
 impl Computation {
@@ -139,7 +162,7 @@ impl Running {
             keys,
             previous,
             directions: Mutex::default(),
-            outer: INNERMOST.try_with(Arc::clone).ok(),
+            outer: innermost(),
         })
     }
 
@@ -153,21 +176,61 @@ impl Running {
     }
 }
 
-/// Runs `body` as the computation `running`.
-pub(super) async fn scope<F: Future>(running: &Arc<Running>, body: F) -> F::Output {
-    INNERMOST.scope(running.clone(), body).await
+/// A body that runs as a computation.
+pub(super) struct Run<F> {
+    running: Arc<Running>,
+    body: Option<Pin<Box<F>>>,
 }
 
-/// Runs `body` for its caller alone. What it says of its answer is about no entry: also not about that of a computation around it,
-/// whose value it does not see either.
-pub(super) async fn apart<F: Future>(cache: &Cache, body: F) -> F::Output {
-    scope(&Running::of_all(cache, Box::default(), None), body).await
+impl<F: Future> Run<F> {
+    /// Of the body that `make` makes, as the computation `running`.
+    #[inline(never)]
+    pub(super) fn new(running: Arc<Running>, make: impl FnOnce() -> F) -> Self {
+        let (mut make, mut body) = (Some(make), None);
+        enter(&running, &mut || body = make.take().map(|make| Box::pin(make())));
+        Self { running, body }
+    }
+}
+
+impl<F: Future> Future for Run<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { running, body } = &mut *self;
+        let mut polled = Poll::Pending;
+        enter(running, &mut || {
+            if let Some(running) = body {
+                polled = running.as_mut().poll(context);
+            }
+            if polled.is_ready() {
+                *body = None;
+            }
+        });
+        polled
+    }
+}
+
+impl<F> Drop for Run<F> {
+    /// What the body holds goes as a part of it.
+    fn drop(&mut self) {
+        let Self { running, body } = self;
+        if body.is_some() {
+            enter(running, &mut || *body = None);
+        }
+    }
+}
+
+/// A computation for its caller alone. What its body says of its answer is about no entry: also not about that of a computation
+/// around it, whose value it does not see either.
+pub(super) fn apart(cache: &Cache) -> Arc<Running> {
+    Running::of_all(cache, Box::default(), None)
 }
 
 /// Whether `key` is being computed by this very task, at any depth.
 pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
-    let search = |innermost: &Arc<Running>| {
-        let mut next = Some(innermost);
+    let search = |innermost: &RefCell<Option<Arc<Running>>>| {
+        let innermost = innermost.borrow();
+        let mut next = innermost.as_ref();
         while let Some(running) = next {
             if running.cache == address(cache) && running.keys.contains(key) {
                 return true;

@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::background::NoBackground;
-use super::boxed::boxed;
+use super::Cache;
+use super::body::Beside;
+use super::computing::{self, Run};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::look_up::Closer;
 use super::means::{Decides, Means, Recomputed};
 use super::run;
 use super::trace::{self, Answered};
-use super::{Cache, computing};
 use crate::answer::{Answer, Fallible, Plain};
 use crate::entry::{MissReason, Remember};
 use crate::event::stats::Happening;
@@ -150,7 +150,8 @@ impl Cache {
         };
         if self.0.is_disabled || options.remember.ttl.is_zero() {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
-            let output = computing::apart(self, compute()).await;
+            let running = computing::apart(self);
+            let output = Run::new(running, compute).await;
             note(Answered::Bypassed);
             return output;
         }
@@ -179,9 +180,8 @@ impl Cache {
             sharing: None,
             decides: Decides::nothing(),
         };
-        let body = || async { Recomputed::new(compute().await) };
-        let mut background = Some(NoBackground);
-        boxed(|| run::run(self, reason, &plan, None, &mut background, body)).await.0
+        let engine = |body| async { run::run(self, reason, &plan, None, &mut None, body).await.0 };
+        Beside::new(engine, compute, Recomputed::new).await
     }
 
     /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::background::Background;
+use super::background::AnyBackground;
+use super::body::BodyOf;
 use super::boxed::boxed;
 use super::compute::alone;
 use super::computing;
@@ -11,7 +12,7 @@ use super::fill::{self, Fill};
 use super::flight::{Joined, Lead};
 use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
-use super::means::{Decides, Recomputed};
+use super::means::Decides;
 use super::shared::{Borne, Glanced, Looked, Question, Seen};
 use super::soft::softly;
 use super::stale::{Held, answer_stale};
@@ -110,19 +111,16 @@ enum Through<O> {
 ///
 /// What few calls come to is in boxes of its own, and what leaders do, of whom there is one for all followers: so
 /// the future of those who follow is small.
-pub(super) async fn fetch<A, S, G, B, F>(
+pub(super) async fn fetch<A, S>(
     asking: &Asking<'_, A, S>,
     tally: &mut Tally<'_>,
-    background: &mut Option<G>,
-    mut body: B,
+    background: &mut Option<AnyBackground<A, S>>,
+    mut body: BodyOf<A>,
 ) -> A::Output
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    G: Background<A, S>,
-    B: FnOnce() -> F,
-    F: Future<Output = Recomputed<A::Output>>,
 {
     let Asking { cache, function, plan, reason } = *asking;
     let asked = cache.0.clock.now();
@@ -311,19 +309,15 @@ where
     }
 
     /// Leads: looks, unless that was done, and goes on from there.
-    async fn lead<B, F>(
+    async fn lead(
         &self,
         tally: &mut Tally<'_>,
         lead: Lead<'_, Key, Borne, Landing>,
         asked: Asked<'_, 'c, S>,
         held: Option<Held>,
         may_soften: bool,
-        body: B,
-    ) -> Led<A::Output, B>
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = Recomputed<A::Output>>,
-    {
+        body: BodyOf<A>,
+    ) -> Led<A> {
         let Self { cache, function, plan, .. } = *self;
         let Asked { through, known } = asked;
         let made;
@@ -402,13 +396,11 @@ pub(super) async fn find<V: direct::Value>(
 }
 
 /// Computes now, whatever is stored; later callers that find nothing stored join.
-pub(super) async fn refresh<A, S, B, F>(cache: &Cache, plan: &Plan<A, S>, body: B) -> A::Output
+pub(super) async fn refresh<A, S>(cache: &Cache, plan: &Plan<A, S>, body: BodyOf<A>) -> A::Output
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    B: FnOnce() -> F,
-    F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
     let question =

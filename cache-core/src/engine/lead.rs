@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use super::body::BodyOf;
 use super::boxed::boxed;
 use super::compute::Attempt;
-use super::computing::{self, Running};
+use super::computing::Running;
 use super::conclude::{Ended, Landed};
 use super::fetch::Plan;
 use super::fill::{self, Fill};
 use super::flight::Lead;
 use super::liveness;
-use super::means::Recomputed;
 use super::recompute::Finished;
 use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Stored, Underway, obtain};
 use super::stale::{Held, answer_stale};
@@ -56,10 +56,10 @@ pub(super) enum Ahead<V> {
 }
 
 /// What leading a call came to.
-pub(super) enum Led<O, B> {
-    Answer(O),
+pub(super) enum Led<A: Answer> {
+    Answer(A::Output),
     /// The shared tier has a stale value, which shall answer if computing takes too long; the body was not used.
-    Soften(Held, B),
+    Soften(Held, BodyOf<A>),
 }
 
 /// What came of a computation.
@@ -110,18 +110,14 @@ where
     }
 
     /// Goes on after a look that found nothing usable: asks for the right to compute, and computes if nobody else does.
-    pub(super) async fn fetch<B, F>(
+    pub(super) async fn fetch(
         mut self,
         question: &Question<'c, S>,
         tally: &mut Tally<'_>,
         ahead: Ahead<A::Value>,
         may_soften: bool,
-        body: B,
-    ) -> Led<A::Output, B>
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = Recomputed<A::Output>>,
-    {
+        body: BodyOf<A>,
+    ) -> Led<A> {
         let seen = match ahead {
             Ahead::Seen(seen) => seen,
             Ahead::Looked(Looked::Usable(stored), borne) => {
@@ -163,33 +159,25 @@ where
     }
 
     /// Computes without the shared tier.
-    pub(super) async fn compute_alone<B, F>(
+    pub(super) async fn compute_alone(
         self,
         tally: &mut Tally<'_>,
         reason: MissReason,
-        body: B,
-    ) -> A::Output
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = Recomputed<A::Output>>,
-    {
+        body: BodyOf<A>,
+    ) -> A::Output {
         tally.count(Happening::Miss(reason));
         let (borne, plan) = (self.borne(), self.plan);
         self.compute(borne, None, Purpose::Call, body).await.answer(tally, plan)
     }
 
     /// Asks for the right to compute, or waits for the value of whoever has it.
-    async fn obtain<B, F>(
+    async fn obtain(
         self,
         question: &Question<'c, S>,
         tally: &mut Tally<'_>,
         seen: Seen,
-        body: B,
-    ) -> A::Output
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = Recomputed<A::Output>>,
-    {
+        body: BodyOf<A>,
+    ) -> A::Output {
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Learned(borne) => self.lead.learn(borne.clone()),
@@ -215,10 +203,7 @@ where
     }
 
     /// Computes in the background what replaces the value of `version`, or any that is not fresh, unless the shared tier has it.
-    pub(super) async fn refresh<F>(mut self, version: Option<u64>, body: F) -> Finished<A::Output>
-    where
-        F: Future<Output = Recomputed<A::Output>>,
-    {
+    pub(super) async fn refresh(mut self, version: Option<u64>, body: BodyOf<A>) -> Finished<A::Output> {
         let (mut hold, mut borne) =
             (None, self.question.map_or_else(|| self.borne(), Question::borne_to_look));
         self.lead.bear(borne.clone());
@@ -257,7 +242,7 @@ where
             }
         }
         let answer = self.plan.answer;
-        let computed = self.compute(borne, hold, Purpose::Background, || body).await;
+        let computed = self.compute(borne, hold, Purpose::Background, body).await;
         let has_failed = answer.outcome(&computed.output) == Outcome::Error;
         Finished { output: Some(computed.output), has_failed }
     }
@@ -277,17 +262,13 @@ where
     }
 
     /// Computes: bear the epochs, compute, fill the shared tier, land.
-    pub(super) async fn compute<B, F>(
+    pub(super) async fn compute(
         self,
         borne: Borne,
         hold: Option<Hold<'_>>,
         purpose: Purpose,
-        body: B,
-    ) -> Computed<A::Output>
-    where
-        B: FnOnce() -> F,
-        F: Future<Output = Recomputed<A::Output>>,
-    {
+        body: BodyOf<A>,
+    ) -> Computed<A::Output> {
         let Self { cache, function, lead, plan, question, held, replaces } = self;
         match &hold {
             // A value that was stored elsewhere since took the lease away.
@@ -301,10 +282,14 @@ where
         // Before the body begins: which tags it bears, it may yet say.
         let opening = cache.0.epochs.open();
         let attempt = Attempt::begin(cache, function);
-        let body = || computing::scope(&running, body());
-        let recomputed = match &hold {
-            Some(hold) => boxed(|| liveness::keep(cache, &lead, hold.keep(&cache.0.clock, body()))).await,
-            None => boxed(|| liveness::keep(cache, &lead, body())).await,
+        lead.beat();
+        let mut runs = body.begin(&running);
+        let recomputed = match (runs.at_once().await, &hold) {
+            (Some(recomputed), _) => recomputed,
+            (None, Some(hold)) => {
+                boxed(|| liveness::keep(cache, &lead, hold.keep(&cache.0.clock, runs))).await
+            }
+            (None, None) => boxed(|| liveness::keep(cache, &lead, runs)).await,
         };
         let outcome = plan.answer.outcome(&recomputed.output);
         let cost = attempt.end(outcome);

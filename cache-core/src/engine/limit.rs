@@ -5,20 +5,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::Cache;
+use super::body::Stop;
 use crate::clock::Clock;
-
-/// Waits for `future`, for `limit` at most, if there is one; `None` when that was not enough. It is dropped then.
-pub(super) async fn within_limit<F: Future>(
-    cache: &Cache,
-    limit: Option<Duration>,
-    future: F,
-) -> Option<F::Output> {
-    match limit {
-        Some(limit) => within(&cache.0.clock, limit, future).await,
-        None => Some(future.await),
-    }
-}
 
 /// Waits for `future`, for `limit` at most.
 pub(super) async fn within<F: Future>(clock: &Clock, limit: Duration, future: F) -> Option<F::Output> {
@@ -28,4 +16,19 @@ pub(super) async fn within<F: Future>(clock: &Clock, limit: Duration, future: F)
         Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
     })
     .await
+}
+
+/// The same for what has a body run: when the time is over, that is the first to go.
+pub(super) async fn within_or_stop<F: Future, O>(
+    clock: &Clock,
+    limit: Duration,
+    future: F,
+    body: Stop<O>,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let output = within(clock, limit, future.as_mut()).await;
+    if output.is_none() {
+        body.stop().await;
+    }
+    output
 }

@@ -56,6 +56,18 @@ impl<A: Answer, S, P> Means<A, S, P> {
         self.store_if(store_if)
     }
 
+    /// Takes `store_if` out, as what judges the answer of a body.
+    pub(super) fn judging(
+        self,
+    ) -> (Means<A, S, ()>, impl FnOnce(A::Output) -> Recomputed<A::Output> + use<A, S, P>)
+    where
+        P: FnOnce(&A::Value) -> bool,
+    {
+        let Self { answer, storage, sharing, store_if, decides, give_up } = self;
+        let judge = move |output| Recomputed::judged(answer, output, store_if);
+        (Means { answer, storage, sharing, store_if: (), decides, give_up }, judge)
+    }
+
     /// `ttl = |value| ..`.
     #[must_use]
     pub fn ttl_by(mut self, ttl: fn(&A::Value) -> Duration) -> Self {

@@ -3,6 +3,7 @@
 mod apply;
 mod background;
 mod batch;
+mod body;
 mod boxed;
 mod builder;
 mod call;
@@ -50,7 +51,7 @@ mod writing;
 use std::fmt;
 use std::sync::Arc;
 
-pub use background::{Background, NoBackground};
+pub use background::Background;
 pub use batch::{Asked, Next};
 pub use builder::CacheBuilder;
 pub use call::{Call, Found, Rest};

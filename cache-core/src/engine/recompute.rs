@@ -1,9 +1,10 @@
 //! A computation in the background: one for all who wait in this process, under a lease like any other.
 
+use super::body::{BodyOf, Stop};
 use super::fetch::Plan;
 use super::flight::Joined;
 use super::lead::Leading;
-use super::limit::within_limit;
+use super::limit::within_or_stop;
 use super::liveness::{self, Waited};
 use super::means::Recomputed;
 use super::shared::Question;
@@ -32,17 +33,16 @@ impl<O> Finished<O> {
 }
 
 /// Recomputes the value of `version` before it is stale, unless somebody has done so or is about to.
-pub(super) async fn refresh<A, S, F>(
+pub(super) async fn refresh<A, S>(
     cache: &Cache,
     plan: &Plan<A, S>,
     version: Option<u64>,
-    body: F,
+    body: BodyOf<A>,
 ) -> Finished<A::Output>
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
     let Joined::Lead(lead) = cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>)
@@ -54,7 +54,8 @@ where
     let question =
         Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
-    let finished = limited(cache, plan, leading.refresh(version, body)).await;
+    let stop = body.stop();
+    let finished = limited(cache, plan, leading.refresh(version, body), stop).await;
     setback.is_one = finished.has_failed;
     if finished.has_failed {
         cache.count(&function, &plan.key, Happening::FailedRefresh);
@@ -63,12 +64,11 @@ where
 }
 
 /// Computes a value that a stale one stands in for.
-pub(super) async fn compute<A, S, F>(cache: &Cache, plan: &Plan<A, S>, body: F) -> Finished<A::Output>
+pub(super) async fn compute<A, S>(cache: &Cache, plan: &Plan<A, S>, body: BodyOf<A>) -> Finished<A::Output>
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    F: Future<Output = Recomputed<A::Output>>,
 {
     let asked = cache.0.clock.now();
     let function = cache.0.functions.of(plan.key.identity());
@@ -92,7 +92,8 @@ where
     let question =
         Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
-    let finished = limited(cache, plan, leading.refresh(None, body)).await;
+    let stop = body.stop();
+    let finished = limited(cache, plan, leading.refresh(None, body), stop).await;
     setback.is_one = finished.has_failed;
     finished
 }
@@ -102,11 +103,13 @@ async fn limited<A, S>(
     cache: &Cache,
     plan: &Plan<A, S>,
     computing: impl Future<Output = Finished<A::Output>>,
+    stop: Stop<Recomputed<A::Output>>,
 ) -> Finished<A::Output>
 where
     A: Answer,
 {
-    match within_limit(cache, plan.remember.hard_timeout, computing).await {
+    let Some(limit) = plan.remember.hard_timeout else { return computing.await };
+    match within_or_stop(&cache.0.clock, limit, computing, stop).await {
         Some(finished) => finished,
         None => {
             cache.0.functions.of(plan.key.identity()).counters.count(Happening::HardTimeout);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::background::Background;
+use super::background::AnyBackground;
+use super::body::BodyOf;
 use super::boxed::boxed;
 use super::fetch::{self, Asking, Plan};
-use super::limit::within;
-use super::means::{GiveUp, Recomputed};
+use super::limit::within_or_stop;
+use super::means::GiveUp;
 use super::queue::Rank;
 use super::stale::answer_stale;
 use super::tally::Tally;
@@ -19,29 +20,27 @@ use crate::event::stats::Happening;
 use crate::storage::Storage;
 
 /// Answers a call that the local tier did not, within its time limit. Tells which value of the shared tier is to be recomputed.
-pub(super) async fn run<A, S, G, B, F>(
+pub(super) async fn run<A, S>(
     cache: &Cache,
     reason: MissReason,
     plan: &Plan<A, S>,
     give_up: GiveUp<A::Output>,
-    background: &mut Option<G>,
-    body: B,
+    background: &mut Option<AnyBackground<A, S>>,
+    body: BodyOf<A>,
 ) -> (A::Output, Option<u64>)
 where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    G: Background<A, S>,
-    B: FnOnce() -> F,
-    F: Future<Output = Recomputed<A::Output>>,
 {
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally::new(cache, &function, &plan.key, !plan.remember.grace.is_zero());
     let asking = Asking { cache, function: &function, plan, reason };
+    let stop = body.stop();
     let fetching = boxed(|| fetch::fetch(&asking, &mut tally, background, body));
     let output = match plan.remember.hard_timeout.zip(give_up) {
         None => fetching.await,
-        Some((limit, give_up)) => match within(&cache.0.clock, limit, fetching).await {
+        Some((limit, give_up)) => match within_or_stop(&cache.0.clock, limit, fetching, stop).await {
             Some(output) => output,
             None => {
                 let error = timed_out(&function, limit);
@@ -64,19 +63,19 @@ where
 
 /// Has recomputed what the shared tier had and is due, or keeps warm what was just stored.
 #[cold]
-pub(super) fn see_to<A, S, G>(cache: &Cache, due: Option<u64>, plan: Plan<A, S>, background: G)
-where
-    A: Answer,
-    S: Storage<A::Value>,
-    G: Background<A, S>,
-{
+pub(super) fn see_to<A: Answer, S>(
+    cache: &Cache,
+    due: Option<u64>,
+    plan: Plan<A, S>,
+    background: AnyBackground<A, S>,
+) {
     let Some(refresh) = plan.remember.refresh else { return };
     // A read finds the value due again and again; a failed attempt rests all the same.
     let due = due.filter(|_| !cache.is_resting(&plan.key));
     if due.is_none() && refresh.idle.is_none() {
         return;
     }
-    let Some(refresher) = background.refresher(cache, plan) else { return };
+    let refresher = background.refresher(cache, plan);
     match due {
         Some(version) => {
             cache.refresh_soon(Rank { priority: refresh.priority, gain: 0 }, Some(version), refresher)

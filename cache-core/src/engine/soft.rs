@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::background::Background;
+use super::background::AnyBackground;
 use super::fetch::Plan;
 use super::limit::within;
 use super::liveness::{self, Waited};
@@ -16,12 +16,12 @@ use crate::storage::Storage;
 
 /// Answers a call that a stale value can stand in for: with the new value, if it is there within `soft`. `None` where nothing
 /// stands in, or not any more: then the call goes on as all do.
-pub(super) async fn softly<A, S, G>(
+pub(super) async fn softly<A, S>(
     cache: &Cache,
     tally: &mut Tally<'_>,
     reason: MissReason,
     plan: &Plan<A, S>,
-    background: &mut Option<G>,
+    background: &mut Option<AnyBackground<A, S>>,
     held: Option<&Held>,
     soft: Duration,
 ) -> Option<A::Output>
@@ -29,7 +29,6 @@ where
     A: Answer,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
-    G: Background<A, S>,
 {
     cache.newest::<A::Value>(&plan.key, held)?;
     let asked = cache.0.clock.now();

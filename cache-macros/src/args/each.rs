@@ -79,8 +79,8 @@ fn count(name: &Ident, input: ParseStream<'_>) -> syn::Result<usize> {
         |span| syn::Error::new(span, "the ids that the body gets at once, 1 or more: write `at_most = 500`");
     input.parse::<Token![=]>().map_err(|_| wrong(name.span()))?;
     let number: LitInt = input.parse().map_err(|error| wrong(error.span()))?;
-    match number.base10_parse() {
-        Ok(count) if count > 0 => Ok(count),
+    match value::digits(&number).map(str::parse) {
+        Some(Ok(count)) if count > 0 => Ok(count),
         _ => Err(wrong(number.span())),
     }
 }

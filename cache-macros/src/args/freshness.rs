@@ -132,7 +132,7 @@ fn whole(value: &Expr) -> Option<i8> {
     match bare(value) {
         Expr::Unary(negative) if matches!(negative.op, UnOp::Neg(_)) => whole(&negative.expr)?.checked_neg(),
         Expr::Lit(lit) => match &lit.lit {
-            Lit::Int(number) => number.base10_parse().ok(),
+            Lit::Int(number) => value::digits(number)?.parse().ok(),
             _ => None,
         },
         _ => None,

@@ -4,7 +4,7 @@ use quote::quote;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
+use syn::{Expr, ExprClosure, Ident, Lit, LitInt, LitStr, Path, Token};
 
 use super::{ArgumentName, TagOption, Tier, bare};
 use crate::diag::Diagnostics;
@@ -160,12 +160,19 @@ pub(crate) fn share(option: &Ident, input: ParseStream<'_>) -> syn::Result<f64> 
 pub(crate) fn number(value: &Expr) -> Option<f64> {
     match bare(value) {
         Expr::Lit(lit) => match &lit.lit {
-            Lit::Float(number) => number.base10_parse().ok(),
-            Lit::Int(number) => number.base10_parse().ok(),
+            Lit::Float(number) if matches!(number.suffix(), "" | "f32" | "f64") => number.base10_parse().ok(),
+            Lit::Int(number) => digits(number)?.parse().ok(),
             _ => None,
         },
         _ => None,
     }
+}
+
+/// The digits of a whole number. The compiler looks at no suffix of what a macro reads, so `1h` would be 1.
+pub(crate) fn digits(number: &LitInt) -> Option<&str> {
+    const TYPES: [&str; 13] =
+        ["", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
+    TYPES.contains(&number.suffix()).then(|| number.base10_digits())
 }
 
 pub(crate) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Vec<ArgumentName>> {
@@ -230,7 +237,7 @@ pub(crate) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32
     let value = expr(option, input, "version = 2")?;
     let version = match bare(&value) {
         Expr::Lit(lit) => match &lit.lit {
-            Lit::Int(version) => version.base10_parse::<u32>().ok(),
+            Lit::Int(version) => digits(version)?.parse::<u32>().ok(),
             _ => None,
         },
         _ => None,

@@ -33,4 +33,16 @@ async fn none() -> Option<u64> { None }
 #[cached(ttl = 60, local_ttl = "2m")]
 async fn local() -> u64 { 1 }
 
+#[cached(ttl = 1h)]
+async fn unit_without_quotes() -> u64 { 1 }
+
+#[cached(ttl = 60, grace = 500ms, version = 2x)]
+async fn more_of_those() -> u64 { 1 }
+
+#[cached(ttl = 5x)]
+async fn no_such_unit() -> u64 { 1 }
+
+#[cached(ttl = 60u64)]
+async fn typed() -> u64 { 1 }
+
 fn main() {}

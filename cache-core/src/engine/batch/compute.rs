@@ -11,7 +11,7 @@ use crate::answer::Outcome;
 use crate::batched::{Division, Each, Whole};
 use crate::engine::boxed::Pending;
 use crate::engine::compute::Attempt;
-use crate::engine::computing::{self, Directions, Running};
+use crate::engine::computing::{Directions, Run, Running};
 use crate::engine::conclude::{Ended, Landed};
 use crate::engine::flight::Lead;
 use crate::engine::lead::{Leading, Purpose};
@@ -73,7 +73,7 @@ where
             // Before the body begins: which tags it bears, it may yet say.
             let opening = cache.0.epochs.open();
             let attempts = attempts(cache, tracks().map(|at| self.tracks[at].function));
-            let output = keep(cache, &self.tracks, computing::scope(&running, body)).await;
+            let output = keep(cache, &self.tracks, Run::new(running.clone(), || body)).await;
 
             let ids = self.ids_of(&computing);
             let opened = self.whole.open(output);

@@ -9,7 +9,7 @@ use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::limit::within_or_stop;
 use super::look_up::Closer;
-use super::means::{GiveUp, Means};
+use super::means::{GiveUp, Means, Recomputed};
 use super::queue::Rank;
 use super::run::{run, see_to, timed_out};
 use super::trace::{self, Answered};
@@ -287,8 +287,10 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let (means, judge) = means.judging();
+        let (means, store_if) = means.parted();
+        let answer = means.answer;
         let engine = |body| self.answered(means, background, body);
+        let judge = move |output| Recomputed::judged(answer, output, store_if);
         Pending::new(Beside::new(engine, body, judge))
     }
 
@@ -358,8 +360,10 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let (means, judge) = means.judging();
+        let (means, store_if) = means.parted();
+        let answer = means.answer;
         let engine = |body| self.refreshed(means, body);
+        let judge = move |output| Recomputed::judged(answer, output, store_if);
         Pending::new(Beside::new(engine, body, judge))
     }
 

@@ -56,16 +56,10 @@ impl<A: Answer, S, P> Means<A, S, P> {
         self.store_if(store_if)
     }
 
-    /// Takes `store_if` out, as what judges the answer of a body.
-    pub(super) fn judging(
-        self,
-    ) -> (Means<A, S, ()>, impl FnOnce(A::Output) -> Recomputed<A::Output> + use<A, S, P>)
-    where
-        P: FnOnce(&A::Value) -> bool,
-    {
+    /// Takes out what `store_if` says.
+    pub(super) fn parted(self) -> (Means<A, S, ()>, P) {
         let Self { answer, storage, sharing, store_if, decides, give_up } = self;
-        let judge = move |output| Recomputed::judged(answer, output, store_if);
-        (Means { answer, storage, sharing, store_if: (), decides, give_up }, judge)
+        (Means { answer, storage, sharing, store_if: (), decides, give_up }, store_if)
     }
 
     /// `ttl = |value| ..`.

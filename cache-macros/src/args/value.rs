@@ -237,7 +237,7 @@ pub(crate) fn version(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32
     let value = expr(option, input, "version = 2")?;
     let version = match bare(&value) {
         Expr::Lit(lit) => match &lit.lit {
-            Lit::Int(version) => digits(version)?.parse::<u32>().ok(),
+            Lit::Int(version) => digits(version).and_then(|digits| digits.parse::<u32>().ok()),
             _ => None,
         },
         _ => None,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::Operation;
-use larder::Tag;
 use larder::backend::TagKey;
+use larder::{Invalidate, Tag};
 use support::pair::Pair;
 use support::processes::{SOON, hears, hour, key, until};
 use tokio::sync::Notify;
@@ -278,4 +278,37 @@ async fn an_invalidation_that_a_lease_tells_of_takes_effect_before_its_message()
     let reads = pair.faults.calls(Operation::Read);
     assert_eq!(pair.cache.get::<u64>(&key(3), &menu).await.unwrap(), Some(3));
     assert_eq!(pair.faults.calls(Operation::Read), reads);
+}
+
+#[tokio::test]
+async fn what_is_made_stale_by_tag_stays_stale_here_when_the_message_comes_before_the_answer() {
+    for what in ["tag", "function", "everything"] {
+        // given a value that may stand in
+        let pair = Pair::new();
+        let graced = hour().grace(Duration::from_secs(600)).tags(["menu"]);
+        hears(&pair.cache).await;
+        pair.cache.put(&key(1), 7_u64, &graced).await.unwrap();
+
+        // when it is made stale, and the bus tells of that first
+        let gate = pair.faults.hold_answer(Operation::InvalidateTags);
+        let heard = pair.shared().messages;
+        let expiring = async {
+            let set = match what {
+                "tag" => Invalidate::tag("menu"),
+                "function" => Invalidate::function("dishes"),
+                _ => Invalidate::everything(),
+            };
+            pair.cache.apply(set.softly()).await.unwrap();
+        };
+        let meanwhile = async {
+            gate.arrived().await;
+            until(|| pair.shared().messages > heard).await;
+            gate.open();
+        };
+        tokio::join!(expiring, meanwhile);
+
+        // then it stands in
+        let fails = async || Err::<u64, ()>(());
+        assert_eq!(pair.cache.try_get_or_compute(&key(1), &graced, fails).await, Ok(7), "{what}");
+    }
 }

@@ -100,7 +100,7 @@ impl Cell {
     }
 
     /// Moves the epoch after a message told that it is `epoch` now; tells whether that was news.
-    pub(crate) fn heard(&self, epoch: Epoch, generation: u64) -> bool {
+    pub(crate) fn heard(&self, epoch: Epoch, generation: u64, severity: Severity) -> bool {
         let mut shared = self.shared_in(generation);
         if shared.applied == Some(epoch) {
             return false;
@@ -109,7 +109,7 @@ impl Cell {
         // A smaller one was overtaken by an answer, or the server's clock went back and its epochs were lost. Which of
         // the two the next read will tell.
         shared.known = shared.known.filter(|known| *known <= epoch).map(|_| epoch);
-        self.advance(Severity::Hard);
+        self.advance(severity);
         true
     }
 

@@ -85,8 +85,10 @@ impl Underway {
         let (Some(shared), Some(part)) = (cache.0.shared.as_deref(), &self.part) else { return Ok(()) };
         let there = There::of(part);
         let underway: Vec<_> = there.keys().map(|key| shared.expect_echo(key)).collect();
+        let moves = shared.expect_moves(&part.tags);
         let moved = shared.invalidate(there.request()).await;
         cache.0.apply_here(part, moved.as_deref().ok());
+        drop(moves);
         self.part = None;
         if moved.is_ok() {
             underway.into_iter().for_each(|one| one.answered());

@@ -27,7 +27,7 @@ fn whatever_moves_an_epoch_ends_what_was_noted() {
         |cell, _| cell.invalidate(Severity::Hard),
         |cell, _| cell.invalidate(Severity::Soft),
         |cell, _| cell.moved(Epoch::new(7, 0), 1, Severity::Hard),
-        |cell, _| _ = cell.heard(Epoch::new(7, 0), 1),
+        |cell, _| _ = cell.heard(Epoch::new(7, 0), 1, Severity::Hard),
         |_, stamp| assert_eq!(stamp.learn(Epoch::new(7, 0), 1), Learned::Invalidation),
     ];
     for (at, make_move) in moves.into_iter().enumerate() {
@@ -56,7 +56,7 @@ fn an_answer_that_is_older_than_what_is_known_leaves_nothing_known() {
     cell.moved(at(7), 1, Severity::Hard);
 
     assert_eq!(cell.known(1), None);
-    assert!(!cell.heard(at(7), 1), "that is its own message");
+    assert!(!cell.heard(at(7), 1, Severity::Hard), "that is its own message");
     assert_eq!(cell.known(1), None);
     Stamp::now(cell.clone()).learn(at(7), 1);
     assert_eq!(cell.known(1), Some(at(7)));
@@ -197,7 +197,7 @@ mod model {
                     }
                     Step::Message(n) if !messages.is_empty() => {
                         let of = messages.swap_remove(n % messages.len());
-                        cell.heard(epoch(of), generation);
+                        cell.heard(epoch(of), generation, Severity::Hard);
                         told_of = told_of.max(of);
                     }
                     Step::Answer(n) if !answers.is_empty() => {
@@ -235,7 +235,7 @@ mod model {
 
             // The next message settles what is known.
             let last = epoch(server + 1);
-            cell.heard(last, generation);
+            cell.heard(last, generation, Severity::Hard);
             prop_assert!(cell.known(generation).is_none_or(|known| known == last));
         }
     }

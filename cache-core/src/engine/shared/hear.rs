@@ -78,7 +78,8 @@ impl Shared {
             Change::Unread { why } => self.counters.unread(why),
             Change::TagsInvalidated { epochs } => {
                 for (tag, epoch) in epochs {
-                    self.hear_epoch(cache, &tag, epoch);
+                    let severity = if is_own { self.moving.severity(&tag) } else { Severity::Hard };
+                    self.hear_epoch(cache, &tag, epoch, severity);
                     if !is_own {
                         cache.0.tell_invalidation(|| (&tag).into(), Severity::Hard, by);
                     }
@@ -87,19 +88,19 @@ impl Shared {
         }
     }
 
-    fn hear_epoch(&self, cache: &Cache, tag: &TagKey, epoch: Epoch) {
+    fn hear_epoch(&self, cache: &Cache, tag: &TagKey, epoch: Epoch, severity: Severity) {
         let generation = self.generation();
         match tag {
             TagKey::Everything => {
-                if self.everything.heard(epoch, generation) {
-                    cache.0.functions.invalidate(Severity::Hard, |_| true);
+                if self.everything.heard(epoch, generation, severity) {
+                    cache.0.functions.invalidate(severity, |_| true);
                 }
             }
             TagKey::Function(path) => cache.0.functions.change(path, |cell| {
-                cell.heard(epoch, generation);
+                cell.heard(epoch, generation, severity);
             }),
             TagKey::Tag(tag) => {
-                cache.0.epochs.change(tag, |cell| cell.heard(epoch, generation));
+                cache.0.epochs.change(tag, |cell| cell.heard(epoch, generation, severity));
             }
         }
     }

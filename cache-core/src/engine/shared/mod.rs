@@ -10,6 +10,7 @@ mod hold;
 mod keeper;
 mod look;
 mod look_many;
+mod moving;
 mod obtain;
 mod requests;
 mod server_clock;
@@ -35,16 +36,17 @@ use self::breaker::{Breaker, Failed};
 use self::echoes::{Echoes, Underway as Expecting};
 use self::keeper::Keeper;
 use self::look::away;
+use self::moving::{Moves, Moving};
 use self::requests::Requests;
 use self::server_clock::ServerClock;
 use self::undone::Undone;
 use self::waiters::Waiters;
 use super::Cache;
-use crate::backend::EntryKey;
 use crate::backend::dynamic::DynBackend;
+use crate::backend::{EntryKey, TagKey};
 use crate::clock::Tick;
 use crate::codec::AnyCodec;
-use crate::epochs::Cell;
+use crate::epochs::{Cell, Severity};
 use crate::error::{Error, ErrorKind};
 use crate::event::shared::SharedCounters;
 use crate::event::subscribers::Subscribers;
@@ -72,6 +74,7 @@ pub(super) struct Shared {
     breaker: Breaker,
     echoes: Echoes,
     keeper: Keeper,
+    moving: Moving,
     requests: Requests,
     server_clock: ServerClock,
     undone: Undone,
@@ -95,6 +98,7 @@ impl Shared {
             breaker: Breaker::default(),
             echoes: Echoes::default(),
             keeper: Keeper::default(),
+            moving: Moving::default(),
             requests: Requests::default(),
             server_clock: ServerClock::default(),
             undone: Undone::default(),
@@ -137,6 +141,11 @@ impl Shared {
     /// A change of `key` is about to be sent, and its message will come back.
     pub(super) fn expect_echo(&self, key: &EntryKey) -> Expecting<'_> {
         self.echoes.begin(key)
+    }
+
+    /// Changes of `tags` are about to be sent; to be kept until they have taken effect here.
+    pub(super) fn expect_moves<'m>(&'m self, tags: &'m [(TagKey, Severity)]) -> Moves<'m> {
+        self.moving.begin(tags)
     }
 
     /// Runs `task` so that it goes on when its caller does not; gives it back where there is no runtime.

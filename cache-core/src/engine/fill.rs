@@ -196,7 +196,7 @@ pub(super) async fn unshare(hold: Hold<'_>) -> Share {
 }
 
 /// Ends a flight with a value: stores it where the policy says so and no invalidation came meanwhile, and
-/// hands it to the followers, unless some of them may have begun after one.
+/// hands it to the followers, unless some of them may have begun after one. Tells what the value is counted as.
 pub(super) fn land<V, S>(
     cache: &Cache,
     lead: Lead<'_, Key, Borne, Landing>,
@@ -205,7 +205,8 @@ pub(super) fn land<V, S>(
     storage: S,
     value: &V,
     share: Share,
-) where
+) -> Option<Happening>
+where
     V: Clone + Send + Sync + 'static,
     S: Storage<V>,
 {
@@ -251,9 +252,11 @@ pub(super) fn land<V, S>(
     });
     drop(displaced);
     // Not under the lock of the flights: it wakes others.
-    if let Some(what) = happened.get() {
+    let happened = happened.get();
+    if let Some(what) = happened {
         cache.tell(fill.function, key, what);
     }
+    happened
 }
 
 /// Ends a flight with a value that the shared tier had: it enters the local tier, unless an invalidation came since

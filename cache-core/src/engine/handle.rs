@@ -11,6 +11,7 @@ use crate::answer::{Answer, Outcome};
 use crate::backend::dynamic::BoxFuture;
 use crate::entry::{Freshness, Lifetime, Remembered, lifetime};
 use crate::error::{Error, ErrorKind};
+use crate::event::stats::Happening;
 use crate::key::{Key, Tag, TagList};
 use crate::storage::Storage;
 
@@ -217,7 +218,7 @@ where
     let lifetime = lifetime(&entry.remember, outcome, decided, entry.cache.0.chance.unit());
     Box::pin(async move {
         let (Some(value), Some(lifetime)) = (value, lifetime) else { return entry.invalidate().await };
-        let tags = if outcome == Outcome::Error { Vec::new() } else { decides.tags(&value) };
+        let tags = decides.tags(&value);
         put_value(entry, S::default(), outcome, value, tags, lifetime).await
     })
 }
@@ -252,8 +253,10 @@ where
         },
         None => (None, borne),
     };
-    if borne.is_invalidated() {
-        // An invalidation came meanwhile.
+    let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());
+    if borne.is_invalidated() || !lead.is_attached() || is_being_invalidated {
+        // An invalidation of its tags or of its key came meanwhile, or another `put`.
+        drop(hold);
         return entry.invalidate().await;
     }
     lead.learn(borne.clone());
@@ -287,11 +290,9 @@ where
     }
     fill.version = share.version();
     lead.learn(borne.clone());
-    fill::land(cache, lead, &fill, &borne, storage, &value, share);
-    match share {
-        // An invalidation or another `put` came meanwhile; or the lease was lost, and then the older value is still
-        // there.
-        Share::Refused => entry.invalidate().await,
+    match fill::land(cache, lead, &fill, &borne, storage, &value, share) {
+        // An invalidation or another `put` came meanwhile; or the lease was lost. The older value may still be there.
+        Some(Happening::Refused) => entry.invalidate().await,
         _ => Ok(()),
     }
 }

@@ -22,6 +22,8 @@ pub(in crate::engine) struct Borne {
     taken: Arc<Taken>,
     /// Whether more is known of them than when they were taken.
     has_learned: bool,
+    /// Whether an answer has told of an invalidation that was not heard of: what is borne is of after that.
+    has_moved: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +60,7 @@ impl Borne {
                 is_outdated: false,
             }),
             has_learned: false,
+            has_moved: false,
         }
     }
 
@@ -121,9 +124,10 @@ impl Borne {
         !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
-    /// Whether a tag that the call knows was invalidated since, and not just made stale or perhaps missed.
+    /// Whether a tag that the call knows was invalidated since, and not just made stale or perhaps missed; also by what an
+    /// answer has told.
     pub(in crate::engine) fn is_invalidated(&self) -> bool {
-        self.taken.own.currency() == Currency::Invalidated
+        self.has_moved || self.taken.own.currency() == Currency::Invalidated
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.
@@ -147,13 +151,14 @@ impl Borne {
         if let (Some(everything), Some(Some(epoch))) = (everything, epochs.next())
             && everything.learn(epoch, self.generation) == Learned::Invalidation
         {
+            self.has_moved = true;
             // No entry here bears that epoch itself.
             cache.0.functions.invalidate(Severity::Hard, |_| true);
         }
         for (stamp, epoch) in own.iter_mut().zip(epochs) {
             // An absent one teaches nothing: it may have been evicted.
             if let Some(epoch) = epoch {
-                stamp.learn(epoch, self.generation);
+                self.has_moved |= stamp.learn(epoch, self.generation) == Learned::Invalidation;
             }
         }
     }

@@ -46,6 +46,11 @@ impl Echoes {
         Underway { echoes: self, key: key.clone(), is_answered: false }
     }
 
+    /// Whether a change of `key` waits for its answer.
+    pub(super) fn is_underway(&self, key: &EntryKey) -> bool {
+        self.lock().get(key).is_some_and(|expected| expected.underway > 0)
+    }
+
     /// A message about `key` from this process was heard: whether it is an echo, to be skipped.
     pub(super) fn is_echo(&self, key: &EntryKey) -> bool {
         let mut table = self.lock();

@@ -109,6 +109,11 @@ impl<'c, S: Copy> Question<'c, S> {
         (hold, borne)
     }
 
+    /// Whether this process is about to invalidate the entry: in the shared tier it may have done so.
+    pub(in crate::engine) fn is_being_invalidated(&self) -> bool {
+        self.shared.echoes.is_underway(&self.key) || self.shared.moving.is_any(&self.tag_keys())
+    }
+
     /// All tags that the entry bears, in the order that its epochs are combined in.
     pub(super) fn tag_keys(&self) -> Vec<TagKey> {
         let own = [TagKey::Everything, self.function.tag.clone()];

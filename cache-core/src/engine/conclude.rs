@@ -95,6 +95,14 @@ where
             return Landed::Here(Some(entry));
         }
         let Some(value) = value else {
+            // Who began after an invalidation of what the body has named gets nothing of this, either.
+            match opening.stamp(&directions.tags) {
+                Some(stamps) => borne.name(stamps),
+                None => borne.outdate(),
+            }
+            if borne.has_learned() {
+                self.lead.learn(borne.clone());
+            }
             match (outcome, hold) {
                 (Outcome::Absent, Some(hold)) => {
                     return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored: None }));
@@ -238,9 +246,7 @@ impl Verdict {
         if outcome == Outcome::Value {
             decided = ttl.or_else(|| plan.decides.ttl(value));
         }
-        if outcome != Outcome::Error {
-            tags.extend(plan.decides.tags(value));
-        }
+        tags.extend(plan.decides.tags(value));
         Self { is_stored: is_stored && !is_not_stored, ttl: decided, tags, is_unchanged }
     }
 }

@@ -1,0 +1,109 @@
+//! Tags that turn up with the answer count for answers that are not stored, too: who began after an invalidation gets
+//! nothing of before.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails the test")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use larder::{Cache, cached, current};
+use serde::{Deserialize, Serialize};
+use support::source::{Down, Scene, Source, waits};
+use tokio::sync::Semaphore;
+
+type Rows = Mutex<HashMap<u64, u64>>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Missing(u64);
+
+/// An answer that is stored names its tags, whatever it is.
+fn named(found: &Result<u64, Missing>) -> Vec<String> {
+    match found {
+        Ok(row) => vec![format!("row:{row}")],
+        Err(Missing(id)) => vec![format!("missing:{id}")],
+    }
+}
+
+#[cached(ttl = 3600, err_ttl = 600, skip(rows), tags_from = |found| named(found))]
+async fn find(rows: &Rows, id: u64) -> Result<u64, Missing> {
+    rows.lock().unwrap().get(&id).copied().ok_or(Missing(id))
+}
+
+#[cached(ttl = 600, skip(source))]
+async fn told(source: &Source, id: u64) -> Result<u64, Down> {
+    current().tag(format!("user:{id}"));
+    source.read().await
+}
+
+#[cached(ttl = 60, each = ids, skip(gate, rows))]
+async fn rows_of(gate: &Semaphore, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
+    current().tag("rows");
+    let found = ids.iter().filter_map(|id| Some((*id, *rows.lock().unwrap().get(id)?))).collect();
+    gate.acquire().await.unwrap().forget();
+    found
+}
+
+#[tokio::test]
+async fn an_error_that_is_stored_bears_the_tags_that_are_told_from_it() {
+    let rows = Rows::default();
+    let cache = Cache::default();
+    let test = async {
+        for is_put in [false, true] {
+            rows.lock().unwrap().remove(&1);
+            if is_put {
+                find_entry(1).put(Err(Missing(1))).await.unwrap();
+            }
+            assert_eq!(find(&rows, 1).await, Err(Missing(1)));
+            rows.lock().unwrap().insert(1, 10);
+
+            cache.invalidate_tags(["missing:1"]).await.unwrap();
+
+            assert_eq!(find(&rows, 1).await, Ok(10), "put: {is_put}");
+            cache.invalidate_tags(["row:10"]).await.unwrap();
+        }
+    };
+    cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn who_began_after_an_invalidation_gets_no_error_of_before() {
+    let scene = Scene::new();
+    let test = async {
+        scene.source.set_down(true);
+        scene.source.hold();
+        let mut first = Box::pin(told(&scene.source, 1));
+        assert!(waits(&mut first).await);
+        scene.source.set_down(false);
+        scene.source.write();
+
+        scene.cache.invalidate_tags(["user:1"]).await.unwrap();
+        let mut later = Box::pin(told(&scene.source, 1));
+        assert!(waits(&mut later).await);
+        scene.source.release();
+
+        assert!(first.await.is_err());
+        assert_eq!(later.await, Ok(1));
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
+async fn who_began_after_an_invalidation_is_not_told_that_there_is_none() {
+    let (cache, gate, rows) = (Cache::default(), Semaphore::new(0), Rows::default());
+    let test = async {
+        let mut first = Box::pin(rows_of(&gate, &rows, &[1]));
+        assert!(waits(&mut first).await);
+        rows.lock().unwrap().insert(1, 10);
+
+        cache.invalidate_tags(["rows"]).await.unwrap();
+        let mut later = Box::pin(rows_of(&gate, &rows, &[1]));
+        assert!(waits(&mut later).await);
+        gate.add_permits(9);
+
+        assert_eq!(first.await, HashMap::new());
+        assert_eq!(later.await, HashMap::from([(1, 10)]));
+    };
+    cache.scope(test).await;
+}

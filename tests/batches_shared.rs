@@ -466,3 +466,55 @@ async fn an_item_that_is_gone_is_gone_from_both_tiers() {
     assert_eq!(found(&pair.cache, None, &[1]).await.unwrap_err(), "down");
     assert_eq!(found(&pair.third(), None, &[1]).await.unwrap_err(), "down");
 }
+
+#[tokio::test]
+async fn two_batches_of_which_each_leads_what_the_other_follows_do_not_wait_for_each_other() {
+    #[cached(ttl = 3600, name = "batches/pairs", each = ids, skip(cache, gate), cache = cache)]
+    async fn pairs(cache: &Cache, gate: &Semaphore, ids: &[u64]) -> HashMap<u64, u64> {
+        let _ = cache;
+        gate.acquire().await.unwrap().forget();
+        ids.iter().map(|id| (*id, id * 10)).collect()
+    }
+    async fn goes_on<T>(call: &mut std::pin::Pin<Box<impl Future<Output = T>>>, done: impl Fn() -> bool) {
+        let meanwhile = async {
+            until(done).await;
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! { biased; _ = call => panic!("it has to wait"), () = meanwhile => {} }
+    }
+    // given another process that computes both
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    let [never, gate] = [0, 0].map(|permits| Arc::new(Semaphore::new(permits)));
+    let there = tokio::spawn({
+        let (other, gate) = (pair.other.clone(), gate.clone());
+        async move { pairs(&other, &gate, &[1, 2]).await }
+    });
+    until(|| pair.other.computations_in_flight() > 0).await;
+    // and here two batches, of which the one leads 1 and follows 2, and the other leads 2 and follows 1
+    let base = pair.faults.calls(Operation::Lease);
+    let asked = |count| {
+        let faults = &pair.faults;
+        move || faults.calls(Operation::Lease) - base >= count
+    };
+    let mut first = Box::pin(pairs(&pair.cache, &never, &[1]));
+    goes_on(&mut first, asked(1)).await;
+    let mut one = Box::pin(pairs(&pair.cache, &never, &[2, 1]));
+    goes_on(&mut one, asked(2)).await;
+    let mut other = Box::pin(pairs(&pair.cache, &never, &[1, 2]));
+    goes_on(&mut other, || true).await;
+    drop(first);
+    goes_on(&mut other, asked(3)).await;
+    goes_on(&mut one, || true).await;
+
+    // when it has filled them
+    gate.add_permits(1);
+    there.await.unwrap();
+
+    // then both have them
+    let both = tokio::time::timeout(SOON, async { tokio::join!(one, other) });
+    let (one, other) = both.await.expect("they wait for each other");
+    assert_eq!((one[&2], other[&1]), (20, 10));
+}

@@ -16,7 +16,7 @@ use crate::key::Key;
 use crate::storage::Storage;
 
 /// Whose look into the shared tier an answer belongs to: of a leader, or of a call that looks for itself.
-type Leader<'c> = Lead<'c, Key, Borne, Landing>;
+pub(super) type Leader<'c> = Lead<'c, Key, Borne, Landing>;
 
 /// Finds for each key that is open who computes it.
 pub(super) async fn join<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])

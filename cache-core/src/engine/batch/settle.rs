@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use super::join::Leader;
 use super::{State, Track};
 use crate::batched::Each;
 use crate::clock::Tick;
 use crate::engine::flight::Joined;
 use crate::engine::lead::Leading;
 use crate::engine::liveness::{self, Waited};
-use crate::engine::shared::{Borne, Obtained, Underway, obtain};
+use crate::engine::shared::{Borne, Hold, Obtained, Underway, obtain};
 use crate::engine::stale::answer_stale;
 use crate::engine::together::{AT_ONCE, Wakeful};
 use crate::engine::{Cache, Landing};
@@ -21,27 +22,29 @@ use crate::local::StoredEntry;
 use crate::storage::Storage;
 
 /// What one wait came to.
-enum Event<'c, V> {
-    Obtained(Box<Obtained<'c, V>>),
+enum Event<'c, A: Each> {
+    /// Another process has filled it, and whoever followed has it, too: others may wait for that.
+    Filled(A::Output),
+    /// It is up to this call.
+    Leased(Leader<'c>, Box<(Hold<'c>, Borne, MissReason)>),
+    /// So it is, without a lease.
+    Away(Leader<'c>),
     Waited(Waited),
 }
 
-impl<V> Event<'_, V> {
+impl<A: Each> Event<'_, A> {
     /// Whether it leaves this call something to do.
     fn is_work(&self) -> bool {
-        if let Self::Obtained(obtained) = self {
-            return !matches!(**obtained, Obtained::Value(..));
-        }
-        !matches!(self, Self::Waited(Waited::Landed(Landing::Value(_))))
+        !matches!(self, Self::Filled(_) | Self::Waited(Waited::Landed(Landing::Value(_))))
     }
 }
 
 /// One wait.
-type Wait<'w, 'c, V> = Pin<Box<dyn Future<Output = Event<'c, V>> + Send + 'w>>;
+type Wait<'w, 'c, A> = Pin<Box<dyn Future<Output = Event<'c, A>> + Send + 'w>>;
 
 /// Waits. What is to be computed is not kept from it by what others take their time for: a lease that is granted
 /// would pass meanwhile, and two batches that hold what the other one waits for would wait for ever. Where it `has_work`
-/// from the beginning, it only asks.
+/// from the beginning, it only asks. What it led and has no answer for is open again.
 pub(super) async fn settle<'c, A, S>(
     cache: &'c Cache,
     asked: Tick,
@@ -55,30 +58,42 @@ pub(super) async fn settle<'c, A, S>(
     let flags: Vec<AtomicBool> = tracks.iter().map(|_| AtomicBool::new(false)).collect();
     let mut events = Vec::new();
     let mut ats = Vec::new();
-    let mut waits: Vec<Wait<'_, 'c, A::Value>> = Vec::new();
+    let mut waits: Vec<Wait<'_, 'c, A>> = Vec::new();
     for (at, (track, is_waiting)) in tracks.iter_mut().zip(&flags).enumerate() {
-        let key = &track.plan.key;
-        let wait: Wait<'_, 'c, A::Value> = match (&mut track.state, &track.question) {
+        let Track { plan, function, question, tally, state, .. } = track;
+        let key = &plan.key;
+        let wait: Wait<'_, 'c, A> = match (std::mem::replace(state, State::Open), question) {
             (State::Follows(follow), _) => {
                 is_waiting.store(true, Ordering::Relaxed);
+                *state = State::Follows(follow);
+                let State::Follows(follow) = state else { continue };
                 Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) })
             }
-            (State::Leads(lead, seen), Some(question)) => {
-                let (seen, lead) = (seen.clone(), &*lead);
-                let tally = &mut track.tally;
-                Box::pin(async move {
-                    let obtaining = obtain(question, seen, |underway| match underway {
-                        Underway::Bearing(borne) => lead.bear(borne.clone()),
-                        Underway::Learned(borne) => lead.learn(borne.clone()),
-                        Underway::Waiting => {
-                            is_waiting.store(true, Ordering::Relaxed);
-                            tally.count(Happening::Joined);
-                        }
-                    });
-                    Event::Obtained(Box::new(liveness::keep(cache, lead, obtaining).await))
-                })
+            (State::Leads(lead, seen), Some(question)) => Box::pin(async move {
+                let obtaining = obtain(question, seen, |underway| match underway {
+                    Underway::Bearing(borne) => lead.bear(borne.clone()),
+                    Underway::Learned(borne) => lead.learn(borne.clone()),
+                    Underway::Waiting => {
+                        is_waiting.store(true, Ordering::Relaxed);
+                        tally.count(Happening::Joined);
+                    }
+                });
+                match liveness::keep(cache, &lead, obtaining).await {
+                    Obtained::Value(stored, borne) => {
+                        tally.count(Happening::SharedHit);
+                        let leading = Leading::new(cache, function, lead, plan, None);
+                        Event::Filled(leading.land_found(borne, stored))
+                    }
+                    Obtained::Lease(hold, borne, reason) => {
+                        Event::Leased(lead, Box::new((hold, borne, reason)))
+                    }
+                    Obtained::Away => Event::Away(lead),
+                }
+            }),
+            (other, _) => {
+                *state = other;
+                continue;
             }
-            _ => continue,
         };
         ats.push(at);
         waits.push(wait);
@@ -87,7 +102,7 @@ pub(super) async fn settle<'c, A, S>(
     // Who follows waits from the beginning. No more ask for a lease at the same time than a server takes well.
     let (to_ask, following): (Vec<usize>, Vec<usize>) = (0..ats.len()).partition(|place| asks(*place));
     let mut to_ask = to_ask.into_iter();
-    let mut waits: Wakeful<Wait<'_, 'c, A::Value>> = waits.into_iter().collect();
+    let mut waits: Wakeful<Wait<'_, 'c, A>> = waits.into_iter().collect();
     let (mut begins, mut asking) = (Some(following), 0);
     poll_fn(|context| {
         let mut turns = waits.woken(context);
@@ -119,32 +134,28 @@ pub(super) async fn settle<'c, A, S>(
     }
 }
 
-fn apply<'c, A, S>(cache: &'c Cache, asked: Tick, track: &mut Track<'c, A, S>, event: Event<'c, A::Value>)
+fn apply<'c, A, S>(cache: &'c Cache, asked: Tick, track: &mut Track<'c, A, S>, event: Event<'c, A>)
 where
     A: Each,
     A::Value: Clone + Send + Sync + 'static,
     S: Storage<A::Value>,
 {
-    match (event, std::mem::replace(&mut track.state, State::Open)) {
-        (Event::Obtained(obtained), State::Leads(lead, _)) => match *obtained {
-            Obtained::Value(stored, borne) => {
-                track.tally.count(Happening::SharedHit);
-                let leading = Leading::new(cache, track.function, lead, track.plan, None);
-                let output = leading.land_found(borne, stored);
-                track.done(cache, track.plan.answer.item(output));
-            }
-            Obtained::Lease(hold, borne, reason) => {
-                track.tally.count(Happening::Miss(reason));
-                track.state = State::Computes(lead, Some(Box::new(hold)), borne);
-            }
-            Obtained::Away => {
-                track.tally.count(Happening::Miss(MissReason::Unreachable));
-                let borne = Borne::now(cache, track.function, &track.plan.tags);
-                track.state = State::Computes(lead, None, borne);
-            }
-        },
-        (Event::Waited(waited), _) => followed(cache, asked, track, waited),
-        (Event::Obtained(_), _) => {}
+    match event {
+        Event::Filled(output) => track.done(cache, track.plan.answer.item(output)),
+        Event::Leased(lead, leased) => {
+            let (hold, borne, reason) = *leased;
+            track.tally.count(Happening::Miss(reason));
+            track.state = State::Computes(lead, Some(Box::new(hold)), borne);
+        }
+        Event::Away(lead) => {
+            track.tally.count(Happening::Miss(MissReason::Unreachable));
+            let borne = Borne::now(cache, track.function, &track.plan.tags);
+            track.state = State::Computes(lead, None, borne);
+        }
+        Event::Waited(waited) => {
+            track.state = State::Open;
+            followed(cache, asked, track, waited);
+        }
     }
 }
 

@@ -437,3 +437,20 @@ async fn the_type_of_the_ids_may_come_from_a_macro() {
         .await;
     assert_eq!(calls.take(), [[1, 2], [1, 2], [1, 2]]);
 }
+
+#[tokio::test]
+async fn a_list_that_does_not_fit_gives_no_id_the_item_of_another() {
+    /// As a query that leaves out what it does not find.
+    #[cached(ttl = 60, each = ids)]
+    async fn list(ids: &[u64]) -> Vec<Option<u64>> {
+        ids.iter().filter(|id| **id != 2).map(|id| Some(id * 10)).collect()
+    }
+    let test = async {
+        assert_eq!(list(&[1]).await, [Some(10)]);
+
+        assert_eq!(list(&[1, 2, 3]).await, [Some(10), None, None], "2 and 3 could be either's");
+
+        assert_eq!(list(&[3]).await, [Some(30)]);
+    };
+    Cache::default().scope(test).await;
+}

@@ -173,7 +173,7 @@ pub trait Division<K, C>: Copy + Send + Sync {
     fn fits(self, _all: &C, _ids: &[K]) -> bool {
         true
     }
-    /// Divides, in the order of the ids. What belongs to none of them is left out.
+    /// Divides, in the order of the ids. What belongs to none of them is left out, and what may belong to any.
     fn divide(self, all: C, ids: &[K]) -> Vec<Option<Self::Item>>;
     /// Puts together what belongs to the ids, in their order.
     fn assemble<I: ExactSizeIterator<Item = (K, Option<Self::Item>)>>(self, items: I) -> C;
@@ -218,7 +218,11 @@ impl<K, V> Division<K, Vec<Option<V>>> for Natural {
         all.len() == ids.len()
     }
     fn divide(self, mut all: Vec<Option<V>>, ids: &[K]) -> Vec<Option<V>> {
-        all.resize_with(ids.len(), || None);
+        if all.len() != ids.len() {
+            // By position an id would get the item of another one.
+            all.clear();
+            all.resize_with(ids.len(), || None);
+        }
         all
     }
     fn assemble<I: ExactSizeIterator<Item = (K, Option<V>)>>(self, items: I) -> Vec<Option<V>> {

@@ -328,3 +328,35 @@ async fn that_there_is_none_is_told_to_who_waits_and_not_found_out_again() {
     assert_eq!(second.await.unwrap(), HashMap::new());
     assert_eq!(gate.computed(), 2);
 }
+
+#[tokio::test]
+async fn what_a_later_run_of_the_body_computes_began_after_an_invalidation_before_that_run() {
+    #[cached(ttl = 60, each(id in ids, at_most = 1), tags = ["few"], skip(gate))]
+    async fn few(gate: &Gate, ids: &[u64]) -> HashMap<u64, u64> {
+        gate.pass(ids.len()).await;
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+    let (cache, gate) = (Cache::default(), Gate::new());
+    let call = |ids: &'static [u64]| {
+        let gate = gate.clone();
+        start(&cache, async move { few(&gate, ids).await })
+    };
+    // given a batch in two runs, and an invalidation during the first
+    let first = call(&[1, 2]);
+    gate.until_begun().await;
+    cache.invalidate_tags(["few"]).await.unwrap();
+    gate.open.add_permits(1);
+    gate.until_begun().await;
+
+    // when another call asks for what the second computes
+    let second = call(&[2]);
+    until_joined(&cache, 1).await;
+    gate.open.add_permits(8);
+    first.await.unwrap();
+
+    // then it gets that, and it is stored
+    assert_eq!(second.await.unwrap(), HashMap::from([(2, 2)]));
+    assert_eq!(call(&[2]).await.unwrap(), HashMap::from([(2, 2)]));
+    assert_eq!(gate.computed(), 2);
+    assert_eq!(cache.stats().refused_fills(), 1, "that of the first");
+}

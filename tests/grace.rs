@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use std::time::Duration;
 
 use larder::{Cache, Options, cached};
@@ -303,4 +305,30 @@ async fn who_joins_a_failing_f_refresh_gets_the_value_that_stands_in() {
     };
     scene.cache.scope(test).await;
     assert_eq!(scene.source.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_that_answers_an_error_has_answered_nothing_stale() {
+    #[cached(ttl = 60, each = ids, skip(source), grace = "1h")]
+    async fn rows(source: &Source, ids: &[u64]) -> Result<HashMap<u64, u64>, Down> {
+        let row = source.read().await?;
+        Ok(ids.iter().map(|id| (*id, row)).collect())
+    }
+    let scene = Scene::new();
+    let test = async {
+        rows(&scene.source, &[1]).await.unwrap();
+        scene.pass(MINUTE).await;
+        scene.source.set_down(true);
+        let mut events = scene.cache.subscribe();
+
+        assert!(rows(&scene.source, &[1, 2]).await.is_err(), "nothing stands in for 2");
+
+        let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+        assert!(!told.iter().any(|event| matches!(event, larder::Event::Stale { .. })), "{told:?}");
+        assert_eq!(scene.stats("rows").stale, 0);
+
+        assert_eq!(rows(&scene.source, &[1]).await, Ok(HashMap::from([(1, 0)])));
+        assert_eq!(scene.stats("rows").stale, 1);
+    };
+    scene.cache.scope(test).await;
 }

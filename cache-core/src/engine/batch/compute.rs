@@ -52,11 +52,15 @@ where
             let cache = self.cache;
             let tracks = || computing.iter().filter_map(At::track);
             for at in tracks() {
-                if let State::Computes(lead, hold, borne) = &self.tracks[at].state {
-                    match hold {
+                let track = &mut self.tracks[at];
+                if let State::Computes(lead, hold, borne) = &mut track.state {
+                    if hold.is_some() {
                         // A value that was stored elsewhere since took the lease away.
-                        Some(_) => lead.learn(borne.clone()),
-                        None => lead.bear(borne.clone()),
+                        lead.learn(borne.clone());
+                    } else {
+                        // It begins only now: earlier runs of the body may have come before it.
+                        *borne = Borne::now(cache, track.function, &track.plan.tags);
+                        lead.bear(borne.clone());
                     }
                 }
             }
@@ -196,7 +200,7 @@ where
     /// values stand in for all that this call wanted.
     fn land_error(&mut self, computing: &[At]) -> bool {
         let (cache, purpose) = (self.cache, self.purpose());
-        let mut answered = 0;
+        let mut standing_in = Vec::new();
         for at in computing {
             let at = match *at {
                 At::Track(at) => at,
@@ -212,17 +216,20 @@ where
                 leading.lead.land(Landing::StandIn(entry.clone()), |_| ());
                 Some(entry)
             });
-            // Who forces it wants to know how it went.
-            let stands_in = stands_in.filter(|_| !self.is_forced);
-            match stands_in.and_then(|entry| answer_stale(&mut track.tally, track.plan, &entry)) {
-                Some(output) => {
-                    answered += 1;
-                    track.done(cache, track.plan.answer.item(output));
-                }
-                None => track.note(cache),
-            }
+            standing_in.extend(stands_in.map(|entry| (at, entry)));
         }
-        answered == computing.len()
+        // Who forces it wants to know how it went.
+        let answers_all = standing_in.len() == computing.len() && !self.is_forced;
+        if answers_all {
+            for (at, entry) in standing_in {
+                let track = &mut self.tracks[at];
+                let output = answer_stale(&mut track.tally, track.plan, &entry);
+                track.done(cache, output.and_then(|output| track.plan.answer.item(output)));
+            }
+        } else {
+            computing.iter().filter_map(At::track).for_each(|at| self.tracks[at].note(cache));
+        }
+        answers_all
     }
 }
 

@@ -41,7 +41,8 @@ impl Cache {
     /// # }
     /// ```
     ///
-    /// `compute` may be called more than once: for what another call was to compute and did not.
+    /// `compute` may be called more than once: for what another call was to compute and did not. A cache that is disabled, or a ttl of
+    /// zero, hands it all ids as they are, also those that come twice.
     ///
     /// # Cancel safety
     ///

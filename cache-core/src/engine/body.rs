@@ -153,8 +153,7 @@ async fn turn() {
 pub(super) struct Beside<E, B, F, J, O> {
     // In this order: who waits for the engine's flight takes over when the body is gone.
     run: Option<Run<F>>,
-    /// `None` once the body has panicked.
-    engine: Option<Pending<E>>,
+    engine: Pending<E>,
     /// What makes the body.
     make: Option<B>,
     /// What makes of the body's output what the engine is handed.
@@ -177,7 +176,7 @@ where
         let handover = Arc::new(Handover(Mutex::new(State::Idle)));
         let body = Body(handover.clone());
         let engine = boxed(|| engine(body));
-        Self { run: None, engine: Some(engine), make: Some(make), judge: Some(judge), handover }
+        Self { run: None, engine, make: Some(make), judge: Some(judge), handover }
     }
 }
 
@@ -194,17 +193,14 @@ where
         let Self { run, engine, make, judge, handover } = &mut *self;
         loop {
             // First: what has ended in time is in time.
-            if let Some(running) = run {
-                let panic = Panic(engine);
-                if let Poll::Ready(output) = Pin::new(running).poll(context) {
-                    *run = None;
-                    let output = judge.take().map(|judge| judge(output));
-                    output.into_iter().for_each(|output| handover.end(output));
-                }
-                panic.did_not_happen();
+            if let Some(running) = run
+                && let Poll::Ready(output) = Pin::new(running).poll(context)
+            {
+                *run = None;
+                let output = judge.take().map(|judge| judge(output));
+                output.into_iter().for_each(|output| handover.end(output));
             }
-            let Some(engine) = engine else { panic!("polled after its body has panicked") };
-            if let Poll::Ready(output) = Pin::new(engine).poll(context) {
+            if let Poll::Ready(output) = Pin::new(&mut *engine).poll(context) {
                 return Poll::Ready(output);
             }
             match handover.asked() {
@@ -213,20 +209,5 @@ where
                 Asked::ToStop => *run = None,
             }
         }
-    }
-}
-
-/// While a body is polled: should it panic, the engine goes at once, and with it the flight that others wait for.
-struct Panic<'e, E>(&'e mut Option<E>);
-
-impl<E> Panic<'_, E> {
-    fn did_not_happen(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl<E> Drop for Panic<'_, E> {
-    fn drop(&mut self) {
-        *self.0 = None;
     }
 }

@@ -89,6 +89,33 @@ async fn an_invalidated_entry_is_kept_warm_no_longer_until_it_is_used() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_replaced_by_hand_is_kept_warm_as_before() {
+    for is_put in [true, false] {
+        let scene = Scene::new();
+        let test = async {
+            warm(&scene.source, 1).await.unwrap();
+            scene.settle().await;
+            scene.pass(Duration::from_secs(10)).await;
+            match is_put {
+                true => warm_entry(1).put(Ok(7)).await.unwrap(),
+                false => drop(warm_refresh(&scene.source, 1).await.unwrap()),
+            }
+            let asked = scene.source.asked();
+
+            // A sweep comes by every 30 s.
+            scene.pass(Duration::from_secs(30)).await;
+            scene.pass(Duration::from_secs(8)).await;
+            scene.pass(Duration::from_secs(10) - MOMENT).await;
+            assert_eq!(scene.source.asked(), asked);
+            scene.pass(MOMENT).await;
+
+            assert_eq!(scene.source.asked(), asked + 1, "due 48 s after it was replaced; put: {is_put}");
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[tokio::test]
 async fn a_failed_refresh_is_tried_again_on_schedule() {
     let scene = Scene::new();
     let test = async {

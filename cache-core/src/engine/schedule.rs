@@ -103,12 +103,15 @@ impl Cache {
 }
 
 impl Inner {
-    /// Drops what the schedule keeps for entries that are gone.
+    /// Drops what the schedule keeps for entries that are gone. Where another one took the place of its entry, a line goes on with
+    /// that when it is due.
     pub(super) fn sweep_schedule(&self) {
         let gone: Vec<Warm> = {
             let schedule = &mut self.refreshing.state().schedule;
-            let is_gone =
-                |(place, warm): (&(Tick, u64), &Warm)| (warm.entry.strong_count() == 0).then_some(*place);
+            let is_replaced = |warm: &Warm| self.tier.find(&warm.refresher.key.view(), |_| ()).is_some();
+            let is_gone = |(place, warm): (&(Tick, u64), &Warm)| {
+                (warm.entry.strong_count() == 0 && !is_replaced(warm)).then_some(*place)
+            };
             let places: Vec<_> = schedule.iter().filter_map(is_gone).collect();
             places.iter().filter_map(|place| schedule.remove(place)).collect()
         };

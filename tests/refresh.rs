@@ -74,6 +74,28 @@ async fn a_value_is_due_after_the_share_that_is_given() {
     scene.cache.scope(test).await;
 }
 
+#[cached(ttl = 60, local_ttl = 10, skip(source), refresh)]
+async fn short(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn without_a_shared_tier_a_value_is_due_by_its_local_ttl() {
+    let scene = Scene::new();
+    let test = async {
+        for _ in 0..100 {
+            short(&scene.source).await.unwrap();
+            scene.settle().await;
+            scene.pass(Duration::from_secs(1)).await;
+        }
+    };
+
+    scene.cache.scope(test).await;
+
+    let stats = scene.stats("short");
+    assert_eq!((stats.misses.total(), stats.refreshes), (1, 12), "every 8 s, and no later call waits");
+}
+
 #[tokio::test]
 async fn a_failed_refresh_keeps_the_value_and_is_tried_again_after_a_rest_and_before_the_end() {
     let scene = Scene::new();

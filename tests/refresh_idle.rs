@@ -115,6 +115,38 @@ async fn an_entry_that_is_replaced_by_hand_is_kept_warm_as_before() {
     }
 }
 
+#[cached(ttl = 60, local_ttl = 10, skip(source), refresh(idle = "10m"))]
+async fn short(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_entry_that_is_kept_shortly_here_is_kept_warm_by_the_time_that_it_is_kept_anywhere() {
+    let shared = Cache::builder().shared(larder::backend::Memory::new());
+    for (builder, due) in [(Cache::builder(), Duration::from_secs(8)), (shared, DUE)] {
+        let scene = Scene::with(builder);
+        let test = async {
+            short(&scene.source).await.unwrap();
+            scene.settle().await;
+            // By now the bus is heard, which the first value is older than.
+            short(&scene.source).await.unwrap();
+            scene.settle().await;
+
+            // Sweeps come by before, which drop what is not kept here any longer.
+            for computed in 1..=3 {
+                // In steps, so that the bus is heard meanwhile.
+                for _ in 1..due.as_secs() {
+                    scene.pass(Duration::from_secs(1)).await;
+                }
+                assert_eq!(scene.source.asked(), computed);
+                scene.pass(Duration::from_secs(1)).await;
+                assert_eq!(scene.source.asked(), computed + 1, "due after {due:?}");
+            }
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
 #[tokio::test]
 async fn a_failed_refresh_is_tried_again_on_schedule() {
     let scene = Scene::new();

@@ -85,13 +85,14 @@ impl Cache {
         let Some(entry) = self.0.tier.find(&warm.refresher.key.view(), Arc::clone) else { return };
         let Some(upkeep) = entry.upkeep() else { return };
         let is_its_own = std::ptr::addr_eq(Arc::as_ptr(&entry), warm.entry.as_ptr());
+        let is_awaited = entry.is_awaited(now);
         if is_its_own {
             upkeep.leaves_schedule();
         }
-        if !self.0.may_stand_in(&entry) || !upkeep.is_in_use(now) {
+        if !(is_awaited || self.0.may_stand_in(&entry)) || !upkeep.is_in_use(now) {
             return;
         }
-        if entry.freshness(now) == Freshness::Fresh && now < upkeep.due() {
+        if (is_awaited || entry.freshness(now) == Freshness::Fresh) && now < upkeep.due() {
             return self.keep_warm(warm.refresher);
         }
         // A read may have asked for it; then that goes on with the schedule.

@@ -180,9 +180,11 @@ impl LocalTier {
         self.retain(|_| false);
     }
 
-    /// Removes what can no longer be used.
+    /// Removes what can no longer be used, and is not awaited by the schedule.
     pub(crate) fn sweep(&self, now: Tick) {
-        self.retain(|entry| matches!(entry.freshness(now), Freshness::Fresh | Freshness::Stale));
+        self.retain(|entry| {
+            matches!(entry.freshness(now), Freshness::Fresh | Freshness::Stale) || entry.is_awaited(now)
+        });
     }
 
     fn retain(&self, keep: impl Fn(&StoredEntry) -> bool) {

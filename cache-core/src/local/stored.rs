@@ -137,6 +137,14 @@ impl StoredEntry {
         self.care.as_ref()?.upkeep.as_ref()
     }
 
+    /// Whether only the local ttl is over, and the schedule is to see to it yet. Nothing is answered with it.
+    pub(crate) fn is_awaited(&self, now: Tick) -> bool {
+        // Who expires an entry leaves no time at all.
+        self.fresh_until().raw() > 0
+            && self.currency() == Currency::Current
+            && self.upkeep().is_some_and(|upkeep| upkeep.is_awaited(now))
+    }
+
     #[inline]
     fn currency(&self) -> Currency {
         self.stamps.currency()

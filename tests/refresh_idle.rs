@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder::{Cache, cached};
-use support::source::{Down, Scene, Source};
+use support::source::{Down, Scene, Source, waits};
 use support::{MINUTE, MOMENT};
 use tokio::sync::Semaphore;
 
@@ -217,6 +217,42 @@ async fn a_cache_that_is_dropped_refreshes_nothing_more() {
         tokio::task::yield_now().await;
     }
     assert_eq!(source.asked(), 2);
+}
+
+#[cached(ttl = 60, skip(source), grace = "1d", refresh(idle = "10m"), timeout(soft = "50ms"))]
+async fn patient(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn what_is_computed_behind_a_stale_answer_is_kept_warm() {
+    for is_late in [false, true] {
+        let scene = Scene::new();
+        let test = async {
+            patient(&scene.source).await.unwrap();
+            // Nobody uses it, and it is let go.
+            scene.pass(Duration::from_secs(3600)).await;
+            assert_eq!(scene.cache.stats().refreshes.scheduled, 0);
+            let asked = scene.source.asked();
+            if is_late {
+                scene.source.hold();
+            }
+
+            let mut call = Box::pin(patient(&scene.source));
+            if is_late {
+                assert!(waits(&mut call).await);
+                scene.pass(Duration::from_millis(50)).await;
+            }
+            call.await.unwrap();
+            scene.source.release();
+            scene.settle().await;
+            scene.pass(DUE).await;
+            scene.pass(DUE).await;
+
+            assert_eq!(scene.source.asked(), asked + 3, "without another call; late: {is_late}");
+        };
+        scene.cache.scope(test).await;
+    }
 }
 
 /// Writes down in which order it computes.

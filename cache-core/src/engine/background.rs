@@ -43,28 +43,48 @@ where
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Recomputed<A::Output>> + Send + 'static,
 {
-    fn refresher(mut self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher {
-        let (key, scope) = (plan.key.clone(), Scope::here(cache));
-        let plan = Arc::new(plan);
-        let begin = move |cache: Cache, version| -> Attempt {
-            let (plan, scope, body) = (plan.clone(), scope.clone(), self());
-            Box::pin(async move {
-                let holder = Holder::new(cache);
-                let refreshing = beside(body, |body| recompute::refresh(&holder, &plan, version, body));
-                within(&holder, scope.run(&holder, refreshing)).await;
-            })
-        };
-        Refresher { key, begin: Box::new(begin) }
+    fn refresher(self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher {
+        refresher_in(Scope::here(cache), self, plan)
     }
 
     fn begin(mut self: Box<Self>, cache: &Cache, plan: &Plan<A, S>) -> Option<Task<A>> {
         let (scope, plan, body) = (Scope::here(cache), plan.clone(), self());
+        let is_kept_warm = plan.remember.refresh.is_some_and(|refresh| refresh.idle.is_some());
+        let again = is_kept_warm.then_some(self);
         cache.run_apart(|cache| async move {
             let holder = Holder::new(cache);
             let computing = beside(body, |body| recompute::compute(&holder, &plan, body));
-            within(&holder, scope.run(&holder, computing)).await
+            let finished = within(&holder, scope.run(&holder, computing)).await;
+            // The call that began this may have its answer, and does nothing more.
+            if let Some(again) = again.filter(|_| finished.is_some()) {
+                holder.keep_warm(refresher_in(scope, again, plan));
+            }
+            finished
         })
     }
+}
+
+/// What recomputes the entry of `plan` in `scope`.
+fn refresher_in<A, S, M, F>(scope: Scope, mut background: Box<M>, plan: Plan<A, S>) -> Refresher
+where
+    A: Answer + 'static,
+    A::Output: Send + 'static,
+    A::Value: Clone + Send + Sync + 'static,
+    A::Error: 'static,
+    S: Storage<A::Value>,
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Recomputed<A::Output>> + Send + 'static,
+{
+    let (key, plan) = (plan.key.clone(), Arc::new(plan));
+    let begin = move |cache: Cache, version| -> Attempt {
+        let (plan, scope, body) = (plan.clone(), scope.clone(), background());
+        Box::pin(async move {
+            let holder = Holder::new(cache);
+            let refreshing = beside(body, |body| recompute::refresh(&holder, &plan, version, body));
+            within(&holder, scope.run(&holder, refreshing)).await;
+        })
+    };
+    Refresher { key, begin: Box::new(begin) }
 }
 
 /// The engine with a body that can be anywhere, and so need not be known for what surrounds them.

@@ -151,6 +151,16 @@ impl Inner {
         if self.trust.vouches(now, entry.begun(), || entry.is_quiet(now)) { entry.value() } else { None }
     }
 
+    /// Notes a use of what is here under `key`, in whatever state.
+    pub(super) fn note_use(&self, key: &Key) {
+        let now = self.clock.now();
+        self.tier.find(&key.view(), |entry| {
+            if let Some(upkeep) = entry.upkeep() {
+                upkeep.note_use(now);
+            }
+        });
+    }
+
     /// The entry of `key`, if it has a `V`, in whatever state.
     pub(super) fn entry_of<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
         let entry = self.tier.find(&key.view(), Arc::clone)?;

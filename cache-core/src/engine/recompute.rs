@@ -88,6 +88,8 @@ where
         }
         Joined::Found(()) => return Finished::ELSEWHERE,
     };
+    // A call has asked for it: what takes its place is in use.
+    cache.0.note_use(&plan.key);
     let mut setback = Setback { cache, key: &plan.key, is_one: true };
     let question =
         Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);

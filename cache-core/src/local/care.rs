@@ -123,6 +123,11 @@ impl Upkeep {
         }
     }
 
+    /// Notes a use, for its `idle` time.
+    pub(crate) fn note_use(&self, now: Tick) {
+        self.used_at.store(now.raw(), Ordering::Relaxed);
+    }
+
     /// Whether it was used within its `idle` time.
     pub(crate) fn is_in_use(&self, now: Tick) -> bool {
         let used_at = Tick::from_raw(self.used_at.load(Ordering::Relaxed));
@@ -176,7 +181,7 @@ impl Upkeep {
     pub(super) fn consider(&self, now: Tick, fresh_until: Tick, chance: f64) -> (Attention, Tick) {
         let mark = match self.refresh.idle {
             Some(idle) => {
-                self.used_at.store(now.raw(), Ordering::Relaxed);
+                self.note_use(now);
                 now.later(idle / MARKS)
             }
             None => Tick::from_raw(u64::MAX),

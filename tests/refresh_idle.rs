@@ -255,6 +255,35 @@ async fn what_is_computed_behind_a_stale_answer_is_kept_warm() {
     }
 }
 
+#[cached(ttl = 60, skip(source), grace = "1d", refresh(idle = "10m"))]
+async fn graced(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_entry_that_answers_while_its_source_is_away_is_in_use() {
+    let scene = Scene::new();
+    let test = async {
+        graced(&scene.source).await.unwrap();
+        scene.settle().await;
+        scene.source.set_down(true);
+        // For twenty minutes, nearly all of them with the stale value.
+        for _ in 0..1_200 {
+            scene.pass(Duration::from_secs(1)).await;
+            graced(&scene.source).await.unwrap();
+        }
+        scene.source.set_down(false);
+        let written = scene.source.write();
+
+        // No rest is longer than half a minute.
+        scene.pass(Duration::from_secs(30)).await;
+
+        assert_eq!(graced(&scene.source).await, Ok(written));
+        assert_eq!(scene.stats("graced").misses.total(), 1, "the schedule has computed it");
+    };
+    scene.cache.scope(test).await;
+}
+
 /// Writes down in which order it computes.
 #[derive(Clone)]
 struct Diary {

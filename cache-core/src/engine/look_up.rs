@@ -53,7 +53,10 @@ impl Cache {
             },
             (Freshness::Stale, true) if cache.setbacks.is_resting(key, now) => {
                 match entry.value::<V>().cloned() {
-                    Some(value) => return Closer::Resting(value, entry.function.clone()),
+                    Some(value) => {
+                        entry.note_use(now);
+                        return Closer::Resting(value, entry.function.clone());
+                    }
                     None => MissReason::Undecodable,
                 }
             }
@@ -154,11 +157,7 @@ impl Inner {
     /// Notes a use of what is here under `key`, in whatever state.
     pub(super) fn note_use(&self, key: &Key) {
         let now = self.clock.now();
-        self.tier.find(&key.view(), |entry| {
-            if let Some(upkeep) = entry.upkeep() {
-                upkeep.note_use(now);
-            }
-        });
+        self.tier.find(&key.view(), |entry| entry.note_use(now));
     }
 
     /// The entry of `key`, if it has a `V`, in whatever state.

@@ -72,6 +72,9 @@ where
 {
     let value = entry.value::<A::Value>()?.clone();
     tally.count(Happening::Stale);
+    if plan.remember.refresh.is_some() {
+        tally.cache.0.note_use(&plan.key);
+    }
     Some(plan.answer.restore(value))
 }
 

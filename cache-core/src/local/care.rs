@@ -124,7 +124,7 @@ impl Upkeep {
     }
 
     /// Notes a use, for its `idle` time.
-    pub(crate) fn note_use(&self, now: Tick) {
+    pub(super) fn note_use(&self, now: Tick) {
         self.used_at.store(now.raw(), Ordering::Relaxed);
     }
 

@@ -120,6 +120,13 @@ impl StoredEntry {
         attention
     }
 
+    /// Notes a use that does not consider it.
+    pub(crate) fn note_use(&self, now: Tick) {
+        if let Some(upkeep) = self.upkeep() {
+            upkeep.note_use(now);
+        }
+    }
+
     /// A refresh of this value has failed: it is not tried again before `until`.
     pub(crate) fn rest(&self, until: Tick) {
         if let Some(upkeep) = self.upkeep() {

@@ -250,6 +250,10 @@ pub(super) fn land<V, S>(
         (None, _) => Displaced::default(),
     });
     drop(displaced);
+    // However it was got: computed, or put.
+    if fill.remember.keeps_old() {
+        cache.0.setbacks.succeeded(key);
+    }
     // Not under the lock of the flights: it wakes others.
     if let Some(what) = happened.get() {
         cache.tell(fill.function, key, what);

@@ -51,7 +51,7 @@ impl Cache {
                 }
                 None => MissReason::Undecodable,
             },
-            (Freshness::Stale, true) if cache.setbacks.is_resting(key, now) => {
+            (Freshness::Stale, true) if cache.setbacks.is_resting(key, now, Some(&entry)) => {
                 match entry.value::<V>().cloned() {
                     Some(value) => {
                         entry.note_use(now);

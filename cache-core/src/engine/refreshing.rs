@@ -217,8 +217,7 @@ impl Inner {
     pub(super) fn set_back(&self, key: &Key) {
         let now = self.clock.now();
         let entry = self.tier.find(&key.view(), Arc::clone);
-        let left = entry.as_ref().map_or(Duration::ZERO, |entry| entry.fresh_for(now));
-        let until = self.setbacks.failed(key, now, left, self.chance.unit());
+        let until = self.setbacks.failed(key, now, entry.as_deref(), self.chance.unit());
         if let Some(entry) = entry {
             entry.rest(until);
         }

@@ -91,6 +91,7 @@ impl Cache {
 
     /// Whether `key` failed a moment ago, and is not to be computed yet.
     pub(super) fn is_resting(&self, key: &Key) -> bool {
-        self.0.setbacks.is_resting(&key.view(), self.0.clock.now())
+        let (view, entry) = (key.view(), self.0.tier.find(&key.view(), Arc::clone));
+        self.0.setbacks.is_resting(&view, self.0.clock.now(), entry.as_deref())
     }
 }

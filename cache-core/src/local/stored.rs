@@ -152,6 +152,11 @@ impl StoredEntry {
             && self.upkeep().is_some_and(|upkeep| upkeep.is_awaited(now))
     }
 
+    /// The number of the latest invalidation of what it bears.
+    pub(crate) fn latest_move(&self) -> u64 {
+        self.stamps.latest_move()
+    }
+
     #[inline]
     fn currency(&self) -> Currency {
         self.stamps.currency()

@@ -116,6 +116,40 @@ async fn followers_have_hard_timeouts_of_their_own() {
 }
 
 #[tokio::test]
+async fn who_follows_a_leader_that_goes_away_computes_within_what_is_left_of_the_soft_timeout() {
+    for is_quick in [true, false] {
+        let scene = Scene::new();
+        let test = async {
+            row(&scene.source, 1).await.unwrap();
+            scene.pass(MINUTE).await;
+            let written = scene.source.write();
+            scene.source.hold();
+            let mut leader = Box::pin(row_refresh(&scene.source, 1));
+            assert!(waits(&mut leader).await);
+            let mut call = Box::pin(row(&scene.source, 1));
+            assert!(waits(&mut call).await, "it follows");
+            scene.pass(SOFT / 2).await;
+
+            drop(leader);
+
+            assert!(waits(&mut call).await, "it computes");
+            scene.settle().await;
+            assert_eq!(scene.source.asked(), 3);
+            if is_quick {
+                scene.source.release();
+                assert_eq!(call.await, Ok(written));
+            } else {
+                scene.pass(SOFT / 2 - MILLISECOND).await;
+                assert!(waits(&mut call).await, "not yet");
+                scene.pass(MILLISECOND).await;
+                assert_eq!(call.await, Ok(0));
+            }
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[tokio::test]
 async fn a_computation_in_the_background_ends_at_the_hard_timeout() {
     let scene = Scene::new();
     let test = async {

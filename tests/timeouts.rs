@@ -218,6 +218,32 @@ async fn a_value_that_is_invalidated_while_a_call_waits_does_not_answer_it() {
     assert_eq!(scene.cache.scope(test).await, Ok(1));
 }
 
+#[cached(ttl = 60, err_ttl = 60, skip(source), grace = 1, tier = local, timeout(soft = "5s"))]
+async fn erring(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_error_that_was_computed_after_the_end_of_the_grace_is_no_stale_answer() {
+    let scene = Scene::new();
+    let test = async {
+        erring(&scene.source).await.unwrap();
+        scene.pass(MINUTE).await;
+        scene.source.set_down(true);
+        scene.source.hold();
+        let mut call = Box::pin(erring(&scene.source));
+        assert!(waits(&mut call).await);
+        scene.pass(Duration::from_secs(2)).await;
+
+        scene.source.release();
+
+        call.await.unwrap_err();
+    };
+    scene.cache.scope(test).await;
+    let stats = scene.stats("erring");
+    assert_eq!((stats.stale, stats.misses.total(), stats.computations), (0, 2, 2));
+}
+
 #[cached(ttl = 60, skip(source), timeout(hard = "2s"))]
 async fn bounded(source: &Source) -> Result<u64, Down> {
     source.read().await

@@ -10,7 +10,7 @@ use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Landing};
 use crate::answer::Answer;
-use crate::entry::MissReason;
+use crate::entry::{Freshness, MissReason};
 use crate::event::stats::Happening;
 use crate::storage::Storage;
 
@@ -49,11 +49,15 @@ where
     if let Some(output) = computed.flatten() {
         return Some(output);
     }
-    let stale = cache.newest::<A::Value>(&plan.key, held)?;
+    let newest = cache.newest::<A::Value>(&plan.key, held)?;
     if is_late {
         tally.function.counters.count(Happening::SoftTimeout);
     }
-    answer_stale(tally, plan, &stale)
+    if newest.freshness(cache.0.clock.now()) == Freshness::Fresh {
+        // A remembered error, or what was put meanwhile.
+        return newest.value::<A::Value>().map(|value| plan.answer.restore(value.clone()));
+    }
+    answer_stale(tally, plan, &newest)
 }
 
 /// What a call came to by following another.

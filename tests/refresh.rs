@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder::{Cache, cached};
@@ -187,6 +189,36 @@ async fn an_invalidation_voids_a_refresh_that_runs() {
 }
 
 /// The chance of a read to recompute early, seen through the cache: nothing is due by time, and a computation took 10 s.
+#[cached(ttl = 60, skip(source, hangs), refresh)]
+async fn hanging(source: &Source, hangs: &Arc<AtomicBool>) -> Result<u64, Down> {
+    if hangs.swap(false, Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+    source.read().await
+}
+
+#[tokio::test]
+async fn a_refresh_that_hangs_keeps_no_later_value_from_being_refreshed() {
+    let (scene, hangs) = (Scene::new(), Arc::new(AtomicBool::new(false)));
+    let test = async {
+        hanging(&scene.source, &hangs).await.unwrap();
+        hangs.store(true, Ordering::SeqCst);
+        scene.pass(DUE).await;
+        hanging(&scene.source, &hangs).await.unwrap();
+        scene.settle().await;
+        assert!(!hangs.load(Ordering::SeqCst), "it hangs");
+        scene.cache.invalidate_function("hanging").await.unwrap();
+        hanging(&scene.source, &hangs).await.unwrap();
+
+        scene.pass(DUE).await;
+        hanging(&scene.source, &hangs).await.unwrap();
+        scene.settle().await;
+
+        assert_eq!(scene.source.asked(), 3, "the first, the one after the invalidation, and its refresh");
+    };
+    scene.cache.scope(test).await;
+}
+
 #[tokio::test]
 async fn costly_values_are_recomputed_early_by_chance() {
     const READS: u32 = 4_000;

@@ -284,6 +284,23 @@ async fn an_entry_that_answers_while_its_source_is_away_is_in_use() {
     scene.cache.scope(test).await;
 }
 
+#[test]
+fn an_entry_is_kept_warm_also_when_the_runtime_of_its_first_call_is_gone() {
+    let scene = Scene::new();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime().block_on(scene.cache.scope(async {
+        warm(&scene.source, 1).await.unwrap();
+    }));
+
+    runtime().block_on(scene.cache.scope(async {
+        scene.pass(Duration::from_secs(10)).await;
+        warm(&scene.source, 1).await.unwrap();
+        scene.pass(DUE - Duration::from_secs(10)).await;
+
+        assert_eq!(scene.source.asked(), 2);
+    }));
+}
+
 /// Writes down in which order it computes.
 #[derive(Clone)]
 struct Diary {

@@ -43,6 +43,9 @@ impl Cache {
             (Freshness::Fresh, true) => match entry.value::<V>().cloned() {
                 Some(value) => {
                     entry.function.counters.hits.increment();
+                    if entry.upkeep().is_some_and(|upkeep| upkeep.refresh().idle.is_some()) {
+                        self.see_to_keeper();
+                    }
                     let attention = match attends {
                         true => entry.consider(now, cache.chance.unit()),
                         false => Attention::Nothing,

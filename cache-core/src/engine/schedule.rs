@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use super::background::Refresher;
 use super::limit::within;
@@ -48,15 +47,24 @@ impl Cache {
         let place = (due, state.lines);
         state.schedule.insert(place, Warm { entry: Arc::downgrade(entry), refresher });
         let is_first = state.schedule.first_key_value().is_some_and(|(first, _)| *first == place);
-        if state.keeper.as_ref().is_none_or(AbortHandle::is_finished)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
-            state.keeper = Some(runtime.spawn(task).abort_handle());
-        }
         drop(state);
+        self.see_to_keeper();
         if is_first {
             refreshing.bell.notify_one();
+        }
+    }
+
+    /// Sees to it that somebody keeps the schedule: whoever did may have ended with its runtime, or there was none yet.
+    pub(super) fn see_to_keeper(&self) {
+        let refreshing = &self.0.refreshing;
+        let mut state = refreshing.state();
+        let is_kept = state.keeper.as_ref().is_some_and(|keeper| !keeper.is_finished());
+        if is_kept || state.is_closed || state.schedule.is_empty() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
+            state.keeper = Some(runtime.spawn(task).abort_handle());
         }
     }
 

@@ -79,6 +79,21 @@ fn a_tier_of_some_entries_holds_that_many() {
 }
 
 #[test]
+fn a_tier_of_some_entries_never_holds_more() {
+    // These leave a rest when they are cut into parts.
+    for entries in [1_025, 2_051, 10_007] {
+        let stage = Stage::with(Cache::builder().local(Local::entries(entries)));
+
+        for id in 0..4 * entries {
+            put(&stage, id, 1);
+        }
+
+        let held = stage.cache.stats().local_entries;
+        assert!(held <= entries, "{held} of {entries}");
+    }
+}
+
+#[test]
 fn a_tier_of_one_entry_serves_the_last() {
     let stage = Stage::with(Cache::builder().local(Local::entries(1)));
 

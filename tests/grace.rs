@@ -92,6 +92,53 @@ async fn after_a_failure_the_next_attempt_waits_for_all_callers() {
 }
 
 #[tokio::test]
+async fn who_expires_a_value_is_not_kept_waiting_by_an_earlier_failure() {
+    for way in ["the entry", "a tag", "the function", "the entry, put anew"] {
+        let scene = Scene::new();
+        let test = async {
+            row(&scene.source, 1).await.unwrap();
+            scene.pass(MINUTE).await;
+            scene.source.set_down(true);
+            assert_eq!(row(&scene.source, 1).await, Ok(0));
+            scene.source.set_down(false);
+            let written = scene.source.write();
+            assert_eq!(row(&scene.source, 1).await, Ok(0), "it rests");
+
+            match way {
+                "the entry" => row_entry(1).expire().await.unwrap(),
+                "a tag" => scene.cache.expire_tags(["row"]).await.unwrap(),
+                "the function" => row_entry(1).expire_function().await.unwrap(),
+                _ => {
+                    row_entry(1).put(Ok(7)).await.unwrap();
+                    row_entry(1).expire().await.unwrap();
+                }
+            }
+
+            assert_eq!(row(&scene.source, 1).await, Ok(written), "{way}");
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[tokio::test]
+async fn after_an_expiry_each_failure_rests_again() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.source.set_down(true);
+
+        for asked in 2..5 {
+            scene.cache.expire_tags(["row"]).await.unwrap();
+            for _ in 0..3 {
+                assert_eq!(row(&scene.source, 1).await, Ok(0));
+            }
+            assert_eq!(scene.source.asked(), asked, "one attempt for each");
+        }
+    };
+    scene.cache.scope(test).await;
+}
+
+#[tokio::test]
 async fn followers_get_the_value_that_stands_in() {
     let scene = Scene::new();
     let test = async {

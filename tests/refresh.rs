@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder::{Cache, cached};
@@ -72,6 +74,28 @@ async fn a_value_is_due_after_the_share_that_is_given() {
         }
     };
     scene.cache.scope(test).await;
+}
+
+#[cached(ttl = 60, local_ttl = 10, skip(source), refresh)]
+async fn short(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn without_a_shared_tier_a_value_is_due_by_its_local_ttl() {
+    let scene = Scene::new();
+    let test = async {
+        for _ in 0..100 {
+            short(&scene.source).await.unwrap();
+            scene.settle().await;
+            scene.pass(Duration::from_secs(1)).await;
+        }
+    };
+
+    scene.cache.scope(test).await;
+
+    let stats = scene.stats("short");
+    assert_eq!((stats.misses.total(), stats.refreshes), (1, 12), "every 8 s, and no later call waits");
 }
 
 #[tokio::test]
@@ -165,6 +189,36 @@ async fn an_invalidation_voids_a_refresh_that_runs() {
 }
 
 /// The chance of a read to recompute early, seen through the cache: nothing is due by time, and a computation took 10 s.
+#[cached(ttl = 60, skip(source, hangs), refresh)]
+async fn hanging(source: &Source, hangs: &Arc<AtomicBool>) -> Result<u64, Down> {
+    if hangs.swap(false, Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+    source.read().await
+}
+
+#[tokio::test]
+async fn a_refresh_that_hangs_keeps_no_later_value_from_being_refreshed() {
+    let (scene, hangs) = (Scene::new(), Arc::new(AtomicBool::new(false)));
+    let test = async {
+        hanging(&scene.source, &hangs).await.unwrap();
+        hangs.store(true, Ordering::SeqCst);
+        scene.pass(DUE).await;
+        hanging(&scene.source, &hangs).await.unwrap();
+        scene.settle().await;
+        assert!(!hangs.load(Ordering::SeqCst), "it hangs");
+        scene.cache.invalidate_function("hanging").await.unwrap();
+        hanging(&scene.source, &hangs).await.unwrap();
+
+        scene.pass(DUE).await;
+        hanging(&scene.source, &hangs).await.unwrap();
+        scene.settle().await;
+
+        assert_eq!(scene.source.asked(), 3, "the first, the one after the invalidation, and its refresh");
+    };
+    scene.cache.scope(test).await;
+}
+
 #[tokio::test]
 async fn costly_values_are_recomputed_early_by_chance() {
     const READS: u32 = 4_000;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder::{Cache, cached};
-use support::source::{Down, Scene, Source};
+use support::source::{Down, Scene, Source, waits};
 use support::{MINUTE, MOMENT};
 use tokio::sync::Semaphore;
 
@@ -89,6 +89,65 @@ async fn an_invalidated_entry_is_kept_warm_no_longer_until_it_is_used() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_replaced_by_hand_is_kept_warm_as_before() {
+    for is_put in [true, false] {
+        let scene = Scene::new();
+        let test = async {
+            warm(&scene.source, 1).await.unwrap();
+            scene.settle().await;
+            scene.pass(Duration::from_secs(10)).await;
+            match is_put {
+                true => warm_entry(1).put(Ok(7)).await.unwrap(),
+                false => drop(warm_refresh(&scene.source, 1).await.unwrap()),
+            }
+            let asked = scene.source.asked();
+
+            // A sweep comes by every 30 s.
+            scene.pass(Duration::from_secs(30)).await;
+            scene.pass(Duration::from_secs(8)).await;
+            scene.pass(Duration::from_secs(10) - MOMENT).await;
+            assert_eq!(scene.source.asked(), asked);
+            scene.pass(MOMENT).await;
+
+            assert_eq!(scene.source.asked(), asked + 1, "due 48 s after it was replaced; put: {is_put}");
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[cached(ttl = 60, local_ttl = 10, skip(source), refresh(idle = "10m"))]
+async fn short(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_entry_that_is_kept_shortly_here_is_kept_warm_by_the_time_that_it_is_kept_anywhere() {
+    let shared = Cache::builder().shared(larder::backend::Memory::new());
+    for (builder, due) in [(Cache::builder(), Duration::from_secs(8)), (shared, DUE)] {
+        let scene = Scene::with(builder);
+        let test = async {
+            short(&scene.source).await.unwrap();
+            scene.settle().await;
+            // By now the bus is heard, which the first value is older than.
+            short(&scene.source).await.unwrap();
+            scene.settle().await;
+
+            // Sweeps come by before, which drop what is not kept here any longer.
+            for computed in 1..=3 {
+                // In steps, so that the bus is heard meanwhile.
+                for _ in 1..due.as_secs() {
+                    scene.pass(Duration::from_secs(1)).await;
+                }
+                assert_eq!(scene.source.asked(), computed);
+                scene.pass(Duration::from_secs(1)).await;
+                assert_eq!(scene.source.asked(), computed + 1, "due after {due:?}");
+            }
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[tokio::test]
 async fn a_failed_refresh_is_tried_again_on_schedule() {
     let scene = Scene::new();
     let test = async {
@@ -158,6 +217,88 @@ async fn a_cache_that_is_dropped_refreshes_nothing_more() {
         tokio::task::yield_now().await;
     }
     assert_eq!(source.asked(), 2);
+}
+
+#[cached(ttl = 60, skip(source), grace = "1d", refresh(idle = "10m"), timeout(soft = "50ms"))]
+async fn patient(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn what_is_computed_behind_a_stale_answer_is_kept_warm() {
+    for is_late in [false, true] {
+        let scene = Scene::new();
+        let test = async {
+            patient(&scene.source).await.unwrap();
+            // Nobody uses it, and it is let go.
+            scene.pass(Duration::from_secs(3600)).await;
+            assert_eq!(scene.cache.stats().refreshes.scheduled, 0);
+            let asked = scene.source.asked();
+            if is_late {
+                scene.source.hold();
+            }
+
+            let mut call = Box::pin(patient(&scene.source));
+            if is_late {
+                assert!(waits(&mut call).await);
+                scene.pass(Duration::from_millis(50)).await;
+            }
+            call.await.unwrap();
+            scene.source.release();
+            scene.settle().await;
+            scene.pass(DUE).await;
+            scene.pass(DUE).await;
+
+            assert_eq!(scene.source.asked(), asked + 3, "without another call; late: {is_late}");
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[cached(ttl = 60, skip(source), grace = "1d", refresh(idle = "10m"))]
+async fn graced(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_entry_that_answers_while_its_source_is_away_is_in_use() {
+    let scene = Scene::new();
+    let test = async {
+        graced(&scene.source).await.unwrap();
+        scene.settle().await;
+        scene.source.set_down(true);
+        // For twenty minutes, nearly all of them with the stale value.
+        for _ in 0..1_200 {
+            scene.pass(Duration::from_secs(1)).await;
+            graced(&scene.source).await.unwrap();
+        }
+        scene.source.set_down(false);
+        let written = scene.source.write();
+
+        // No rest is longer than half a minute.
+        scene.pass(Duration::from_secs(30)).await;
+
+        assert_eq!(graced(&scene.source).await, Ok(written));
+        assert_eq!(scene.stats("graced").misses.total(), 1, "the schedule has computed it");
+    };
+    scene.cache.scope(test).await;
+}
+
+#[test]
+fn an_entry_is_kept_warm_also_when_the_runtime_of_its_first_call_is_gone() {
+    let scene = Scene::new();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime().block_on(scene.cache.scope(async {
+        warm(&scene.source, 1).await.unwrap();
+    }));
+
+    runtime().block_on(scene.cache.scope(async {
+        scene.pass(Duration::from_secs(10)).await;
+        warm(&scene.source, 1).await.unwrap();
+        scene.pass(DUE - Duration::from_secs(10)).await;
+
+        assert_eq!(scene.source.asked(), 2);
+    }));
 }
 
 /// Writes down in which order it computes.

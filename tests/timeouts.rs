@@ -116,6 +116,40 @@ async fn followers_have_hard_timeouts_of_their_own() {
 }
 
 #[tokio::test]
+async fn who_follows_a_leader_that_goes_away_computes_within_what_is_left_of_the_soft_timeout() {
+    for is_quick in [true, false] {
+        let scene = Scene::new();
+        let test = async {
+            row(&scene.source, 1).await.unwrap();
+            scene.pass(MINUTE).await;
+            let written = scene.source.write();
+            scene.source.hold();
+            let mut leader = Box::pin(row_refresh(&scene.source, 1));
+            assert!(waits(&mut leader).await);
+            let mut call = Box::pin(row(&scene.source, 1));
+            assert!(waits(&mut call).await, "it follows");
+            scene.pass(SOFT / 2).await;
+
+            drop(leader);
+
+            assert!(waits(&mut call).await, "it computes");
+            scene.settle().await;
+            assert_eq!(scene.source.asked(), 3);
+            if is_quick {
+                scene.source.release();
+                assert_eq!(call.await, Ok(written));
+            } else {
+                scene.pass(SOFT / 2 - MILLISECOND).await;
+                assert!(waits(&mut call).await, "not yet");
+                scene.pass(MILLISECOND).await;
+                assert_eq!(call.await, Ok(0));
+            }
+        };
+        scene.cache.scope(test).await;
+    }
+}
+
+#[tokio::test]
 async fn a_computation_in_the_background_ends_at_the_hard_timeout() {
     let scene = Scene::new();
     let test = async {
@@ -182,6 +216,32 @@ async fn a_value_that_is_invalidated_while_a_call_waits_does_not_answer_it() {
         call.await
     };
     assert_eq!(scene.cache.scope(test).await, Ok(1));
+}
+
+#[cached(ttl = 60, err_ttl = 60, skip(source), grace = 1, tier = local, timeout(soft = "5s"))]
+async fn erring(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn an_error_that_was_computed_after_the_end_of_the_grace_is_no_stale_answer() {
+    let scene = Scene::new();
+    let test = async {
+        erring(&scene.source).await.unwrap();
+        scene.pass(MINUTE).await;
+        scene.source.set_down(true);
+        scene.source.hold();
+        let mut call = Box::pin(erring(&scene.source));
+        assert!(waits(&mut call).await);
+        scene.pass(Duration::from_secs(2)).await;
+
+        scene.source.release();
+
+        call.await.unwrap_err();
+    };
+    scene.cache.scope(test).await;
+    let stats = scene.stats("erring");
+    assert_eq!((stats.stale, stats.misses.total(), stats.computations), (0, 2, 2));
 }
 
 #[cached(ttl = 60, skip(source), timeout(hard = "2s"))]

@@ -132,3 +132,17 @@ async fn a_call_without_the_macro_is_told_past_the_cache_too() {
 
     assert_eq!(told.calls.iter().map(|call| call.answered).collect::<Vec<_>>(), [Answered::Bypassed]);
 }
+
+#[tokio::test]
+async fn what_get_finds_is_told_too() {
+    let (key, options) = (Key::of("direct", 1).unwrap(), Options::ttl(Duration::from_secs(60)));
+    let (cache, disabled) = (Cache::default(), Cache::disabled());
+    let get = async |cache: &Cache| trace(cache.get::<u64>(&key, &options)).await.1.calls;
+
+    let absent = get(&cache).await;
+    cache.put(&key, 1_u64, &options).await.unwrap();
+    let (found, bypassed) = (get(&cache).await, get(&disabled).await);
+
+    let answered: Vec<_> = [absent, found, bypassed].concat().iter().map(|call| call.answered).collect();
+    assert_eq!(answered, [Answered::Nothing, Answered::LocalHit, Answered::Bypassed]);
+}

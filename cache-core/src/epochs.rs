@@ -279,6 +279,11 @@ impl Stamps {
         worst
     }
 
+    /// The number of the latest invalidation of any of them: a later one has a greater number.
+    pub(crate) fn latest_move(&self) -> u64 {
+        self.iter().map(|stamp| stamp.cell.current()).max().unwrap_or(0)
+    }
+
     /// What the stamps take, in bytes, beside the struct itself. The tags' cells are shared: each bearer
     /// pays for its own reference.
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -210,6 +210,8 @@ impl Inner {
     pub(super) fn expire_here(&self, key: &Key) {
         let now = self.clock.now();
         self.flights.detach(key, || self.tier.find(&key.view(), |entry| entry.expire(now)));
+        // Who expires it wants a new one, also where the last attempt has failed.
+        self.setbacks.lift(key, now);
     }
 
     /// Moves the epoch of `tag` here, after it got `epoch` in the shared tier; without that, because it could not.

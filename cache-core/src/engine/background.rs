@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use tokio::task::JoinHandle;
@@ -12,6 +11,7 @@ use super::Cache;
 use super::body::{Beside, Body};
 use super::current::Scope;
 use super::fetch::Plan;
+use super::holders::Holder;
 use super::means::Recomputed;
 use super::recompute::{self, Finished};
 use crate::answer::Answer;
@@ -43,26 +43,48 @@ where
     M: FnMut() -> F + Send + 'static,
     F: Future<Output = Recomputed<A::Output>> + Send + 'static,
 {
-    fn refresher(mut self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher {
-        let (key, scope) = (plan.key.clone(), Scope::here(cache));
-        let plan = Arc::new(plan);
-        let begin = move |cache: Cache, version| -> Attempt {
-            let (plan, scope, body) = (plan.clone(), scope.clone(), self());
-            Box::pin(async move {
-                let refreshing = beside(body, |body| recompute::refresh(&cache, &plan, version, body));
-                within(&cache, 1 + scope.holders(), scope.run(&cache, refreshing)).await;
-            })
-        };
-        Refresher { key, begin: Box::new(begin) }
+    fn refresher(self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher {
+        refresher_in(Scope::here(cache), self, plan)
     }
 
     fn begin(mut self: Box<Self>, cache: &Cache, plan: &Plan<A, S>) -> Option<Task<A>> {
         let (scope, plan, body) = (Scope::here(cache), plan.clone(), self());
+        let is_kept_warm = plan.remember.refresh.is_some_and(|refresh| refresh.idle.is_some());
+        let again = is_kept_warm.then_some(self);
         cache.run_apart(|cache| async move {
-            let computing = beside(body, |body| recompute::compute(&cache, &plan, body));
-            within(&cache, 1 + scope.holders(), scope.run(&cache, computing)).await
+            let holder = Holder::new(cache);
+            let computing = beside(body, |body| recompute::compute(&holder, &plan, body));
+            let finished = within(&holder, scope.run(&holder, computing)).await;
+            // The call that began this may have its answer, and does nothing more.
+            if let Some(again) = again.filter(|_| finished.is_some()) {
+                holder.keep_warm(refresher_in(scope, again, plan));
+            }
+            finished
         })
     }
+}
+
+/// What recomputes the entry of `plan` in `scope`.
+fn refresher_in<A, S, M, F>(scope: Scope, mut background: Box<M>, plan: Plan<A, S>) -> Refresher
+where
+    A: Answer + 'static,
+    A::Output: Send + 'static,
+    A::Value: Clone + Send + Sync + 'static,
+    A::Error: 'static,
+    S: Storage<A::Value>,
+    M: FnMut() -> F + Send + 'static,
+    F: Future<Output = Recomputed<A::Output>> + Send + 'static,
+{
+    let (key, plan) = (plan.key.clone(), Arc::new(plan));
+    let begin = move |cache: Cache, version| -> Attempt {
+        let (plan, scope, body) = (plan.clone(), scope.clone(), background());
+        Box::pin(async move {
+            let holder = Holder::new(cache);
+            let refreshing = beside(body, |body| recompute::refresh(&holder, &plan, version, body));
+            within(&holder, scope.run(&holder, refreshing)).await;
+        })
+    };
+    Refresher { key, begin: Box::new(begin) }
 }
 
 /// The engine with a body that can be anywhere, and so need not be known for what surrounds them.
@@ -104,28 +126,14 @@ impl std::fmt::Debug for Refresher {
     }
 }
 
-/// The computations in the background that hold their cache.
-#[derive(Debug, Default)]
-pub(super) struct Holders(AtomicUsize);
-
-/// Runs `task`, which has so many `handles` to the cache, as long as anybody but tasks like it holds the cache; `None` when it
-/// ended for that. A computation wakes about once a second, to show that it lives, and sees then.
-async fn within<T>(cache: &Cache, handles: usize, task: impl Future<Output = T>) -> Option<T> {
-    struct Held<'c>(&'c Cache, usize);
-    impl Drop for Held<'_> {
-        fn drop(&mut self) {
-            self.0.0.holders.0.fetch_sub(self.1, Ordering::AcqRel);
-        }
-    }
-    cache.0.holders.0.fetch_add(handles, Ordering::AcqRel);
-    let held = Held(cache, handles);
+/// Runs `task` as long as anybody but tasks like it holds the cache; `None` when it ended for that. A computation wakes about once
+/// a second, to show that it lives, and sees then.
+async fn within<T>(holder: &Holder, task: impl Future<Output = T>) -> Option<T> {
     let mut task = Box::pin(task);
-    poll_fn(|context| {
-        if let Poll::Ready(output) = task.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        let holders = held.0.0.holders.0.load(Ordering::Acquire);
-        if Arc::strong_count(&held.0.0) <= holders { Poll::Ready(None) } else { Poll::Pending }
+    poll_fn(|context| match task.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if holder.is_alone() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
     })
     .await
 }

@@ -112,9 +112,6 @@ where
             }
             return Landed::Here(None);
         };
-        if plan.keeps_old() {
-            cache.0.setbacks.succeeded(&plan.key);
-        }
         let verdict = Verdict::of(plan, value, outcome, is_stored, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);

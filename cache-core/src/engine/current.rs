@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use once_cell::sync::OnceCell;
 
 use super::Cache;
+use super::holders::Holder;
 use crate::error::{Error, ErrorKind};
 
 static INSTALLED: OnceCell<Cache> = OnceCell::new();
@@ -15,7 +16,24 @@ static DEFAULT: OnceCell<Cache> = OnceCell::new();
 static IS_SCOPED: AtomicBool = AtomicBool::new(false);
 
 tokio::task_local! {
-    static SCOPED: Cache;
+    static SCOPED: Scoped;
+}
+
+/// The cache of a scope.
+#[derive(Debug)]
+enum Scoped {
+    By(Cache),
+    /// By a computation in the background, which does not keep the cache alive.
+    Held(Holder),
+}
+
+impl Scoped {
+    fn cache(&self) -> Cache {
+        match self {
+            Self::By(cache) => cache.clone(),
+            Self::Held(holder) => Cache::clone(holder),
+        }
+    }
 }
 
 /// The cache of a call: borrowed from the program's statics where it can be.
@@ -43,7 +61,7 @@ impl Deref for CacheRef {
 #[inline]
 pub fn current() -> CacheRef {
     if IS_SCOPED.load(Ordering::Relaxed)
-        && let Ok(cache) = SCOPED.try_with(Cache::clone)
+        && let Ok(cache) = SCOPED.try_with(Scoped::cache)
     {
         return CacheRef::Owned(cache);
     }
@@ -62,25 +80,21 @@ pub(super) enum Scope {
 impl Scope {
     /// The scope here, as a call of `cache` sees it.
     pub(super) fn here(cache: &Cache) -> Self {
-        match SCOPED.try_with(Cache::clone) {
+        match SCOPED.try_with(Scoped::cache) {
             Ok(scoped) if Arc::ptr_eq(&scoped.0, &cache.0) => Self::Own,
             Ok(scoped) => Self::Other(scoped),
             Err(_) => Self::None,
         }
     }
 
-    /// Runs `future` in it, for `cache`.
-    pub(super) async fn run<F: Future>(&self, cache: &Cache, future: F) -> F::Output {
-        match self {
-            Self::None => future.await,
-            Self::Own => SCOPED.scope(cache.clone(), future).await,
-            Self::Other(scoped) => SCOPED.scope(scoped.clone(), future).await,
-        }
-    }
-
-    /// How many handles to the call's own cache it holds while it runs.
-    pub(super) fn holders(&self) -> usize {
-        usize::from(matches!(self, Self::Own))
+    /// Runs `future` in it, for the call's own cache.
+    pub(super) async fn run<F: Future>(&self, holder: &Holder, future: F) -> F::Output {
+        let scoped = match self {
+            Self::None => return future.await,
+            Self::Own => Scoped::Held(holder.clone()),
+            Self::Other(scoped) => Scoped::By(scoped.clone()),
+        };
+        SCOPED.scope(scoped, future).await
     }
 }
 
@@ -132,6 +146,6 @@ impl Cache {
     /// That of `future`.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
         IS_SCOPED.store(true, Ordering::Relaxed);
-        SCOPED.scope(self.clone(), future).await
+        SCOPED.scope(Scoped::By(self.clone()), future).await
     }
 }

@@ -143,11 +143,7 @@ impl Cache {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let note = |answered| {
-            if trace::is_watched() && trace::is_wanted(self) {
-                trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
-            }
-        };
+        let note = |answered| self.note_direct(key, answered);
         if self.0.is_disabled || options.remember.ttl.is_zero() {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             let running = computing::apart(self);
@@ -198,22 +194,33 @@ impl Cache {
     pub async fn get<V: Value>(&self, key: &Key, options: &Options) -> Result<Option<V>, crate::Error> {
         if self.0.is_disabled {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
+            self.note_direct(key, Answered::Bypassed);
             return Ok(None);
         }
         if let Some(found) = self.0.look_up(&key.view(), Plain::<V>::SELF) {
-            self.tell_found(key);
+            self.note_direct(key, Answered::LocalHit);
             return Ok(Some(found));
         }
         let reason = match self.look_closer(&key.view(), false) {
             Closer::Fresh(value, _) => {
-                self.tell_found(key);
+                self.note_direct(key, Answered::LocalHit);
                 return Ok(Some(value));
             }
             // It only stands in for a computation.
             Closer::Resting(..) => MissReason::Expired,
             Closer::Miss(reason) => reason,
         };
-        fetch::find(self, key, &options.remember, &options.tags, reason).await
+        let found = fetch::find(self, key, &options.remember, &options.tags, reason).await;
+        let is_found = matches!(found, Ok(Some(_)));
+        self.note_direct(key, if is_found { Answered::SharedHit } else { Answered::Nothing });
+        found
+    }
+
+    /// Notes what answered a call without the attribute, for whoever traces it.
+    fn note_direct(&self, key: &Key, answered: Answered) {
+        if trace::is_watched() && trace::is_wanted(self) {
+            trace::note(self, Some(key), &self.0.functions.of(key.identity()).title(), answered);
+        }
     }
 
     /// Stores `value` under `key`. With a ttl of zero it removes what is there.

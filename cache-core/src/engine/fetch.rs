@@ -70,7 +70,7 @@ impl<A: Answer, S> Plan<A, S> {
 
     /// Whether a value is kept beyond its time, or recomputed before it.
     pub(super) fn keeps_old(&self) -> bool {
-        !self.remember.grace.is_zero() || self.remember.refresh.is_some()
+        self.remember.keeps_old()
     }
 }
 

@@ -251,6 +251,10 @@ where
         (None, _) => Displaced::default(),
     });
     drop(displaced);
+    // However it was got: computed, or put.
+    if fill.remember.keeps_old() {
+        cache.0.setbacks.succeeded(key);
+    }
     // Not under the lock of the flights: it wakes others.
     let happened = happened.get();
     if let Some(what) = happened {
@@ -363,8 +367,9 @@ impl<'c> Fill<'c> {
     /// What the entry needs beyond a lifetime, if anything.
     fn care(&self, cache: &Cache, here: Lifetime, now: Tick) -> Option<Care> {
         let upkeep = self.remember.refresh.map(|refresh| {
-            // The whole ttl, and not what the local tier keeps of it.
-            let fresh = self.age + self.lifetime.map_or(here.fresh, |lifetime| lifetime.fresh);
+            // In the shared tier it is there for the whole ttl, and not for what the local tier keeps of it.
+            let there = self.lifetime.filter(|_| self.version.is_some());
+            let fresh = self.age + there.unwrap_or(here).fresh;
             let created = now.earlier(self.age);
             let upkeep = Upkeep::new(refresh, created, fresh, self.cost, self.version, now);
             let before = self.replaces.clone().or_else(|| cache.0.tier.find(&self.key.view(), Arc::clone));

@@ -43,6 +43,9 @@ impl Cache {
             (Freshness::Fresh, true) => match entry.value::<V>().cloned() {
                 Some(value) => {
                     entry.function.counters.hits.increment();
+                    if entry.upkeep().is_some_and(|upkeep| upkeep.refresh().idle.is_some()) {
+                        self.see_to_keeper();
+                    }
                     let attention = match attends {
                         true => entry.consider(now, cache.chance.unit()),
                         false => Attention::Nothing,
@@ -51,9 +54,12 @@ impl Cache {
                 }
                 None => MissReason::Undecodable,
             },
-            (Freshness::Stale, true) if cache.setbacks.is_resting(key, now) => {
+            (Freshness::Stale, true) if cache.setbacks.is_resting(key, now, Some(&entry)) => {
                 match entry.value::<V>().cloned() {
-                    Some(value) => return Closer::Resting(value, entry.function.clone()),
+                    Some(value) => {
+                        entry.note_use(now);
+                        return Closer::Resting(value, entry.function.clone());
+                    }
                     None => MissReason::Undecodable,
                 }
             }
@@ -149,6 +155,12 @@ impl Inner {
     fn quiet<'e, V: 'static>(&self, entry: &'e StoredEntry) -> Option<&'e V> {
         let now = self.clock.now();
         if self.trust.vouches(now, entry.begun(), || entry.is_quiet(now)) { entry.value() } else { None }
+    }
+
+    /// Notes a use of what is here under `key`, in whatever state.
+    pub(super) fn note_use(&self, key: &Key) {
+        let now = self.clock.now();
+        self.tier.find(&key.view(), |entry| entry.note_use(now));
     }
 
     /// The entry of `key`, if it has a `V`, in whatever state.

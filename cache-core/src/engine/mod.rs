@@ -20,6 +20,7 @@ mod fill;
 mod flight;
 mod handle;
 mod hashed;
+mod holders;
 mod invalidate;
 mod invalidation;
 mod lead;
@@ -124,7 +125,7 @@ pub(crate) struct Inner {
     handlers: Handlers,
     subscribers: Arc<Subscribers>,
     failed_invalidations: FailedInvalidations,
-    holders: background::Holders,
+    holders: holders::Holders,
 }
 
 /// What a leader leaves its followers.
@@ -177,7 +178,7 @@ impl Inner {
             handlers: Handlers::default(),
             subscribers: Arc::default(),
             failed_invalidations: FailedInvalidations::default(),
-            holders: background::Holders::default(),
+            holders: holders::Holders::default(),
         }
     }
 }

@@ -34,8 +34,11 @@ pub(super) struct Queue {
     /// By rank; among equals the one that came first comes first.
     by_rank: BTreeMap<(Rank, std::cmp::Reverse<u64>), (Tick, Due)>,
     by_age: BTreeMap<u64, Rank>,
-    /// Those that wait, and those that run.
+    /// Those that wait.
     keys: HashSet<Key, foldhash::fast::RandomState>,
+    /// Those that run, by the value that they are to replace: one that hangs keeps no later value from being refreshed. Without a
+    /// version the entry itself knows whether a refresh of it was asked for.
+    running: HashSet<(Key, u64), foldhash::fast::RandomState>,
     next: u64,
     turns: u64,
     dropped: u64,
@@ -44,7 +47,8 @@ pub(super) struct Queue {
 impl Queue {
     /// Takes a refresh in; gives back the one that finds no room, if one does not, or if its key is here already.
     pub(super) fn push(&mut self, due: Due, now: Tick) -> Option<Due> {
-        if !self.keys.insert(due.refresher.key.clone()) {
+        let is_running = |version| self.running.contains(&(due.refresher.key.clone(), version));
+        if due.version.is_some_and(is_running) || !self.keys.insert(due.refresher.key.clone()) {
             return Some(due);
         }
         self.next += 1;
@@ -60,7 +64,7 @@ impl Queue {
         Some(least)
     }
 
-    /// The next one, and since when it has waited. Its key stays here until [`ended`](Self::ended).
+    /// The next one, and since when it has waited. It counts as running until it has [`ended`](Self::ended).
     pub(super) fn pop(&mut self) -> Option<(Tick, Due)> {
         self.turns += 1;
         let place = if self.turns.is_multiple_of(FAIR) {
@@ -70,12 +74,19 @@ impl Queue {
             *self.by_rank.last_key_value()?.0
         };
         self.by_age.remove(&place.1.0);
-        self.by_rank.remove(&place)
+        let next = self.by_rank.remove(&place);
+        if let Some((_, due)) = &next {
+            self.keys.remove(&due.refresher.key);
+            self.running.extend(due.version.map(|version| (due.refresher.key.clone(), version)));
+        }
+        next
     }
 
-    /// The refresh of `key` runs no more.
-    pub(super) fn ended(&mut self, key: &Key) {
-        self.keys.remove(key);
+    /// The refresh of `version` under `key` runs no more.
+    pub(super) fn ended(&mut self, key: &Key, version: Option<u64>) {
+        if let Some(version) = version {
+            self.running.remove(&(key.clone(), version));
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -148,15 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_here_once_until_it_has_ended() {
+    fn a_key_waits_once_and_the_refresh_of_a_value_runs_once() {
         let (mut queue, now) = (Queue::default(), Tick::from_raw(1));
-        queue.push(due(1, 0, 0), now);
+        let due_for = |version| Due { version: Some(version), ..due(1, 5, 5) };
+        queue.push(due_for(1), now);
 
-        assert!(queue.push(due(1, 5, 5), now).is_some());
+        assert!(queue.push(due_for(1), now).is_some());
         let (_, running) = queue.pop().unwrap();
-        assert!(queue.push(due(1, 5, 5), now).is_some());
-        queue.ended(&running.refresher.key);
-        assert!(queue.push(due(1, 5, 5), now).is_none());
+        assert!(queue.push(due_for(1), now).is_some());
+        assert!(queue.push(due_for(2), now).is_none(), "of another value");
+        queue.pop();
+        queue.ended(&running.refresher.key, running.version);
+        assert!(queue.push(due_for(1), now).is_none());
     }
 
     #[test]

@@ -72,22 +72,27 @@ where
 {
     let asked = cache.0.clock.now();
     let function = cache.0.functions.of(plan.key.identity());
-    let lead = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
-        Joined::Lead(lead) => lead,
-        Joined::Follow(follow) => {
-            let output = match liveness::wait(cache, &plan.key, follow).await {
-                // As everywhere, `tier = shared` wants what began after it asked.
-                Waited::Landed(Landing::Value(entry))
-                    if !plan.remember.reads_through || entry.begun() > asked =>
-                {
-                    entry.value::<A::Value>().cloned()
-                }
-                _ => None,
-            };
-            return Finished { output: output.map(|value| plan.answer.restore(value)), has_failed: false };
-        }
-        Joined::Found(()) => return Finished::ELSEWHERE,
+    let lead = loop {
+        let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
+            Joined::Lead(lead) => break lead,
+            Joined::Follow(follow) => follow,
+            Joined::Found(()) => return Finished::ELSEWHERE,
+        };
+        let output = match liveness::wait(cache, &plan.key, follow).await {
+            // As everywhere, `tier = shared` wants what began after it asked.
+            Waited::Landed(Landing::Value(entry))
+                if !plan.remember.reads_through || entry.begun() > asked =>
+            {
+                entry.value::<A::Value>().cloned()
+            }
+            // Nobody computes any more, unless this does.
+            Waited::Abandoned if !cache.is_resting(&plan.key) => continue,
+            _ => None,
+        };
+        return Finished { output: output.map(|value| plan.answer.restore(value)), has_failed: false };
     };
+    // A call has asked for it: what takes its place is in use.
+    cache.0.note_use(&plan.key);
     let mut setback = Setback { cache, key: &plan.key, is_one: true };
     let question =
         Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);

@@ -149,7 +149,8 @@ impl Cache {
             let number = state.turns;
             state.running.insert(number, None);
             drop(state);
-            let turn = Turn { cache: Arc::downgrade(&self.0), number, key: due.refresher.key.clone() };
+            let (key, version) = (due.refresher.key.clone(), due.version);
+            let turn = Turn { cache: Arc::downgrade(&self.0), number, key, version };
             // Outside the lock: where the runtime is about to end, the task is dropped at once, and its turn ends.
             let task = runtime.spawn(take_turn(turn, self.clone(), since, due)).abort_handle();
             let mut state = refreshing.state();
@@ -217,8 +218,7 @@ impl Inner {
     pub(super) fn set_back(&self, key: &Key) {
         let now = self.clock.now();
         let entry = self.tier.find(&key.view(), Arc::clone);
-        let left = entry.as_ref().map_or(Duration::ZERO, |entry| entry.fresh_for(now));
-        let until = self.setbacks.failed(key, now, left, self.chance.unit());
+        let until = self.setbacks.failed(key, now, entry.as_deref(), self.chance.unit());
         if let Some(entry) = entry {
             entry.rest(until);
         }
@@ -246,6 +246,7 @@ struct Turn {
     cache: Weak<Inner>,
     number: u64,
     key: Key,
+    version: Option<u64>,
 }
 
 impl Drop for Turn {
@@ -260,7 +261,7 @@ impl Drop for Turn {
         {
             let mut state = cache.0.refreshing.state();
             state.running.remove(&self.number);
-            state.queue.ended(&self.key);
+            state.queue.ended(&self.key, self.version);
         }
         cache.0.refreshing.ended.notify_waiters();
         cache.hand_out();

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use super::background::Refresher;
 use super::limit::within;
@@ -48,15 +47,24 @@ impl Cache {
         let place = (due, state.lines);
         state.schedule.insert(place, Warm { entry: Arc::downgrade(entry), refresher });
         let is_first = state.schedule.first_key_value().is_some_and(|(first, _)| *first == place);
-        if state.keeper.as_ref().is_none_or(AbortHandle::is_finished)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
-            state.keeper = Some(runtime.spawn(task).abort_handle());
-        }
         drop(state);
+        self.see_to_keeper();
         if is_first {
             refreshing.bell.notify_one();
+        }
+    }
+
+    /// Sees to it that somebody keeps the schedule: whoever did may have ended with its runtime, or there was none yet.
+    pub(super) fn see_to_keeper(&self) {
+        let refreshing = &self.0.refreshing;
+        let mut state = refreshing.state();
+        let is_kept = state.keeper.as_ref().is_some_and(|keeper| !keeper.is_finished());
+        if is_kept || state.is_closed || state.schedule.is_empty() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
+            state.keeper = Some(runtime.spawn(task).abort_handle());
         }
     }
 
@@ -85,13 +93,14 @@ impl Cache {
         let Some(entry) = self.0.tier.find(&warm.refresher.key.view(), Arc::clone) else { return };
         let Some(upkeep) = entry.upkeep() else { return };
         let is_its_own = std::ptr::addr_eq(Arc::as_ptr(&entry), warm.entry.as_ptr());
+        let is_awaited = entry.is_awaited(now);
         if is_its_own {
             upkeep.leaves_schedule();
         }
-        if !self.0.may_stand_in(&entry) || !upkeep.is_in_use(now) {
+        if !(is_awaited || self.0.may_stand_in(&entry)) || !upkeep.is_in_use(now) {
             return;
         }
-        if entry.freshness(now) == Freshness::Fresh && now < upkeep.due() {
+        if (is_awaited || entry.freshness(now) == Freshness::Fresh) && now < upkeep.due() {
             return self.keep_warm(warm.refresher);
         }
         // A read may have asked for it; then that goes on with the schedule.
@@ -103,12 +112,15 @@ impl Cache {
 }
 
 impl Inner {
-    /// Drops what the schedule keeps for entries that are gone.
+    /// Drops what the schedule keeps for entries that are gone. Where another one took the place of its entry, a line goes on with
+    /// that when it is due.
     pub(super) fn sweep_schedule(&self) {
         let gone: Vec<Warm> = {
             let schedule = &mut self.refreshing.state().schedule;
-            let is_gone =
-                |(place, warm): (&(Tick, u64), &Warm)| (warm.entry.strong_count() == 0).then_some(*place);
+            let is_replaced = |warm: &Warm| self.tier.find(&warm.refresher.key.view(), |_| ()).is_some();
+            let is_gone = |(place, warm): (&(Tick, u64), &Warm)| {
+                (warm.entry.strong_count() == 0 && !is_replaced(warm)).then_some(*place)
+            };
             let places: Vec<_> = schedule.iter().filter_map(is_gone).collect();
             places.iter().filter_map(|place| schedule.remove(place)).collect()
         };

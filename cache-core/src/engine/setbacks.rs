@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::Tick;
 use crate::entry::refresh::rest;
 use crate::key::{Key, KeyView};
+use crate::local::StoredEntry;
 
 /// Parts of the table, so that threads seldom meet.
 const SHARDS: usize = 16;
@@ -34,6 +35,16 @@ struct Setback {
     until: Tick,
     /// Until when another failure is one more in a row.
     remembered: Tick,
+    /// The latest invalidation of what the entry bears, at the failure.
+    latest_move: Option<u64>,
+}
+
+impl Setback {
+    /// Whether the next attempt waits at `now`. Who invalidates softly wants one at once.
+    fn is_resting(&self, now: Tick, latest_move: Option<u64>) -> bool {
+        let is_lifted = self.latest_move.zip(latest_move).is_some_and(|(noted, latest)| latest > noted);
+        now < self.until && !is_lifted
+    }
 }
 
 impl Setbacks {
@@ -43,18 +54,20 @@ impl Setbacks {
         (shard, hash)
     }
 
-    /// Notes a failure; tells until when the next attempt waits. `left` is how long the value at hand is fresh yet.
-    pub(super) fn failed(&self, key: &Key, now: Tick, left: Duration, chance: f64) -> Tick {
+    /// Notes a failure; tells until when the next attempt waits. `entry` is the value at hand.
+    pub(super) fn failed(&self, key: &Key, now: Tick, entry: Option<&StoredEntry>, chance: f64) -> Tick {
         let (mut shard, hash) = self.shard(&key.view());
         let known = shard.get(&hash).copied().filter(|setback| now < setback.remembered);
+        let latest_move = entry.map(StoredEntry::latest_move);
         // Of many who waited for one attempt each notes its failure.
-        if let Some(known) = known.filter(|known| now < known.until) {
+        if let Some(known) = known.filter(|known| known.is_resting(now, latest_move)) {
             return known.until;
         }
         let failures = known.map_or(0, |known| known.failures).saturating_add(1);
+        let left = entry.map_or(Duration::ZERO, |entry| entry.fresh_for(now));
         let rest = rest(failures, left, chance);
-        let setback =
-            Setback { failures, until: now.later(rest), remembered: now.later(rest.saturating_mul(MEMORY)) };
+        let (until, remembered) = (now.later(rest), now.later(rest.saturating_mul(MEMORY)));
+        let setback = Setback { failures, until, remembered, latest_move };
         if shard.len() >= MOST && !shard.contains_key(&hash) {
             shard.retain(|_, setback| now < setback.remembered);
         }
@@ -70,10 +83,18 @@ impl Setbacks {
         shard.remove(&hash);
     }
 
-    /// Whether the next attempt has to wait.
-    pub(super) fn is_resting(&self, key: &KeyView<'_>, now: Tick) -> bool {
+    /// Lets the next attempt wait no longer. Its failure would be one more in a row.
+    pub(super) fn lift(&self, key: &Key, now: Tick) {
+        let (mut shard, hash) = self.shard(&key.view());
+        if let Some(setback) = shard.get_mut(&hash) {
+            setback.until = setback.until.min(now);
+        }
+    }
+
+    /// Whether the next attempt has to wait. `entry` is the value at hand.
+    pub(super) fn is_resting(&self, key: &KeyView<'_>, now: Tick, entry: Option<&StoredEntry>) -> bool {
         let (shard, hash) = self.shard(key);
-        shard.get(&hash).is_some_and(|setback| now < setback.until)
+        shard.get(&hash).is_some_and(|setback| setback.is_resting(now, entry.map(StoredEntry::latest_move)))
     }
 
     /// Forgets what is long over.
@@ -89,8 +110,6 @@ impl Setbacks {
 mod tests {
     use super::*;
 
-    const NONE: Duration = Duration::ZERO;
-
     fn key(number: usize) -> Key {
         Key::of("f", number).unwrap()
     }
@@ -99,17 +118,17 @@ mod tests {
     fn each_failure_in_a_row_rests_longer_and_a_success_forgets_them() {
         let (setbacks, start) = (Setbacks::default(), Tick::from_raw(1 << 40));
 
-        let first = setbacks.failed(&key(1), start, NONE, 0.0);
-        assert!(setbacks.is_resting(&key(1).view(), first.earlier(Duration::from_millis(1))));
-        assert!(!setbacks.is_resting(&key(1).view(), first));
-        assert!(!setbacks.is_resting(&key(2).view(), start));
+        let first = setbacks.failed(&key(1), start, None, 0.0);
+        assert!(setbacks.is_resting(&key(1).view(), first.earlier(Duration::from_millis(1)), None));
+        assert!(!setbacks.is_resting(&key(1).view(), first, None));
+        assert!(!setbacks.is_resting(&key(2).view(), start, None));
 
-        let second = setbacks.failed(&key(1), first, NONE, 0.0);
+        let second = setbacks.failed(&key(1), first, None, 0.0);
         assert_eq!(second.since(first), 2 * first.since(start));
 
         setbacks.succeeded(&key(1));
-        assert!(!setbacks.is_resting(&key(1).view(), first));
-        assert_eq!(setbacks.failed(&key(1), second, NONE, 0.0).since(second), first.since(start));
+        assert!(!setbacks.is_resting(&key(1).view(), first, None));
+        assert_eq!(setbacks.failed(&key(1), second, None, 0.0).since(second), first.since(start));
     }
 
     #[test]
@@ -117,7 +136,7 @@ mod tests {
         let (setbacks, now) = (Setbacks::default(), Tick::from_raw(1 << 40));
 
         for number in 0..4 * SHARDS * MOST {
-            setbacks.failed(&key(number), now, NONE, 0.0);
+            setbacks.failed(&key(number), now, None, 0.0);
         }
 
         let len: usize = setbacks.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();

@@ -10,7 +10,7 @@ use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Landing};
 use crate::answer::Answer;
-use crate::entry::MissReason;
+use crate::entry::{Freshness, MissReason};
 use crate::event::stats::Happening;
 use crate::storage::Storage;
 
@@ -31,41 +31,64 @@ where
     S: Storage<A::Value>,
 {
     cache.newest::<A::Value>(&plan.key, held)?;
-    let asked = cache.0.clock.now();
-    let clock = &cache.0.clock;
-    let computed = match cache.0.flights.follow(&plan.key, |borne| cache.covers(borne)) {
-        // Somebody computes already.
-        Some(follow) => {
-            tally.count(Happening::Joined);
-            let waited = within(clock, soft, liveness::wait(cache, &plan.key, follow)).await;
-            waited.map(|waited| match waited {
-                // As everywhere, `tier = shared` wants what began after it asked.
-                Waited::Landed(Landing::Value(entry))
-                    if !plan.remember.reads_through || entry.begun() > asked =>
-                {
-                    entry.value::<A::Value>().map(|value| plan.answer.restore(value.clone()))
-                }
-                _ => None,
-            })
-        }
+    let computed = match within(&cache.0.clock, soft, joined(cache, tally, plan)).await {
+        Some(Joined::Ended(computed)) => Some(computed),
         // In the background, so that it goes on when this call has its answer.
-        None => {
+        Some(Joined::Nobody { waited }) => {
             let task = background.take()?.begin(cache, plan)?;
             tally.count(Happening::Miss(reason));
-            let finished = within(clock, soft, task).await;
+            let finished = within(&cache.0.clock, soft.saturating_sub(waited), task).await;
             finished.map(|finished| {
                 let finished = finished.ok().flatten();
                 finished.filter(|finished| !finished.has_failed).and_then(|finished| finished.output)
             })
         }
+        None => None,
     };
     let is_late = computed.is_none();
     if let Some(output) = computed.flatten() {
         return Some(output);
     }
-    let stale = cache.newest::<A::Value>(&plan.key, held)?;
+    let newest = cache.newest::<A::Value>(&plan.key, held)?;
     if is_late {
         tally.function.counters.count(Happening::SoftTimeout);
     }
-    answer_stale(tally, plan, &stale)
+    if newest.freshness(cache.0.clock.now()) == Freshness::Fresh {
+        // A remembered error, or what was put meanwhile.
+        return newest.value::<A::Value>().map(|value| plan.answer.restore(value.clone()));
+    }
+    answer_stale(tally, plan, &newest)
+}
+
+/// What a call came to by following another.
+enum Joined<O> {
+    /// Its computation has ended: with a value, or without one that this call may have.
+    Ended(Option<O>),
+    /// Nobody computes, or whoever did went away.
+    Nobody { waited: Duration },
+}
+
+async fn joined<A, S>(cache: &Cache, tally: &mut Tally<'_>, plan: &Plan<A, S>) -> Joined<A::Output>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+{
+    let asked = cache.0.clock.now();
+    while let Some(follow) = cache.0.flights.follow(&plan.key, |borne| cache.covers(borne)) {
+        tally.count(Happening::Joined);
+        match liveness::wait(cache, &plan.key, follow).await {
+            // As everywhere, `tier = shared` wants what began after it asked.
+            Waited::Landed(Landing::Value(entry))
+                if !plan.remember.reads_through || entry.begun() > asked =>
+            {
+                let value = entry.value::<A::Value>().cloned();
+                return Joined::Ended(value.map(|value| plan.answer.restore(value)));
+            }
+            Waited::Landed(_) => return Joined::Ended(None),
+            // It took too long, perhaps: then the next attempt waits.
+            Waited::Abandoned if cache.is_resting(&plan.key) => return Joined::Ended(None),
+            Waited::Abandoned => {}
+        }
+    }
+    Joined::Nobody { waited: cache.0.clock.now().since(asked) }
 }

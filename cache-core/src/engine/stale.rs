@@ -72,6 +72,9 @@ where
 {
     let value = entry.value::<A::Value>()?.clone();
     tally.count(Happening::Stale);
+    if plan.remember.refresh.is_some() {
+        tally.cache.0.note_use(&plan.key);
+    }
     Some(plan.answer.restore(value))
 }
 
@@ -88,6 +91,7 @@ impl Cache {
 
     /// Whether `key` failed a moment ago, and is not to be computed yet.
     pub(super) fn is_resting(&self, key: &Key) -> bool {
-        self.0.setbacks.is_resting(&key.view(), self.0.clock.now())
+        let (view, entry) = (key.view(), self.0.tier.find(&key.view(), Arc::clone));
+        self.0.setbacks.is_resting(&view, self.0.clock.now(), entry.as_deref())
     }
 }

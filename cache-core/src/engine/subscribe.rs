@@ -4,7 +4,6 @@ use super::{Cache, Function, Inner};
 use crate::backend::Origin;
 use crate::epochs::Severity;
 use crate::event::stats::Happening;
-use crate::event::watch::is_watched;
 use crate::event::{Event, Events, Invalidated, Invalidator, Tier};
 use crate::key::Key;
 
@@ -78,14 +77,6 @@ impl Cache {
             | Happening::HardTimeout => return,
         };
         self.0.subscribers.tell(|| event);
-    }
-
-    /// Tells of a hit in the local tier that nobody traces.
-    #[inline]
-    pub(super) fn tell_found(&self, key: &Key) {
-        if is_watched() {
-            self.tell_hit(&self.0.functions.of(key.identity()).title(), key);
-        }
     }
 
     /// Tells of a hit in the local tier, which was counted where it was found. `function` is its title.

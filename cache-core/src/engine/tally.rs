@@ -11,7 +11,7 @@ use crate::key::Key;
 
 /// What a call is counted as.
 pub(super) struct Tally<'f> {
-    cache: &'f Cache,
+    pub(super) cache: &'f Cache,
     key: &'f Key,
     pub(super) function: &'f Function,
     /// Whether a stale value may yet answer, so that a miss is only known to be one in the end.

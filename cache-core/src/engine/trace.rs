@@ -40,6 +40,8 @@ pub enum Answered {
     Joined,
     /// The function itself, past the cache.
     Bypassed,
+    /// Nothing: [`Cache::get`] does not compute.
+    Nothing,
 }
 
 /// What the cached calls inside of a future did, in the order in which they ended.

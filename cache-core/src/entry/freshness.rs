@@ -115,6 +115,13 @@ pub(crate) struct Remember {
     pub(crate) hard_timeout: Option<Duration>,
 }
 
+impl Remember {
+    /// Whether a value is kept beyond its time, or recomputed before it.
+    pub(crate) fn keeps_old(&self) -> bool {
+        !self.grace.is_zero() || self.refresh.is_some()
+    }
+}
+
 /// What is remembered for a call. Mostly it is what the attribute says, which is there once for all calls.
 #[derive(Debug, Clone)]
 pub(crate) enum Remembered {

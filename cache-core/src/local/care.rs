@@ -23,6 +23,8 @@ pub(crate) struct Care {
 pub(crate) struct Upkeep {
     refresh: Refresh,
     due: Tick,
+    /// Until when it is fresh where it is kept longest: here it may be kept for less than in the shared tier.
+    fresh_anywhere_until: Tick,
     cost: Duration,
     /// Which value of the shared tier it is, if it is there.
     version: Option<u64>,
@@ -78,6 +80,7 @@ impl Upkeep {
         Self {
             refresh,
             due: created.later(refresh.due_after(fresh)),
+            fresh_anywhere_until: created.later(fresh),
             cost,
             version,
             not_before: AtomicU64::new(0),
@@ -120,10 +123,20 @@ impl Upkeep {
         }
     }
 
+    /// Notes a use, for its `idle` time.
+    pub(super) fn note_use(&self, now: Tick) {
+        self.used_at.store(now.raw(), Ordering::Relaxed);
+    }
+
     /// Whether it was used within its `idle` time.
     pub(crate) fn is_in_use(&self, now: Tick) -> bool {
         let used_at = Tick::from_raw(self.used_at.load(Ordering::Relaxed));
         self.refresh.idle.is_some_and(|idle| now < used_at.later(idle))
+    }
+
+    /// Whether the schedule is to see to it, and it is fresh yet where it is kept longest.
+    pub(super) fn is_awaited(&self, now: Tick) -> bool {
+        now < self.fresh_anywhere_until && self.is_in_use(now)
     }
 
     /// Whether it goes onto the schedule with this call, and was not there.
@@ -168,7 +181,7 @@ impl Upkeep {
     pub(super) fn consider(&self, now: Tick, fresh_until: Tick, chance: f64) -> (Attention, Tick) {
         let mark = match self.refresh.idle {
             Some(idle) => {
-                self.used_at.store(now.raw(), Ordering::Relaxed);
+                self.note_use(now);
                 now.later(idle / MARKS)
             }
             None => Tick::from_raw(u64::MAX),

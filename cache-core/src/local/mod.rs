@@ -109,7 +109,8 @@ type Store = Cache<u64, Arc<StoredEntry>, Weigher, BuildHasherDefault<Taken>, Ev
 impl LocalTier {
     pub(crate) fn new(limit: &Local) -> Self {
         let (capacity, expected, count) = (limit.capacity(), limit.expected_entries(), limit.shards());
-        let shard_capacity = capacity.div_ceil(count as u64);
+        // Together no more than was asked for.
+        let shard_capacity = capacity / count as u64;
         let weigher = Weigher { by_entries: limit.is_by_entries() };
         // Of a handful of entries 3 % is less than one: then all may be hot.
         let hot = if shard_capacity < 100 { 1.0 } else { HOT };
@@ -180,9 +181,11 @@ impl LocalTier {
         self.retain(|_| false);
     }
 
-    /// Removes what can no longer be used.
+    /// Removes what can no longer be used, and is not awaited by the schedule.
     pub(crate) fn sweep(&self, now: Tick) {
-        self.retain(|entry| matches!(entry.freshness(now), Freshness::Fresh | Freshness::Stale));
+        self.retain(|entry| {
+            matches!(entry.freshness(now), Freshness::Fresh | Freshness::Stale) || entry.is_awaited(now)
+        });
     }
 
     fn retain(&self, keep: impl Fn(&StoredEntry) -> bool) {

@@ -120,6 +120,13 @@ impl StoredEntry {
         attention
     }
 
+    /// Notes a use that does not consider it.
+    pub(crate) fn note_use(&self, now: Tick) {
+        if let Some(upkeep) = self.upkeep() {
+            upkeep.note_use(now);
+        }
+    }
+
     /// A refresh of this value has failed: it is not tried again before `until`.
     pub(crate) fn rest(&self, until: Tick) {
         if let Some(upkeep) = self.upkeep() {
@@ -135,6 +142,19 @@ impl StoredEntry {
 
     pub(crate) fn upkeep(&self) -> Option<&Upkeep> {
         self.care.as_ref()?.upkeep.as_ref()
+    }
+
+    /// Whether only the local ttl is over, and the schedule is to see to it yet. Nothing is answered with it.
+    pub(crate) fn is_awaited(&self, now: Tick) -> bool {
+        // Who expires an entry leaves no time at all.
+        self.fresh_until().raw() > 0
+            && self.currency() == Currency::Current
+            && self.upkeep().is_some_and(|upkeep| upkeep.is_awaited(now))
+    }
+
+    /// The number of the latest invalidation of what it bears.
+    pub(crate) fn latest_move(&self) -> u64 {
+        self.stamps.latest_move()
     }
 
     #[inline]

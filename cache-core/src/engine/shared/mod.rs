@@ -15,6 +15,7 @@ mod requests;
 mod server_clock;
 mod stored;
 mod undone;
+mod unreleased;
 mod waiters;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use self::look::away;
 use self::requests::Requests;
 use self::server_clock::ServerClock;
 use self::undone::Undone;
+use self::unreleased::Unreleased;
 use self::waiters::Waiters;
 use super::Cache;
 use crate::backend::EntryKey;
@@ -75,6 +77,8 @@ pub(super) struct Shared {
     requests: Requests,
     server_clock: ServerClock,
     undone: Undone,
+    /// Beside the tasks that give leases up.
+    unreleased: Arc<Unreleased>,
     waiters: Waiters,
 }
 
@@ -98,6 +102,7 @@ impl Shared {
             requests: Requests::default(),
             server_clock: ServerClock::default(),
             undone: Undone::default(),
+            unreleased: Arc::default(),
             waiters: Waiters::default(),
         }
     }

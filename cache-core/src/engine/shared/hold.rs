@@ -272,13 +272,14 @@ impl<'c> Hold<'c> {
         }
     }
 
-    /// Removes what is stored and ends the lease: the answer is newer, and not to be stored.
+    /// Removes what is stored and ends the lease: the answer is newer, and not to be stored. Where that fails it is done
+    /// later, as with all that is invalidated: otherwise the older value would come back.
     pub(in crate::engine) async fn remove(mut self) -> Result<(), Error> {
         // What lands here afterwards is not to be removed by the message.
         let underway = self.shared.expect_echo(&self.key);
         let request =
             InvalidateRequest { keys: std::slice::from_ref(&self.key), ..InvalidateRequest::NOTHING };
-        self.shared.ask(self.backend.invalidate_many(request)).await?;
+        self.shared.invalidate(request).await?;
         underway.answered();
         self.state = State::Free;
         Ok(())

@@ -233,6 +233,63 @@ async fn a_lease_that_is_granted_after_its_asker_gave_up_delays_nobody_for_long(
 }
 
 #[tokio::test]
+async fn a_holder_that_failed_and_whose_giving_up_was_lost_delays_nobody_for_its_lease() {
+    let (stage, source) = (Stage::new(), Source::default());
+    hears(&stage.cache).await;
+    stage.faults.fail(Operation::Release);
+
+    let failed = stage.cache.try_get_or_compute(&key(1), &hour(), || async { Err::<u64, ()>(()) }).await;
+    stage.comes_about(|stage| stage.faults.calls(Operation::Release) == 2).await;
+
+    // The clock of the store stands still: a lease that was left would be in the way for ever.
+    assert_eq!(failed, Err(()));
+    assert_eq!(stage.other.get_or_compute(&key(1), &hour(), || source.next()).await, 1);
+    stage.pass(Duration::from_secs(20)).await;
+    assert_eq!(stage.faults.calls(Operation::Release), 2, "what was given up is given up again");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_left_by_an_outage_is_given_up_when_it_is_over() {
+    let (stage, source) = (Stage::new(), Source::default());
+    hears(&stage.cache).await;
+    let compute = || async {
+        stage.faults.set_down(true);
+        1_u64
+    };
+
+    assert_eq!(stage.cache.get_or_compute(&key(1), &hour(), compute).await, 1);
+    stage.comes_about(Stage::is_away).await;
+    stage.pass(Duration::from_secs(5)).await;
+    let given_up = stage.faults.calls(Operation::Release);
+    stage.faults.set_down(false);
+    stage.comes_about(|stage| stage.faults.calls(Operation::Release) > given_up).await;
+
+    assert_eq!(stage.other.get_or_compute(&key(1), &hour(), || source.next()).await, 1);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_granted_at_the_end_of_an_outage_delays_nobody_for_long() {
+    let (stage, source) = (Stage::new(), Source::default());
+    hears(&stage.cache).await;
+    let late = stage.faults.run_late(Operation::Lease);
+
+    assert_eq!(stage.cache.get_or_compute(&key(1), &hour(), || source.next()).await, 1);
+    stage.faults.set_down(true);
+    stage.comes_about(Stage::is_away).await;
+    // For longer than the lease lives, which has not begun to; in steps, so that all that is tried meanwhile fails.
+    for _ in 0..10 {
+        stage.pass(Duration::from_secs(3)).await;
+    }
+    let given_up = stage.faults.calls(Operation::Release);
+    stage.faults.set_down(false);
+    stage.comes_about(|stage| stage.faults.calls(Operation::Release) > given_up).await;
+    late.run().await;
+    stage.comes_about(|stage| stage.faults.calls(Operation::Release) > given_up + 1).await;
+
+    assert_eq!(stage.other.get_or_compute(&key(1), &hour(), || source.next()).await, 2);
+}
+
+#[tokio::test]
 async fn an_invalidation_takes_effect_though_its_caller_goes_away() {
     let stage = Stage::new();
     hears(&stage.cache).await;

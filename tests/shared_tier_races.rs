@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -185,7 +186,7 @@ async fn a_put_whose_lease_ended_leaves_no_older_value_behind() {
 }
 
 #[tokio::test]
-async fn a_put_of_what_is_too_large_says_when_the_older_value_stays_behind() {
+async fn a_put_of_what_is_too_large_says_when_the_older_value_stays_behind_for_now() {
     let store = MemoryStage::new().memory().clone();
     let (backend, faults) = Faulty::new(store.clone());
     let cache = Cache::builder().prefix("app").shared(backend).max_value_bytes(100).build().unwrap();
@@ -195,9 +196,51 @@ async fn a_put_of_what_is_too_large_says_when_the_older_value_stays_behind() {
     let refused = cache.put(&key(1), "x".repeat(1_000), &hour()).await;
 
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unreachable);
-    cache.put(&key(1), "x".repeat(1_000), &hour()).await.unwrap();
+    until(|| !cache.stats().shared.unwrap().is_away).await;
     assert_eq!(process(&store).get::<String>(&key(1), &hour()).await.unwrap(), None);
+    cache.put(&key(1), "x".repeat(1_000), &hour()).await.unwrap();
     assert_eq!(cache.get::<String>(&key(1), &hour()).await.unwrap(), Some("x".repeat(1_000)));
+}
+
+#[cached(ttl = 3600, name = "races/maybe", skip(cache, rows), cache = cache)]
+async fn maybe(cache: &Cache, rows: &AtomicU64, id: u64) -> Option<u64> {
+    let _ = (cache, id);
+    Some(rows.load(Ordering::SeqCst)).filter(|row| *row > 0)
+}
+
+#[cached(ttl = 3600, name = "races/maybe_many", each = ids, skip(cache, rows), cache = cache)]
+async fn maybe_many(cache: &Cache, rows: &AtomicU64, ids: &[u64]) -> HashMap<u64, u64> {
+    let _ = cache;
+    let row = rows.load(Ordering::SeqCst);
+    ids.iter().filter(|_| row > 0).map(|id| (*id, row)).collect()
+}
+
+#[tokio::test]
+async fn what_a_refresh_finds_to_be_gone_does_not_come_back_when_it_could_not_be_removed_at_once() {
+    for of_many in [false, true] {
+        // given a value whose row is gone
+        let (pair, rows) = (Pair::new(), AtomicU64::new(7));
+        let read = async |cache: &Cache| match of_many {
+            true => maybe_many(cache, &rows, &[1]).await.get(&1).copied(),
+            false => maybe(cache, &rows, 1).await,
+        };
+        hears(&pair.cache).await;
+        assert_eq!(read(&pair.cache).await, Some(7));
+        rows.store(0, Ordering::SeqCst);
+
+        // when a refresh finds that out, and cannot tell the shared tier
+        pair.faults.fail(Operation::Invalidate);
+        match of_many {
+            true => drop(maybe_many_refresh(&pair.cache, &rows, &[1]).await),
+            false => drop(maybe_refresh(&pair.cache, &rows, 1).await),
+        }
+        let while_it_waits = read(&pair.cache).await;
+        pair.comes_about(|pair| !pair.shared().is_away).await;
+
+        // then the old value is found by nobody
+        let found = [while_it_waits, read(&pair.cache).await, read(&pair.third()).await];
+        assert_eq!(found, [None; 3], "of many: {of_many}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@ use crate::credentials::{Credentials, Supply};
 use crate::tls::{Secured, Tls};
 use crate::url::{self, Arrangement, refuse};
 
+/// The longest time that is waited: as good as no limit, and what is computed with it overflows nowhere.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Configures a [`Redis`].
 ///
 /// ```
@@ -161,7 +164,7 @@ impl RedisBuilder {
 
     /// How long one call may take, waiting for a connection included. The default is 100 ms.
     ///
-    /// Values above 64 KiB have one such time more for each MiB begun.
+    /// Values above 64 KiB have one such time more for each MiB begun. A limit of more than a day is a day.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -281,7 +284,7 @@ impl Config {
             servers: target.servers,
             login,
             client_name: builder.client_name,
-            time_limit: builder.time_limit,
+            time_limit: builder.time_limit.min(LONGEST),
             large_value_connections: builder.large_value_connections,
             wait_replicas: builder.wait_replicas.filter(|wait| wait.count > 0),
             supply: builder.supply,

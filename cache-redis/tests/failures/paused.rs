@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cache_core::backend::*;
+use cache_redis::Redis;
 use cache_redis::testing::Server;
 
 use crate::support::*;
@@ -94,4 +95,20 @@ async fn a_caller_that_leaves_early_breaks_nothing() {
 
     redis.health().await.expect("health is answered");
     assert_eq!(connections(&server), 1);
+}
+
+/// "No limit" is a limit, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_without_a_limit_is_answered_or_given_up_by_its_caller() {
+    let server = Server::start();
+    let redis = Redis::builder().url(server.url()).time_limit(Duration::MAX).connect().await;
+    let redis = redis.expect("the server is there");
+    put(&redis, &"k".into(), b"v").await;
+
+    server.pause();
+    let call = tokio::time::timeout(Duration::from_millis(10), redis.health()).await;
+    server.resume();
+
+    assert!(call.is_err(), "the server answers nothing");
+    assert_eq!(get(&redis, &"k".into()).await, Some(b"v".to_vec()));
 }

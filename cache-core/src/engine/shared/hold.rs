@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::server_clock::later;
+use super::unreleased::Unneeded;
 use super::{Question, Shared};
 use crate::backend::dynamic::DynBackend;
 use crate::backend::{
@@ -19,16 +20,6 @@ use crate::error::Error;
 
 /// Renewals within a lease, so that two may get lost.
 const RENEWALS: u32 = 3;
-
-/// When a lease is given up again whose request may still be on its way: on another connection the giving up can
-/// overtake it, and then it is granted to nobody.
-const LATE: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-    Duration::from_millis(800),
-    Duration::from_millis(1600),
-];
 
 /// A lease that was granted, or may have been: as long as an answer is out, nobody knows.
 ///
@@ -281,13 +272,14 @@ impl<'c> Hold<'c> {
         }
     }
 
-    /// Removes what is stored and ends the lease: the answer is newer, and not to be stored.
+    /// Removes what is stored and ends the lease: the answer is newer, and not to be stored. Where that fails it is done
+    /// later, as with all that is invalidated: otherwise the older value would come back.
     pub(in crate::engine) async fn remove(mut self) -> Result<(), Error> {
         // What lands here afterwards is not to be removed by the message.
         let underway = self.shared.expect_echo(&self.key);
         let request =
             InvalidateRequest { keys: std::slice::from_ref(&self.key), ..InvalidateRequest::NOTHING };
-        self.shared.ask(self.backend.invalidate_many(request)).await?;
+        self.shared.invalidate(request).await?;
         underway.answered();
         self.state = State::Free;
         Ok(())
@@ -296,20 +288,13 @@ impl<'c> Hold<'c> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let again: &[Duration] = match self.state {
+        let (begun, to_come) = match self.state {
             State::Free => return,
-            State::Granted { .. } => &[],
-            State::Asked => &LATE,
+            State::Granted { .. } => (self.kept(), None),
+            State::Asked => (self.clock.now(), Some(self.life)),
         };
-        let (backend, key, token) = (self.backend.clone(), self.key.clone(), self.token);
-        let clock = self.clock.clone();
-        // Where there is no runtime, and if all of it fails, the lease ends with its life.
-        let _ = self.shared.keeper.spawn(async move {
-            let _ = backend.release(&key, token).await;
-            for pause in again {
-                clock.sleep(*pause).await;
-                let _ = backend.release(&key, token).await;
-            }
-        });
+        let ends = begun.later(self.life);
+        let lease = Unneeded { key: self.key.clone(), token: self.token, ends, to_come };
+        self.shared.release(&self.clock, lease);
     }
 }

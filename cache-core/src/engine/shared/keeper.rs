@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::Shared;
+use super::unreleased::Unneeded;
 use crate::clock::Tick;
 use crate::engine::limit::within;
 use crate::engine::{Cache, Inner};
@@ -132,8 +133,12 @@ impl Keeper {
 
     /// Lets the task look at once.
     pub(super) fn wake(&self) {
-        let bell = self.tasks().bell.clone();
-        bell.notify_one();
+        self.bell().notify_one();
+    }
+
+    /// What lets the task look at once.
+    pub(super) fn bell(&self) -> Arc<Notify> {
+        self.tasks().bell.clone()
     }
 
     /// Runs `task` in the background; gives it back where there is no runtime.
@@ -309,7 +314,10 @@ impl Shared {
             return PROBE_EVERY.mul_f64(0.75 + cache.0.chance.unit() / 2.0);
         }
         self.beat(cache).await;
-        (cache.0.trust.staleness() / BEATS).max(SHORTEST_BEAT)
+        let now = cache.0.clock.now();
+        self.release_all(cache, self.unreleased.take_due(now));
+        let pause = (cache.0.trust.staleness() / BEATS).max(SHORTEST_BEAT);
+        self.unreleased.pause(now).map_or(pause, |due| pause.min(due))
     }
 
     /// Asks whether the shared tier is back, and repeats there what could not be done before anything is read.
@@ -331,8 +339,13 @@ impl Shared {
             self.counters.closed();
             crate::event::log::info!("the shared tier answers again");
         }
+        self.release_all(cache, self.unreleased.take_all(cache.0.clock.now()));
         self.waiters.wake_all();
         true
+    }
+
+    fn release_all(&self, cache: &Cache, leases: Vec<Unneeded>) {
+        leases.into_iter().for_each(|lease| self.release(&cache.0.clock, lease));
     }
 
     async fn beat(&self, cache: &Cache) {

@@ -16,6 +16,7 @@ mod requests;
 mod server_clock;
 mod stored;
 mod undone;
+mod unreleased;
 mod waiters;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use self::moving::{Moves, Moving};
 use self::requests::Requests;
 use self::server_clock::ServerClock;
 use self::undone::Undone;
+use self::unreleased::Unreleased;
 use self::waiters::Waiters;
 use super::Cache;
 use crate::backend::dynamic::DynBackend;
@@ -78,6 +80,8 @@ pub(super) struct Shared {
     requests: Requests,
     server_clock: ServerClock,
     undone: Undone,
+    /// Beside the tasks that give leases up.
+    unreleased: Arc<Unreleased>,
     waiters: Waiters,
 }
 
@@ -102,6 +106,7 @@ impl Shared {
             requests: Requests::default(),
             server_clock: ServerClock::default(),
             undone: Undone::default(),
+            unreleased: Arc::default(),
             waiters: Waiters::default(),
         }
     }

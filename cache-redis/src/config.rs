@@ -177,7 +177,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Lets each invalidation wait until `count` replicas have it, for `timeout` at most (in ms, rounded up).
+    /// Lets each invalidation wait until `count` replicas have it, for `timeout` at most (in ms, rounded up; a day at most).
     ///
     /// With fewer, the invalidation is answered with an error, though it was made. This narrows what a fail-over
     /// can lose; it costs each invalidation one round trip to a replica. The default is not to wait.
@@ -286,7 +286,11 @@ impl Config {
             client_name: builder.client_name,
             time_limit: builder.time_limit.min(LONGEST),
             large_value_connections: builder.large_value_connections,
-            wait_replicas: builder.wait_replicas.filter(|wait| wait.count > 0),
+            // What overflows the server's clock it refuses, and with it each invalidation, repeated or not.
+            wait_replicas: builder
+                .wait_replicas
+                .filter(|wait| wait.count > 0)
+                .map(|wait| WaitReplicas { timeout: wait.timeout.min(LONGEST), ..wait }),
             supply: builder.supply,
             #[cfg(feature = "tls")]
             secured,

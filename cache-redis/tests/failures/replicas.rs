@@ -56,6 +56,21 @@ async fn fewer_than_asked_for_is_an_error() {
     assert_eq!(stored, Reply::Int(2));
 }
 
+/// The server refuses a time that its clock cannot hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_can_be_waited_for_without_end() {
+    let (server, replica) = (Server::start(), Server::start());
+    replica.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
+    let builder = Redis::builder().url(server.url()).wait_replicas(1, Duration::MAX);
+    let redis = builder.time_limit(PATIENT).connect().await.expect("the server is there");
+
+    let keys = [tag("a")];
+    let made = redis.invalidate_tags(Tags { keys: &keys, life: MINUTE }).await;
+
+    made.expect("the replica has it");
+    assert_eq!(replica.command(&["EXISTS", "larder:t:{a}"]), Reply::Int(1));
+}
+
 /// A server that wants replicas itself refuses to write without them: then nothing was made, and it must be repeated.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_server_refused_is_not_taken_for_made() {

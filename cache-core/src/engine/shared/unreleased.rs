@@ -122,7 +122,7 @@ mod tests {
         unreleased.keep(kept.clone(), START);
         assert_eq!(unreleased.pause(START), Some(AGAIN_AFTER));
         assert_eq!(unreleased.take_due(due.earlier(Duration::from_millis(1))), []);
-        assert_eq!(unreleased.take_due(due), [kept.clone()]);
+        assert_eq!(unreleased.take_due(due), std::slice::from_ref(&kept));
         assert_eq!(unreleased.pause(due), None);
 
         unreleased.keep(kept.clone(), START);

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use larder::{Cache, cached};
 use tokio::sync::Semaphore;
@@ -78,9 +79,12 @@ fn single(cache: &Cache, gate: &Gate, id: u64) -> tokio::task::JoinHandle<Result
 
 /// Waits until so many calls have joined others.
 async fn until_joined(cache: &Cache, count: u64) {
-    while cache.stats().joined() < count {
-        tokio::task::yield_now().await;
-    }
+    let joined = async {
+        while cache.stats().joined() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), joined).await.expect("nobody joins");
 }
 
 #[tokio::test]

@@ -59,11 +59,13 @@ fn a_size_and_a_prefix() {
 #[test]
 fn wrong_values_are_told_with_the_fix() {
     for (name, value, says) in [
-        ("LARDER_URL", "", "write `memory:`"),
         ("LARDER_URL", "memory", "write `memory:`"),
         ("LARDER_URL", "memory:lots", "as in `memory:256MiB`"),
         ("LARDER_URL", "memory:-1MiB", "as in `memory:256MiB`"),
-        ("LARDER_URL", "memory:1 MiB", "as in `memory:256MiB`"),
+        ("LARDER_URL", "memory:1 MiB", "write `memory:1MiB`"),
+        ("LARDER_URL", "memory:256MB", "write `memory:256MiB`"),
+        ("LARDER_URL", "localhost:6379", "write `redis://localhost:6379`"),
+        ("LARDER_URL", ":secret:6379", "write `memory:`"),
         ("LARDER_URL", "postgres://host", "write `memory:`"),
         #[cfg(not(feature = "redis-tls"))]
         ("LARDER_URL", "rediss://:secret@host/", "needs the feature `redis-tls`"),
@@ -72,16 +74,34 @@ fn wrong_values_are_told_with_the_fix() {
         #[cfg(not(feature = "redis-sentinel"))]
         ("LARDER_URL", "redis+sentinel://:secret@host/main", "needs the feature `redis-sentinel`"),
         #[cfg(not(feature = "redis"))]
-        ("LARDER_URL", "redis://:secret@host/", "needs the feature `redis`"),
+        ("LARDER_URL", "redis://:secret@host/", "add the feature `redis`"),
+        #[cfg(not(feature = "redis"))]
+        ("LARDER_URL", "UNIX:///tmp/redis.sock", "add the feature `redis`"),
         ("LARDER_SECRET_KEY", "secret", "write 64 hex digits"),
-        ("LARDER_PREFIX", "", "write 1 to 64"),
-        ("LARDER_PREFIX", "with space", "write 1 to 64"),
+        ("LARDER_PREFIX", "with space", "read LARDER_PREFIX: use the prefix \"with space\": write 1 to 64"),
     ] {
         let told = told(&[(name, value)]);
 
         assert!(told.starts_with("Configuration: ") && told.contains(says), "{name}={value}: {told}");
         assert!(!told.contains(":secret"), "{told}");
     }
+}
+
+#[test]
+fn an_empty_variable_is_as_unset() {
+    let empty = [("LARDER_URL", ""), ("LARDER_PREFIX", ""), ("LARDER_SECRET_KEY", "\n")];
+
+    assert_eq!(told(&empty), told(&[]));
+}
+
+#[test]
+fn a_line_break_at_the_end_is_dropped_and_a_scheme_is_alike_in_all_cases() {
+    let key = "5a".repeat(32) + "\n";
+
+    let told =
+        told(&[("LARDER_URL", "Memory:1MiB\r\n"), ("LARDER_PREFIX", "app\n"), ("LARDER_SECRET_KEY", &key)]);
+
+    assert_eq!(told, format!("app {}", 1 << 20));
 }
 
 #[cfg(unix)]
@@ -99,6 +119,8 @@ fn a_variable_that_is_no_text_is_an_error() {
 fn a_shared_tier_is_opened_though_nobody_answers_there() {
     for url in [
         "redis://127.0.0.1:1",
+        "REDIS://127.0.0.1:1",
+        "Unix:///tmp/nobody.sock",
         "redis://app:hunter2@127.0.0.1:1/3",
         "valkey://127.0.0.1:1",
         #[cfg(feature = "redis-tls")]

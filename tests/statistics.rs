@@ -50,6 +50,33 @@ fn misses_are_told_by_their_reason() {
 }
 
 #[test]
+fn a_function_with_a_version_is_found_by_its_name() {
+    mod second {
+        #[larder::cached(ttl = 60, name = "dishes", version = 2)]
+        pub(super) async fn dishes(id: u64) -> u64 {
+            id
+        }
+    }
+    mod tenth {
+        #[larder::cached(ttl = 60, name = "dishes", version = 10)]
+        pub(super) async fn dishes(id: u64) -> u64 {
+            id
+        }
+    }
+    let stage = Stage::new();
+    let named = |name: &str| stage.cache.stats().function(name).map(|f| f.name.clone());
+    let told = |name: &str| Some(name.to_owned());
+
+    stage.run(second::dishes(1));
+    assert_eq!(named("dishes"), told("dishes v2"));
+
+    stage.run(tenth::dishes(1));
+    assert_eq!(named("dishes"), told("dishes v10"), "the highest");
+    assert_eq!(named("dishes v2"), told("dishes v2"));
+    assert_eq!((named("dishes v3"), named("ishes")), (None, None));
+}
+
+#[test]
 fn lookups_of_large_values_are_timed_like_others() {
     #[cached(ttl = "1m")]
     async fn large() -> String {

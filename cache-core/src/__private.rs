@@ -7,6 +7,7 @@ pub use crate::answer::{
 pub use crate::batched::{EntryOf, EntryOfList, Natural, by, each, or_none};
 pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
+use crate::engine::Entry;
 pub use crate::engine::{
     Asked, Background, CacheRef, Call, Found, Means, Next, Recomputed, Rest, Updating, Writing, current,
     given, holds,
@@ -17,7 +18,8 @@ pub use crate::give_up::{
 };
 pub use crate::kept::{KeepProbe, Keeps, RefusesToKeep};
 pub use crate::key::{
-    KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, SecretKey, Tag, WritesPart,
+    KeyWriter, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, RefusesSecret, SecretKey, SecretProbe,
+    Tag, WritesPart, WritesSecret,
 };
 pub use crate::owned::{
     OwnProbe, OwnsOption, OwnsReference, OwnsValue, RefusesOption, RefusesReference, RefusesValue,
@@ -41,4 +43,29 @@ pub fn type_of<T: ?Sized>() -> &'static str {
 /// The name of the type of an `impl Trait` argument.
 pub fn type_of_val<T: ?Sized>(_: &T) -> &'static str {
     std::any::type_name::<T>()
+}
+
+/// What `entry = ..` takes.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` does not name the entry that is to be updated",
+    label = "not a handle",
+    note = "write the handle of a cached function, `menu_of_entry(id)`"
+)]
+pub trait Handle {
+    /// What the function answers.
+    type Answer;
+    /// The handle itself.
+    fn into_entry(self) -> Entry<Self::Answer>;
+}
+
+impl<R> Handle for Entry<R> {
+    type Answer = R;
+    fn into_entry(self) -> Self {
+        self
+    }
+}
+
+/// Asks what `entry = ..` gives whether it is a handle, so that a refusal is shown there.
+pub fn handle<H: Handle>(handle: H) -> Entry<H::Answer> {
+    handle.into_entry()
 }

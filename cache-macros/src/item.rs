@@ -6,6 +6,7 @@ mod owning;
 mod pattern;
 mod place;
 mod single;
+mod used;
 mod written;
 
 pub(crate) use borrow::{borrows, borrows_mutably};
@@ -23,7 +24,7 @@ use syn::{
 };
 
 use crate::names;
-use crate::scan::plain;
+use crate::scan::{Names, plain};
 use crate::together::Taken;
 
 /// The annotated function.
@@ -40,6 +41,8 @@ pub(crate) struct Function {
     /// What the future yields.
     pub(crate) output: Type,
     pub(crate) place: Place,
+    /// The names that options use.
+    used: Names,
 }
 
 /// What an attribute says of an item that it cannot stand on.
@@ -104,6 +107,7 @@ impl Function {
             place,
             sig,
             block: *block,
+            used: Names::default(),
         })
     }
 

@@ -733,7 +733,7 @@ fn expanded(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let options = Options::parse(options, &mut diagnostics);
     let function = match Function::parse(item.clone(), options.in_trait.is_some(), &item::CACHED) {
-        Ok(function) => function.taken_apart(&options.patterns),
+        Ok(function) => function.taken_apart(&options.patterns).used_by(options.names()),
         Err(mistake) => {
             diagnostics.absorb(mistake);
             return with_mistakes(item, diagnostics);

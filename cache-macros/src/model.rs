@@ -92,6 +92,17 @@ impl Options {
         Some(names)
     }
 
+    /// The names that any option uses, but for what it only skips.
+    pub(crate) fn names(&self) -> Names {
+        let mut names = self.companion_names();
+        self.key.iter().flat_map(|key| &key.value).for_each(|part| names.add(part));
+        self.secret.iter().flat_map(|secret| &secret.value).for_each(|name| names.add_word(&name.word));
+        let conditions = [&self.when, &self.store_if];
+        conditions.into_iter().flatten().for_each(|condition| names.add(&condition.value));
+        self.with.iter().for_each(|with| names.add(&with.value));
+        names
+    }
+
     /// The names that must be at hand wherever an entry is named: for its cache, its ttl and its tags.
     fn companion_names(&self) -> Names {
         let mut names = Names::default();
@@ -99,15 +110,20 @@ impl Options {
         if let Some(Time::Expr(ttl)) = self.ttl.as_ref().map(|ttl| &ttl.value) {
             names.add(ttl);
         }
-        for tag in self.tags.iter().flat_map(|tags| &tags.value) {
-            match tag {
-                TagOption::Template(template) => {
-                    template.places.iter().for_each(|place| names.add_word(&place.name))
-                }
-                TagOption::Expr(expr) => names.add(expr),
-            }
-        }
+        self.tags.iter().flat_map(|tags| &tags.value).for_each(|tag| tag.add_names(&mut names));
         names
+    }
+}
+
+impl TagOption {
+    /// Adds the names that it uses.
+    pub(crate) fn add_names(&self, names: &mut Names) {
+        match self {
+            Self::Template(template) => {
+                template.places.iter().for_each(|place| names.add_word(&place.name));
+            }
+            Self::Expr(expr) => names.add(expr),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use syn::{Expr, ExprPath, Item, Macro, PatIdent};
 ///
 /// It looks at tokens and not at meanings, and so may find too much (the `id` of `User { id: x }`), never
 /// too little: what depends on it (an argument more for `f_entry`) is harmless.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Names {
     words: BTreeSet<String>,
     lifetimes: BTreeSet<String>,

@@ -40,7 +40,7 @@ pub(crate) fn told(function: &Function) -> Vec<Attribute> {
 }
 
 /// Told by its name: what it is imported as does not show.
-fn is_ours(attr: &Attribute) -> bool {
+pub(crate) fn is_ours(attr: &Attribute) -> bool {
     let name = attr.path().segments.last().map(|last| plain(&last.ident));
     name.is_some_and(|name| ["cached", "invalidates", "updates"].contains(&name.as_str()))
 }

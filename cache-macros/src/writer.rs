@@ -47,7 +47,7 @@ pub(crate) fn expanded(kind: Kind, options: TokenStream, item: TokenStream) -> T
     let options = args::Options::parse(kind, options, &mut diagnostics);
     // No functions are emitted beside it, so it may stand in a trait's `impl`.
     let function = match Function::parse(item.clone(), true, kind.wording()) {
-        Ok(function) => function.taken_apart(&options.patterns),
+        Ok(function) => function.taken_apart(&options.patterns).used_by(options.names()),
         Err(mistake) => {
             diagnostics.absorb(mistake);
             return crate::with_mistakes(item, diagnostics);

@@ -202,9 +202,20 @@ impl Cache {
     ///
     /// | variable | meaning | default |
     /// |---|---|---|
-    /// | `LARDER_URL` | `memory:` for a local tier of 64 MiB, `memory:256MiB` for another size (`KiB`, `MiB`, `GiB`); with the feature `redis` also `redis://host:6379`, for a shared tier behind a local one of 64 MiB | `memory:` |
-    /// | `LARDER_PREFIX` | as [`CacheBuilder::prefix`] | `larder` |
+    /// | `LARDER_URL` | the tiers, see below | `memory:` |
+    /// | `LARDER_PREFIX` | as [`CacheBuilder::prefix`]; services on one Redis that do not set it share their entries | `larder` |
     /// | `LARDER_SECRET_KEY` | as [`CacheBuilder::secret_key`], 64 hex digits | drawn at random |
+    ///
+    /// | `LARDER_URL` | tiers | feature |
+    /// |---|---|---|
+    /// | `memory:` | a local tier of 64 MiB | |
+    /// | `memory:256MiB` | a local tier of another size (`KiB`, `MiB`, `GiB`) | |
+    /// | `redis://host:6379`, `valkey://host:6379`, `unix:///path` | one server behind a local tier of 64 MiB | `redis` |
+    /// | `redis+cluster://host:6379,host:6379` | a Redis Cluster | `redis-cluster` |
+    /// | `redis+sentinel://host:26379,host:26379/primary/0` | what sentinels name | `redis-sentinel` |
+    /// | `rediss://..`, `rediss+cluster://..`, `rediss+sentinel://..` | the same, encrypted | `redis-tls` and the above |
+    ///
+    /// A variable that is empty counts as unset, and a line break at its end is dropped (files of secrets end in one).
     ///
     /// A shared tier is connected to with the first call that needs it: the program starts although it is down.
     ///
@@ -218,6 +229,9 @@ impl Cache {
             builder = tiers_of(builder, &url)?;
         }
         if let Some(prefix) = variable("LARDER_PREFIX")? {
+            check_prefix(&prefix).map_err(|error| {
+                Error::new(error.kind(), format!("read LARDER_PREFIX: {error}")).with_source(error)
+            })?;
             builder = builder.prefix(prefix);
         }
         if let Some(digits) = variable("LARDER_SECRET_KEY")? {
@@ -229,6 +243,9 @@ impl Cache {
 
 /// The tiers that `url` names.
 fn tiers_of(builder: CacheBuilder, url: &str) -> Result<CacheBuilder, Error> {
+    // Schemes are alike in all cases; who opens them need not know.
+    let lower = url.split_once(':').map(|(scheme, rest)| format!("{}:{rest}", scheme.to_ascii_lowercase()));
+    let url = lower.as_deref().unwrap_or(url);
     #[cfg(feature = "schemes")]
     if let Some(opened) = crate::backend::Scheme::open(url) {
         let opened = opened.map_err(|error| {
@@ -258,7 +275,10 @@ fn secret_of(digits: &str) -> Result<[u8; 32], Error> {
 
 fn variable(name: &str) -> Result<Option<String>, Error> {
     match std::env::var(name) {
-        Ok(value) => Ok(Some(value)),
+        // Files of secrets end in a line break, and what is set to nothing was meant to be unset.
+        Ok(value) => {
+            Ok(Some(value.trim_end_matches(['\r', '\n']).to_owned()).filter(|value| !value.is_empty()))
+        }
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(Error::new(
             ErrorKind::Configuration,
@@ -268,9 +288,10 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
 }
 
 /// Schemes of tiers that other crates bring, and the features that bring them.
-const SCHEMES: [(&str, &str); 12] = [
+const SCHEMES: [(&str, &str); 13] = [
     ("redis", "redis"),
     ("valkey", "redis"),
+    ("unix", "redis"),
     ("rediss", "redis-tls"),
     ("valkeys", "redis-tls"),
     ("redis+cluster", "redis-cluster"),
@@ -292,7 +313,12 @@ fn local_of(url: &str) -> Result<Local, Error> {
     if let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) {
         return wrong(format!(
             "read LARDER_URL: the scheme `{scheme}:` needs the feature `{feature}`, which this build of larder \
-             does not have; write `memory:`"
+             does not have; write `memory:`, or add the feature `{feature}`"
+        ));
+    }
+    if is_address(scheme, rest) {
+        return wrong(format!(
+            "read LARDER_URL: `{scheme}:{rest}` has no scheme; write `redis://{scheme}:{rest}`"
         ));
     }
     if scheme != "memory" {
@@ -303,10 +329,34 @@ fn local_of(url: &str) -> Result<Local, Error> {
     }
     match bytes_of(rest) {
         Some(bytes) => Ok(Local::bytes(bytes)),
-        None => wrong(format!(
-            "read LARDER_URL: `{rest}` is no size; write a whole number and a unit, as in `memory:256MiB` (KiB, MiB, GiB)"
-        )),
+        None => {
+            let meant = meant_by(rest).map_or_else(
+                || "write a whole number and a unit, as in `memory:256MiB` (KiB, MiB, GiB)".to_owned(),
+                |size| format!("write `memory:{size}`"),
+            );
+            wrong(format!("read LARDER_URL: `{rest}` is no size; {meant}"))
+        }
     }
+}
+
+/// Whether a host and its port stand alone.
+fn is_address(host: &str, port: &str) -> bool {
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    host != "memory" && !host.is_empty() && host.chars().all(is_of_host) && port.parse::<u16>().is_ok()
+}
+
+/// `256MiB` for `256MB`, `256m` and the like.
+fn meant_by(size: &str) -> Option<String> {
+    let unit = size.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = &size[..size.len() - unit.len()];
+    let unit = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "k" | "kb" | "kib" => "KiB",
+        "m" | "mb" | "mib" => "MiB",
+        "g" | "gb" | "gib" => "GiB",
+        _ => return None,
+    };
+    let size = format!("{number}{unit}");
+    bytes_of(&size).map(|_| size)
 }
 
 fn bytes_of(text: &str) -> Option<u64> {
@@ -339,7 +389,11 @@ mod tests {
             ("redis+cluster://host", "needs the feature `redis-cluster`"),
             ("memcached://host", "`memcached:` is unknown"),
             ("memory", "has no scheme"),
+            ("unix:///tmp/redis", "needs the feature `redis`"),
+            ("localhost:6379", "write `redis://localhost:6379`"),
             ("memory:12", "is no size"),
+            ("memory:256MB", "is no size; write `memory:256MiB`"),
+            ("memory:3 g", "is no size; write `memory:3GiB`"),
             ("memory:+1MiB", "is no size"),
             ("memory:99999999999GiB", "is no size"),
         ] {
@@ -350,6 +404,7 @@ mod tests {
             assert!(
                 error.to_string().contains("; write `memory:")
                     || error.to_string().contains("; write a whole")
+                    || error.to_string().contains("; write `redis://localhost:")
             );
             assert!(!error.to_string().contains("hunter2"));
         }

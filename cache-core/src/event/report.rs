@@ -216,12 +216,25 @@ impl Stats {
     pub fn time_saved(&self) -> Duration {
         self.functions.iter().map(FunctionStats::time_saved).fold(Duration::ZERO, Duration::saturating_add)
     }
-    /// The statistics of the function whose name ends with `name` (`menu_of`, or `menus::menu_of`).
+    /// The statistics of the function whose name ends with `name` (`menu_of`, or `menus::menu_of`): with its version
+    /// (`menu_of v2`) those of that one, without it those of the highest version that was called.
     pub fn function(&self, name: &str) -> Option<&FunctionStats> {
-        self.functions.iter().find(|f| {
-            f.name.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with("::"))
-        })
+        let is_called = |whole: &str| {
+            whole.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with("::"))
+        };
+        let versions = self.functions.iter().filter_map(|f| {
+            let (own, version) = versioned(&f.name);
+            (is_called(own) || is_called(&f.name)).then_some((version, f))
+        });
+        // The first of equals: `max_by_key` would take the last one.
+        versions.min_by_key(|(version, _)| std::cmp::Reverse(*version)).map(|(_, f)| f)
     }
+}
+
+/// `menu_of` and 2 for `menu_of v2`.
+fn versioned(name: &str) -> (&str, u32) {
+    let parts = name.rsplit_once(" v").and_then(|(own, version)| Some((own, version.parse().ok()?)));
+    parts.unwrap_or((name, 0))
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

@@ -35,7 +35,10 @@ use arguments::Arguments;
 
 pub use identity::Identity;
 pub use parser::MalformedText;
-pub use probe::{KeyPart, KeyReceiver, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, WritesPart};
+pub use probe::{
+    KeyPart, KeyReceiver, KeySecret, PartProbe, ReceiverProbe, RefusesPart, RefusesReceiver, RefusesSecret,
+    SecretProbe, WritesPart, WritesSecret,
+};
 pub use reader::Malformed;
 pub use secret::SecretKey;
 pub use tag::Tag;

@@ -15,17 +15,18 @@ pub(crate) struct ArgumentName {
     pub(crate) span: Span,
 }
 
+/// How the option is written says who knows the option.
 impl Parse for ArgumentName {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(Token![&]) || input.peek(Token![mut]) {
-            return Err(input.error("expected the name of an argument alone: write `skip(db)`"));
+            return Err(input.error("expected the name of an argument alone"));
         }
         if let Some(underscore) = input.parse::<Option<Token![_]>>()? {
             return Ok(Self { word: "_".to_owned(), span: underscore.span });
         }
-        let ident = input.call(Ident::parse_any).map_err(|error| {
-            syn::Error::new(error.span(), "expected the name of an argument: write `skip(db, self)`")
-        })?;
+        let ident = input
+            .call(Ident::parse_any)
+            .map_err(|error| syn::Error::new(error.span(), "expected the name of an argument"))?;
         Ok(Self { word: plain(&ident), span: ident.span() })
     }
 }

@@ -184,7 +184,8 @@ pub(crate) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> sy
     }
     let content;
     syn::parenthesized!(content in input);
-    let names = Punctuated::<ArgumentName, Token![,]>::parse_terminated(&content)?;
+    let names = Punctuated::<ArgumentName, Token![,]>::parse_terminated(&content)
+        .map_err(|error| syn::Error::new(error.span(), format!("{error}: write `{option}({example})`")))?;
     if names.is_empty() {
         return Err(syn::Error::new(
             option.span(),

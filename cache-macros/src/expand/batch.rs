@@ -175,7 +175,8 @@ fn again(function: &Function, argument: &Argument) -> TokenStream {
     };
     if argument.is_pattern && !argument.is_matched && function.place != Place::Member {
         let pattern = &argument.pattern;
-        return quote_spanned!(span=> let #pattern = #value;);
+        let using = function.using(&argument.bound);
+        return quote_spanned!(span=> let #pattern = #value; #using);
     }
     let mutability = mutability(function, argument);
     quote_spanned!(span=> let #mutability #name = #value;)

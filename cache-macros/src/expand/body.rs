@@ -174,7 +174,8 @@ fn patterns(function: &Function) -> TokenStream {
     arguments
         .map(|argument| {
             let (pattern, name) = (&argument.pattern, &argument.name);
-            quote_spanned!(site().located_at(pattern.span())=> let #pattern = #name;)
+            let using = function.using(&argument.bound);
+            quote_spanned!(site().located_at(pattern.span())=> let #pattern = #name; #using)
         })
         .collect()
 }

@@ -190,18 +190,20 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
         }
     };
     let (probe, refusal) = (Ident::new(probe, span), Ident::new(refusal, span));
-    let write = match part.is_secret {
+    match part.is_secret {
         true => quote_spanned! {span=>
-            let (__larder_key, __larder_secret) = __larder_call.secret();
-            (&&#p::#probe(&#value)).write_secret(__larder_key, __larder_secret);
+            {
+                use #p::{RefusesSecret as _, WritesSecret as _};
+                let (__larder_key, __larder_secret) = __larder_call.secret();
+                (&&#p::SecretProbe(&#value)).write_secret(__larder_key, __larder_secret);
+            }
         },
-        false => quote_spanned!(span=> (&&#p::#probe(&#value)).write(__larder_call.key());),
-    };
-    quote_spanned! {span=>
-        {
-            use #p::{#refusal as _, WritesPart as _};
-            #write
-        }
+        false => quote_spanned! {span=>
+            {
+                use #p::{#refusal as _, WritesPart as _};
+                (&&#p::#probe(&#value)).write(__larder_call.key());
+            }
+        },
     }
 }
 

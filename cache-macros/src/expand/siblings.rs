@@ -24,11 +24,11 @@ pub(super) fn uncached(function: &Function) -> TokenStream {
         function.name()
     );
     let attrs = attribute::shared(&function.attrs);
-    let statements = &function.block.stmts;
+    let (using, statements) = (function.using_all(), &function.block.stmts);
     let mut sig = function.sig.clone();
     sig.ident = signature::sibling_name(function, "uncached");
     let vis = signature::generated(&function.vis, &mut sig);
-    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #(#statements)* })
+    quote_spanned!(site()=> #[doc = #docs] #(#attrs)* #vis #sig { #using #(#statements)* })
 }
 
 /// `f_refresh`, with the signature of `f`, by `steps`.

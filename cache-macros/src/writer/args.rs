@@ -1,6 +1,7 @@
 //! The options between the parentheses of `#[invalidates(..)]` and `#[updates(..)]`.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprClosure, ExprPath, Ident, Path};
@@ -9,7 +10,7 @@ use super::Kind;
 use crate::args::reading::{each, skip_value};
 use crate::args::{Given, TagOption, bare, value};
 use crate::diag::{Diagnostics, listed, nearest};
-use crate::scan::plain;
+use crate::scan::{Names, plain};
 use crate::together::{PATTERNS, Taken, taken};
 
 const OF_INVALIDATES: [&str; 9] =
@@ -59,6 +60,16 @@ impl Options {
     pub(super) fn handles(&self) -> impl Iterator<Item = &Expr> {
         let entries = self.entries.iter().flat_map(|entries| &entries.value);
         entries.chain(self.entry.iter().map(|entry| &entry.value))
+    }
+
+    /// The names that any option uses.
+    pub(super) fn names(&self) -> Names {
+        let mut names = Names::default();
+        self.tags.iter().flat_map(|tags| &tags.value).for_each(|tag| tag.add_names(&mut names));
+        self.handles().for_each(|handle| names.add(handle));
+        self.cache.iter().for_each(|cache| names.add(&cache.value));
+        [&self.when, &self.value].into_iter().flatten().for_each(|closure| names.add(&closure.value));
+        names
     }
 
     fn parse_one(
@@ -176,13 +187,28 @@ fn functions(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<ExprPath
 /// The path of a cached function.
 fn function(expr: &Expr) -> syn::Result<ExprPath> {
     match bare(expr) {
-        Expr::Path(path) => Ok(path.clone()),
+        Expr::Path(path) => match cleared(path) {
+            Some(cached) => Err(syn::Error::new_spanned(
+                expr,
+                format!(
+                    "the cached function itself is named here: write `{cached}`; if there is one called `{cached}_clear`, write \
+                     `entries = [{cached}_clear_clear()]`"
+                ),
+            )),
+            None => Ok(path.clone()),
+        },
         _ => Err(syn::Error::new_spanned(
             expr,
             "not the path of a cached function: write `function = menu_of`; for one whose cache is `self.cache` write \
              `entries = [self.menu_of_clear()]`",
         )),
     }
+}
+
+/// `menus::menu_of` for `menus::menu_of_clear`.
+fn cleared(path: &ExprPath) -> Option<String> {
+    let text = path.to_token_stream().to_string().replace(' ', "");
+    text.strip_suffix("_clear").filter(|name| !name.is_empty() && !name.ends_with("::")).map(str::to_owned)
 }
 
 fn flag(option: &Ident, input: ParseStream<'_>) -> syn::Result<()> {

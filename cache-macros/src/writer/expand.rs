@@ -146,9 +146,11 @@ impl<'f> Parts<'f> {
         if mentions_result(entry) {
             self.late.push(entry.clone());
             let result = result(entry);
-            self.after.extend(quote_spanned!(at(entry)=> let __larder_entry = { #result #entry };));
+            self.after
+                .extend(quote_spanned!(at(entry)=> let __larder_entry = #p::handle({ #result #entry });));
         } else {
-            self.before.extend(quote_spanned!(at(entry)=> let __larder_entry = { #bound #entry };));
+            self.before
+                .extend(quote_spanned!(at(entry)=> let __larder_entry = #p::handle({ #bound #entry });));
         }
         self.after.extend(quote_spanned! {at(value)=>
             ::core::option::Option::Some(#p::Updating::new(__larder_entry, __larder_value, #value))

@@ -36,6 +36,11 @@ async fn beside(ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
     Ok(ids.iter().map(|id| (*id, *id)).collect())
 }
 
+#[cached(ttl = 60, each(id in ids, at_most = 5k))]
+async fn thousands(ids: &[u64]) -> HashMap<u64, u64> {
+    ids.iter().map(|id| (*id, *id)).collect()
+}
+
 #[cached(ttl = 60, each = ids, key = tenant)]
 async fn one_key(tenant: u64, ids: &[u64]) -> HashMap<u64, u64> {
     ids.iter().map(|id| (*id, tenant)).collect()

@@ -40,6 +40,11 @@ async fn not_a_path(id: u64) -> u64 {
     id
 }
 
+#[invalidates(functions = [menu_clear, menus::menu_clear], entries = [menu(id)])]
+async fn what_clears_it(id: u64) -> u64 {
+    id
+}
+
 #[invalidates(tags = ["menu"], expire = true, strict(always), when = true)]
 async fn flags(id: u64) -> u64 {
     id

@@ -30,6 +30,11 @@ async fn nothing_to_keep_warm(id: u64) -> u64 {
     id
 }
 
+#[cached(ttl = 60, refresh(idle = 1h, priority = 3x))]
+async fn unit_without_quotes(id: u64) -> u64 {
+    id
+}
+
 struct Repo;
 
 impl Repo {

@@ -30,6 +30,16 @@ fn not_async(id: u64) -> u64 {
     id
 }
 
+#[updates(entry = menu(id), value = |result| *result)]
+async fn the_function_itself(id: u64) -> u64 {
+    id
+}
+
+#[updates(entry = menu(id + result), value = |result| *result)]
+async fn the_function_itself_with_the_result(id: u64) -> u64 {
+    id
+}
+
 #[updates(entry = menu_entry(id), value = |result| result.to_string())]
 async fn another_type(id: u64) -> u64 {
     id

@@ -414,6 +414,14 @@ mod tests {
             ("redis+sentinels://:hunter2@a:1", "write `redis://host:6379`"),
             ("rediss+unix:///hunter2", "write `redis://host:6379`"),
             ("redis://a:hunter2#@host", "`#` is written `%23`"),
+            ("redis://hunter2/b@host", "`/` is written `%2F`"),
+            ("redis://a:1?hunter2@host/0", "`?` is written `%3F`"),
+            #[cfg(feature = "cluster")]
+            ("redis+cluster://hunter2/b@host:1", "`/` is written `%2F`"),
+            #[cfg(feature = "sentinel")]
+            ("redis+sentinel://a/hunter2@host:1/main", "`/` is written `%2F`"),
+            #[cfg(feature = "sentinel")]
+            ("redis+sentinel://a/1/hunter2@host:1/main", "`/` is written `%2F`"),
             #[cfg(not(feature = "sentinel"))]
             ("redis+sentinel://:hunter2@host", "`redis-sentinel`"),
             #[cfg(feature = "sentinel")]

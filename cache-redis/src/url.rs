@@ -114,6 +114,10 @@ pub(crate) fn read(url: &str) -> Result<Target, Error> {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
     };
+    // The hosts would be a part of the password then, and another part the primary's name, which errors repeat.
+    if tail.contains('@') {
+        return misread(scheme, "in a password `/` is written `%2F`, and `?` is written `%3F`");
+    }
     let (user, hosts) = match authority.rsplit_once('@') {
         Some((user, hosts)) => (format!("{user}@"), hosts),
         None => (String::new(), authority),

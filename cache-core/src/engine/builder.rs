@@ -306,7 +306,7 @@ const SCHEMES: [(&str, &str); 13] = [
 
 fn local_of(url: &str) -> Result<Local, Error> {
     let wrong = |what: String| Err(Error::new(ErrorKind::Configuration, what));
-    // The text of a URL may hold a password: only its scheme is repeated.
+    // The text of a URL may hold a password: only its scheme is repeated, and only what can be nothing else.
     let Some((scheme, rest)) = url.split_once(':') else {
         return wrong("read LARDER_URL: it has no scheme; write `memory:` or `memory:256MiB`".into());
     };
@@ -322,7 +322,9 @@ fn local_of(url: &str) -> Result<Local, Error> {
         ));
     }
     if scheme != "memory" {
-        return wrong(format!("read LARDER_URL: the scheme `{scheme}:` is unknown; write `memory:`"));
+        let is_one = rest.starts_with("//") && is_scheme(scheme);
+        let which = if is_one { format!(" `{scheme}:`") } else { String::new() };
+        return wrong(format!("read LARDER_URL: the scheme{which} is unknown; write `memory:`"));
     }
     if rest.is_empty() {
         return Ok(Local::default());
@@ -334,9 +336,15 @@ fn local_of(url: &str) -> Result<Local, Error> {
                 || "write a whole number and a unit, as in `memory:256MiB` (KiB, MiB, GiB)".to_owned(),
                 |size| format!("write `memory:{size}`"),
             );
-            wrong(format!("read LARDER_URL: `{rest}` is no size; {meant}"))
+            wrong(format!("read LARDER_URL: what follows `memory:` is no size; {meant}"))
         }
     }
+}
+
+/// Whether a text has the form of a scheme (RFC 3986, section 3.1).
+fn is_scheme(text: &str) -> bool {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(is_inner)
 }
 
 /// Whether a host and its port stand alone.
@@ -388,6 +396,12 @@ mod tests {
             ("rediss://host", "needs the feature `redis-tls`"),
             ("redis+cluster://host", "needs the feature `redis-cluster`"),
             ("memcached://host", "`memcached:` is unknown"),
+            ("hunter2@cache.internal:6379", "the scheme is unknown"),
+            ("hunter2@host://", "the scheme is unknown"),
+            ("hunter2:x@host", "the scheme is unknown"),
+            (":hunter2@host", "the scheme is unknown"),
+            ("hunter2", "has no scheme"),
+            ("memory://:hunter2@host", "is no size"),
             ("memory", "has no scheme"),
             ("unix:///tmp/redis", "needs the feature `redis`"),
             ("localhost:6379", "write `redis://localhost:6379`"),

@@ -14,17 +14,22 @@ use crate::error;
 /// So many changes are repeated at once.
 const AT_ONCE: usize = 500;
 
-/// Admits a connection, and answers the era that it is of. Nobody may use it before.
-pub(super) async fn admit(
-    connection: &mut MultiplexedConnection,
-    siblings: &Siblings,
-    place: &Place,
-) -> Result<u64, Error> {
+/// The run of the server that a connection leads to; empty where that is not told.
+pub(super) async fn run(connection: &mut MultiplexedConnection, place: &Place) -> Result<String, Error> {
     let doing = format!("asking Redis at {place} whether it is another server");
     let answer = connection.send_packed_command(redis::cmd("INFO").arg("server")).await;
     let answer = answer.map_err(|error| error::of(&doing, error))?;
     // Who may not ask cannot tell one server from another.
-    let run = text(&answer).and_then(run_of).unwrap_or_default();
+    Ok(text(&answer).and_then(run_of).unwrap_or_default().to_owned())
+}
+
+/// Admits a connection to the server of this run, and answers the era that it is of. Nobody may use it before.
+pub(super) async fn admit(
+    connection: &mut MultiplexedConnection,
+    run: &str,
+    siblings: &Siblings,
+    place: &Place,
+) -> Result<u64, Error> {
     let mut given = 0;
     if siblings.are_elsewhere(run) {
         // First without a word to the others: a server that does not take this takes nobody's place.

@@ -7,11 +7,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use tokio::time::timeout;
 
-use super::admit::admit;
+use super::admit::{admit, run};
 use super::dial::{Kind, Opened, dial};
 use super::place::Place;
 use super::siblings::Siblings;
 use crate::address::Address;
+use crate::clock::Moment;
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error;
@@ -21,17 +22,22 @@ use crate::tls::{self, LeadsTo};
 /// The oldest server that has what the scripts use.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// Opens a connection for commands, and admits it to its siblings. Answers the era that it is of, too.
+/// Opens a connection for commands, and admits it to its siblings, all within one limit. Answers the era that it is of, too.
 pub(super) async fn for_commands(
     config: &Arc<Config>,
     place: &Place,
     siblings: &Siblings,
 ) -> Result<(Opened, u64), Error> {
+    let (began, limit) = (Moment::now(), config.connect_limit());
+    let left = || limit.saturating_sub(began.elapsed());
+    let timed_out = |doing| move |_| error::timed_out(doing, place, limit);
     let mut opened = open(config, place, ProtocolVersion::RESP2, AsyncConnectionConfig::new()).await?;
-    let limit = config.connect_limit();
-    let admitting = admit(&mut opened.connection, siblings, place);
-    let timed_out = |_| error::timed_out("repeating invalidations at another server", place, limit);
-    let era = timeout(limit, admitting).await.map_err(timed_out)??;
+    let asking = run(&mut opened.connection, place);
+    let run = timeout(left(), asking).await.map_err(timed_out("asking Redis who it is"))??;
+    // This waits only for what is repeated.
+    let admitting = admit(&mut opened.connection, &run, siblings, place);
+    let repeating = timed_out("repeating invalidations at another server");
+    let era = timeout(left(), admitting).await.map_err(repeating)??;
     Ok((opened, era))
 }
 

@@ -1,13 +1,14 @@
 //! What `connect` refuses, at once and loudly.
 
 use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use cache_core::backend::Backend;
 use cache_core::{Error, ErrorKind};
 use cache_redis::Redis;
 use cache_redis::testing::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::*;
 
@@ -44,6 +45,30 @@ async fn answering(text: &'static str) -> String {
         }
     });
     format!("redis://:{SECRET}@127.0.0.1:{port}")
+}
+
+/// A way to a server on which the first piece takes a while, and a question for its state for ever.
+async fn hanging(target: u16, pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+        let ((mut asked, mut answers), (mut answered, mut asks)) = (client.split(), server.split());
+        let up = async {
+            let mut piece = [0; 4096];
+            #[expect(clippy::disallowed_methods, reason = "a server that takes its time")]
+            tokio::time::sleep(pause).await;
+            while let Ok(length @ 1..) = asked.read(&mut piece).await {
+                if piece[..length].windows(4).any(|word| word == b"INFO") {
+                    std::future::pending::<()>().await;
+                }
+                asks.write_all(&piece[..length]).await.unwrap();
+            }
+        };
+        tokio::join!(up, async { tokio::io::copy(&mut answered, &mut answers).await.unwrap() });
+    });
+    format!("redis://127.0.0.1:{port}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,6 +123,24 @@ async fn what_is_no_redis_is_told() {
     refused(connecting(&format!("redis://{nobody}")).await, ErrorKind::Unreachable, "refused");
     let nowhere = connecting("unix:///nowhere/redis.sock").await;
     refused(nowhere, ErrorKind::Unreachable, "/nowhere/redis.sock");
+}
+
+/// One limit is for all that belongs to connecting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_greets_slowly_and_then_hangs_is_given_up_in_time() {
+    // given a time limit, and a server whose greeting takes three of the five that connecting may
+    const T: Duration = Duration::from_millis(500);
+    let server = Server::start();
+    let url = hanging(server.port(), 3 * T).await;
+
+    // when somebody connects
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is the question")]
+    let began = Instant::now();
+    let connected = Redis::builder().url(url).time_limit(T).connect().await;
+
+    // then it takes no more than these five, and what is said is what hangs
+    assert!(began.elapsed() < 7 * T, "{:?}", began.elapsed());
+    refused(connected, ErrorKind::Unreachable, "asking Redis who it is");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

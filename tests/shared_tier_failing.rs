@@ -118,6 +118,27 @@ async fn an_invalidation_that_cannot_reach_the_shared_tier_says_so_and_is_repeat
 }
 
 #[tokio::test]
+async fn an_invalidation_that_could_not_reach_the_shared_tier_goes_with_the_cache_as_its_error_says() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    stage.other.put(&key(1), 1_u64, &hour()).await.unwrap();
+    stage.faults.set_down(true);
+    let refused = stage.cache.invalidate(&key(1)).await.unwrap_err();
+    let Stage { cache, faults, clock, store, .. } = stage;
+
+    drop(cache);
+    faults.set_down(false);
+    for _ in 0..100 {
+        clock.advance(Duration::from_millis(200));
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!(process(&store).get::<u64>(&key(1), &hour()).await.unwrap(), Some(1));
+    let told = refused.to_string();
+    assert!(told.contains("as long as this process has a handle to the cache"), "{told}");
+}
+
+#[tokio::test]
 async fn without_messages_the_local_tier_is_trusted_for_no_longer_than_its_staleness() {
     let stage = Stage::new();
     hears(&stage.cache).await;

@@ -37,7 +37,7 @@ impl Cache {
     /// # Errors
     ///
     /// `Unreachable`, when the shared tier could not be reached: then all of the set is applied in this process, and will
-    /// be applied there as soon as it answers. Some of it may have been applied there already.
+    /// be applied there as soon as it answers, if there is a handle to the cache then. Some of it may have been applied there already.
     ///
     /// `Key`, when a handle in the set names no entry: the rest is applied.
     ///

@@ -15,7 +15,7 @@ impl Cache {
     /// # Errors
     ///
     /// None in process. With a shared tier `Unreachable`, when it could not be reached: then the entry is removed in
-    /// this process, and will be removed there as soon as it answers.
+    /// this process, and will be removed there as soon as it answers, if there is a handle to the cache then.
     ///
     /// # Cancel safety
     ///

@@ -52,7 +52,7 @@ impl Shared {
             self.postpone(request);
         }
         let what = "invalidate in the shared tier: it failed; it is done in this process, and will be \
-                    repeated there until it succeeds, unless this process ends before";
+                    repeated there until it succeeds, as long as this process has a handle to the cache";
         Error::new(kind, what).with_source(error)
     }
 

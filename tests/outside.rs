@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +45,7 @@ async fn found(url: &str, id: u64) -> Option<u64> {
 }
 
 /// Runs `redis-cli`, and answers what it prints.
-fn cli(server: &Server, arguments: &[&str]) -> String {
+fn cli(server: &Server, arguments: &[impl AsRef<OsStr>]) -> String {
     let port = server.port().to_string();
     let ran = Command::new("redis-cli").args(["-p", &port]).args(arguments).output();
     let ran = ran.expect("redis-cli is there: `apt-get install redis-tools`");
@@ -151,7 +153,20 @@ async fn a_process_that_runs_drops_what_it_has_and_tells_who_it_was() {
 async fn any_tag_can_be_named() {
     let server = Server::start();
     let cache = process(&server.url()).await;
-    for tag in ["", "}", "}x", "a}b", "{x}", "{}", "ä ö", "a\nb", "-", "a:{b}:c", "a\\\"'"] {
+    for tag in [
+        "",
+        "}",
+        "}x",
+        "a}b",
+        "{x}",
+        "{}",
+        "ä ö",
+        "a\nb",
+        "-",
+        "a:{b}:c",
+        "a\\\"'",
+        "߿ࠀ퟿\u{e000}\u{ffff}𐀀\u{fffff}\u{10ffff}",
+    ] {
         let options = hour().tags([tag]);
         server.command(&["FLUSHALL"]);
         assert_eq!(process(&server.url()).await.get_or_compute(&key(1), &options, async || 1_u64).await, 1);
@@ -187,10 +202,23 @@ fn what_is_no_name_is_refused_and_changes_nothing() {
         "shop:a-:{-}x}",
         "sh{op:t:{menu}",
         ":t:{menu}",
+        "shop::t:{menu}",
+        "shop:x:t:{menu}",
+        " shop:t:{menu}",
+        "shöp:t:{menu}",
+        &format!("{}:t:{{menu}}", "s".repeat(65)),
         "",
     ] {
         let refused = cli(&server, &["--eval", SCRIPT, name]);
         assert!(refused.contains("write one key, like shop:t:{menu} for a tag"), "{name:?}: {refused}");
+    }
+    // Bytes that are no UTF-8: cut off, overlong, half of a pair, beyond the last letter.
+    for odd in
+        [&b"\xFF"[..], b"a\xC3", b"\xA4", b"\xC0\xAF", b"\xE0\x80\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"]
+    {
+        let name = OsString::from_vec([b"shop:t:{", odd, b"}"].concat());
+        let refused = cli(&server, &[OsStr::new("--eval"), OsStr::new(SCRIPT), &name]);
+        assert!(refused.contains("write one key"), "{name:?}: {refused}");
     }
     for many in [&["a", "b"][..], &[]] {
         let refused = cli(&server, &[&["--eval", SCRIPT], many].concat());

@@ -24,13 +24,29 @@ local OUTSIDE = string.rep('\0', 8)
 -- The life of an epoch that nobody needs yet, in ms. Whoever needs it for longer lengthens it.
 local LIFE = 60000
 
-local prefix, letter, dash, braced = string.match(KEYS[1] or '', '^([^{}]+):([aeft])(%-?):{(.*)}$')
+-- Whether a text is UTF-8, as all texts of Larder are: letters of several bytes are put aside, and ASCII is left.
+local function is_utf8(text)
+  for _, letter in ipairs({
+    '[\194-\223][\128-\191]',
+    '\224[\160-\191][\128-\191]',
+    '[\225-\236\238\239][\128-\191][\128-\191]',
+    '\237[\128-\159][\128-\191]',
+    '\240[\144-\191][\128-\191][\128-\191]',
+    '[\241-\243][\128-\191][\128-\191][\128-\191]',
+    '\244[\128-\143][\128-\191][\128-\191]',
+  }) do
+    text = string.gsub(text, letter, '.')
+  end
+  return not string.find(text, '[\128-\255]')
+end
+
+local prefix, letter, dash, braced = string.match(KEYS[1] or '', '^([A-Za-z0-9_./-]+):([aeft])(%-?):{(.*)}$')
 local text = braced
 if dash == '-' then
   text = string.match(braced, '^%-(.*)$')
 end
 local has_dash = text ~= nil and (text == '' or string.sub(text, 1, 1) == '}')
-if text == nil or #KEYS ~= 1 or has_dash ~= (dash == '-') or (letter == 'a' and text ~= '') then
+if text == nil or #KEYS ~= 1 or #prefix > 64 or not is_utf8(text) or has_dash ~= (dash == '-') or (letter == 'a' and text ~= '') then
   return redis.error_reply('ERR no name of Larder: write one key, like shop:t:{menu} for a tag, shop:e:{menu_of:v0:42} '
     .. 'for an entry, shop:f:{menu_of} for a function, or shop:a-:{-} for everything under the prefix shop')
 end

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use larder::testing::redis::Cluster;
 use larder::{Cache, ErrorKind, Invalidate, Key, Redis};
-use support::processes::{Source, hears, hour, key, until};
+use support::processes::{SOON, Source, hears, hour, key};
 
 async fn cache(cluster: &Cluster) -> Cache {
     let redis = Redis::builder().url(cluster.url()).time_limit(Duration::from_secs(1));
@@ -19,6 +19,17 @@ async fn cache(cluster: &Cluster) -> Cache {
 fn shard_of_entries_alone(cluster: &Cluster) -> usize {
     let (everything, function) = (cluster.master_of("app:a-:{-}"), cluster.master_of("app:f:{dishes}"));
     (0..3).find(|at| *at != everything && *at != function).unwrap()
+}
+
+/// Waits until a process serves no more what is stored under a key. (Its local tier may not have had it: when the bus begins
+/// anew meanwhile, what is read is not kept.)
+async fn until_gone(process: &Cache, key: &Key) {
+    let waiting = async {
+        while process.get::<u64>(key, &hour()).await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, waiting).await.expect("it is served yet");
 }
 
 /// Some keys whose entries are at a master, or are not.
@@ -55,18 +66,15 @@ async fn a_lost_shard_does_not_take_the_others_away() {
         let found = two.get_or_compute(key, &hour(), || async { 0 }).await;
         assert_eq!(found, computed);
     }
-    let before = two.stats().local_entries;
     one.invalidate(&kept[0]).await.expect("the others take it");
-    until(|| two.stats().local_entries < before).await;
+    until_gone(&two, &kept[0]).await;
 
     // Of a set each node is told its part: what the lost one has to be told waits.
-    let before = two.stats().local_entries;
     let set: Invalidate = kept[1..].iter().chain(&lost).map(Invalidate::key).collect();
     let error = one.apply(set).await.expect_err("a part of it cannot be reached");
     assert_eq!(error.kind(), ErrorKind::Postponed, "{error:?}");
-    until(|| two.stats().local_entries + 3 <= before).await;
     for key in &kept[1..] {
-        assert_eq!(two.get::<u64>(key, &hour()).await.unwrap(), None);
+        until_gone(&two, key).await;
     }
     let shared = one.stats().shared.unwrap();
     assert!(!shared.is_away, "{shared:?}");

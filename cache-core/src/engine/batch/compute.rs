@@ -58,8 +58,10 @@ where
                         // A value that was stored elsewhere since took the lease away.
                         lead.learn(borne.clone());
                     } else {
-                        // It begins only now: earlier runs of the body may have come before it.
-                        *borne = Borne::now(cache, track.function, &track.plan.tags);
+                        // It begins only now: earlier runs of the body, and invalidations, may have come before it.
+                        if !borne.is_current() {
+                            *borne = Borne::now(cache, track.function, &track.plan.tags);
+                        }
                         lead.bear(borne.clone());
                     }
                 }

@@ -132,7 +132,7 @@ impl<O> Drop for Runs<O> {
 }
 
 impl<O> Stop<O> {
-    /// Returns when the body is gone, which may be before anything else of the call goes.
+    /// Ends the body, and returns when it is gone: what else belongs to the call can go then.
     pub(super) async fn stop(self) {
         self.0.stop();
         turn().await;
@@ -197,8 +197,9 @@ where
                 && let Poll::Ready(output) = Pin::new(running).poll(context)
             {
                 *run = None;
-                let output = judge.take().map(|judge| judge(output));
-                output.into_iter().for_each(|output| handover.end(output));
+                if let Some(judge) = judge.take() {
+                    handover.end(judge(output));
+                }
             }
             if let Poll::Ready(output) = Pin::new(&mut *engine).poll(context) {
                 return Poll::Ready(output);

@@ -288,10 +288,7 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        let answer = means.answer;
-        let engine = |body| self.answered(means, background, body);
-        let judge = move |output| Recomputed::judged(answer, output, store_if);
-        Pending::new(Beside::new(engine, body, judge))
+        beside(means.answer, store_if, body, |body| self.answered(means, background, body))
     }
 
     /// The call, whatever body it has.
@@ -361,10 +358,7 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        let answer = means.answer;
-        let engine = |body| self.refreshed(means, body);
-        let judge = move |output| Recomputed::judged(answer, output, store_if);
-        Pending::new(Beside::new(engine, body, judge))
+        beside(means.answer, store_if, body, |body| self.refreshed(means, body))
     }
 
     /// The same, whatever body it has.
@@ -418,4 +412,22 @@ impl<A: Answer> Rest<A> {
         let remember = self.call.remember();
         Entry::new(Cache::clone(&self.call.cache), self.call.key.finish(), remember, self.tags, means)
     }
+}
+
+/// The body of a call beside the engine, which is told what `store_if` says of the answer.
+fn beside<A, E, P, B, F>(
+    answer: A,
+    store_if: P,
+    body: B,
+    engine: impl FnOnce(BodyOf<A>) -> E,
+) -> Pending<impl Future<Output = E::Output>>
+where
+    A: Answer,
+    E: Future,
+    P: FnOnce(&A::Value) -> bool,
+    B: FnOnce() -> F,
+    F: Future<Output = A::Output>,
+{
+    let judge = move |output| Recomputed::judged(answer, output, store_if);
+    Pending::new(Beside::new(engine, body, judge))
 }

@@ -62,14 +62,17 @@ pub(super) async fn settle<'c, A, S>(
     for (at, (track, is_waiting)) in tracks.iter_mut().zip(&flags).enumerate() {
         let Track { plan, function, question, tally, state, .. } = track;
         let key = &plan.key;
-        let wait: Wait<'_, 'c, A> = match (std::mem::replace(state, State::Open), question) {
-            (State::Follows(follow), _) => {
+        // Who leads takes its flight along, to land it; a follower stays on its own.
+        let led = match state {
+            State::Leads(..) => std::mem::replace(state, State::Open),
+            _ => State::Open,
+        };
+        let wait: Wait<'_, 'c, A> = match (led, state, question) {
+            (_, State::Follows(follow), _) => {
                 is_waiting.store(true, Ordering::Relaxed);
-                *state = State::Follows(follow);
-                let State::Follows(follow) = state else { continue };
                 Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) })
             }
-            (State::Leads(lead, seen), Some(question)) => Box::pin(async move {
+            (State::Leads(lead, seen), _, Some(question)) => Box::pin(async move {
                 let obtaining = obtain(question, seen, |underway| match underway {
                     Underway::Bearing(borne) => lead.bear(borne.clone()),
                     Underway::Learned(borne) => lead.learn(borne.clone()),
@@ -90,10 +93,7 @@ pub(super) async fn settle<'c, A, S>(
                     Obtained::Away => Event::Away(lead),
                 }
             }),
-            (other, _) => {
-                *state = other;
-                continue;
-            }
+            _ => continue,
         };
         ats.push(at);
         waits.push(wait);

@@ -3,8 +3,10 @@
 # with a type for each. The dependencies are built first and not counted.
 #
 #   bash benches/compile_time.sh [functions] [rounds]
+#
+# LARDER is the tree that is measured, if it is not this one.
 set -euo pipefail
-larder="$(cd "$(dirname "$0")/.." && pwd)"
+larder="${LARDER:-$(cd "$(dirname "$0")/.." && pwd)}"
 functions="${1:-100}" rounds="${2:-3}"
 crate="$(mktemp -d)"
 trap 'rm -rf "$crate"' EXIT
@@ -64,8 +66,10 @@ for ((round = 0; round < rounds; round++)); do
         echo "$(($(date +%s%N) - began)) $(stat -c %s "$crate/target/debug/compile-time")" >>"$crate/$subject.took"
     done
 done
+plain="$(sort -n "$crate/plain.took" | awk '{ took[NR] = $1 } END { print took[int((NR + 1) / 2)] }')"
 for subject in plain:"plain" one:"cached, one type of values" own:"cached, a type for each"; do
-    sort -n "$crate/${subject%%:*}.took" | awk -v name="${subject#*:}" -v functions="$functions" '
+    sort -n "$crate/${subject%%:*}.took" | awk -v name="${subject#*:}" -v functions="$functions" -v plain="$plain" '
         { took[NR] = $1; size = $2 }
-        END { printf "%-28s %6.1f s  %5.0f ms each  %4.0f MB\n", name, took[int((NR + 1) / 2)] / 1e9, took[int((NR + 1) / 2)] / 1e6 / functions, size / 1e6 }'
+        END { median = took[int((NR + 1) / 2)]
+              printf "%-28s %6.1f s  %5.1f x  %5.0f ms each  %4.0f MB\n", name, median / 1e9, median / plain, median / 1e6 / functions, size / 1e6 }'
 done

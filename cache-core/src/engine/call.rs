@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::background::{AnyBackground, Background};
 use super::body::{Beside, BodyOf};
-use super::boxed::{Pending, boxed};
+use super::boxed::Pending;
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::limit::within_or_stop;
@@ -288,31 +288,18 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        beside(means.answer, store_if, body, |body| self.answered(means, background, body))
+        let (answer, reason) = (means.answer, self.reason);
+        // Before the future: what it takes over and moves on it keeps twice.
+        let planned = self.planned(means);
+        beside(answer, store_if, body, move |body| answered(planned, reason, background, body))
     }
 
-    /// The call, whatever body it has.
-    async fn answered<S>(
-        self,
-        means: Means<A, S, ()>,
-        mut background: Option<AnyBackground<A, S>>,
-        body: BodyOf<A>,
-    ) -> A::Output
-    where
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-    {
-        let reason = self.reason;
-        let Some(key) = self.call.key_unless_bypassed() else { return self.call.bypass(body).await };
-        let (cache, plan, give_up) = self.plan(key, means);
-        let running = boxed(|| run(&cache, reason, &plan, give_up, &mut background, body));
-        let (output, due) = running.await;
-        if let Some(background) = background
-            && plan.remember.refresh.is_some()
-        {
-            see_to(&cache, due, plan, background);
+    /// What the call is about; the call itself, if it goes past the cache.
+    fn planned<S>(self, means: Means<A, S, ()>) -> Planned<A, S> {
+        match self.call.key_unless_bypassed() {
+            Some(key) => Ok(self.plan(key, means)),
+            None => Err(self.call),
         }
-        output
     }
 
     /// Has the value that was found recomputed, or kept warm, in the background.
@@ -358,30 +345,13 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        beside(means.answer, store_if, body, |body| self.refreshed(means, body))
-    }
-
-    /// The same, whatever body it has.
-    async fn refreshed<S>(self, means: Means<A, S, ()>, body: BodyOf<A>) -> A::Output
-    where
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-    {
-        let Some(key) = self.call.key_unless_bypassed() else { return self.call.bypass(body).await };
-        let (cache, plan, give_up) = self.plan(key, means);
-        let stop = body.stop();
-        let refreshing = fetch::refresh(&cache, &plan, body);
-        let Some((limit, give_up)) = plan.remember.hard_timeout.zip(give_up) else {
-            return refreshing.await;
-        };
-        match within_or_stop(&cache.0.clock, limit, refreshing, stop).await {
-            Some(output) => output,
-            None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
-        }
+        let answer = means.answer;
+        let planned = self.planned(means);
+        beside(answer, store_if, body, move |body| refreshed(planned, body))
     }
 
     /// What the call is about, and what `timeout(hard = ..)` says.
-    fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> (CacheRef, Plan<A, S>, GiveUp<A::Output>) {
+    fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> Made<A, S> {
         let Self { call: Call { site, cache, ttl, .. }, tags, .. } = self;
         let Means { answer, storage, sharing, decides, give_up, .. } = means;
         let remember = cache.remember(site, ttl);
@@ -411,6 +381,62 @@ impl<A: Answer> Rest<A> {
     {
         let remember = self.call.remember();
         Entry::new(Cache::clone(&self.call.cache), self.call.key.finish(), remember, self.tags, means)
+    }
+}
+
+/// A call that is about an entry, or one that goes past the cache.
+type Planned<A, S> = Result<Made<A, S>, Call<A>>;
+
+/// The cache, what the call is about, and what it answers when it gives up.
+type Made<A, S> = (CacheRef, Plan<A, S>, GiveUp<<A as Answer>::Output>);
+
+/// Answers a call, whatever body it has.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice: as they came, and as locals")]
+fn answered<A, S>(
+    planned: Planned<A, S>,
+    reason: MissReason,
+    mut background: Option<AnyBackground<A, S>>,
+    body: BodyOf<A>,
+) -> impl Future<Output = A::Output>
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    async move {
+        let (cache, plan, give_up) = match planned {
+            Ok((ref cache, ref plan, give_up)) => (cache, plan, give_up),
+            Err(ref bypassed) => return bypassed.bypass(body).await,
+        };
+        let (output, due) = run(cache, reason, plan, give_up, &mut background, body).await;
+        if let (Ok((cache, plan, _)), Some(background)) = (planned, background)
+            && plan.remember.refresh.is_some()
+        {
+            see_to(&cache, due, plan, background);
+        }
+        output
+    }
+}
+
+/// Computes whatever is stored, whatever body the call has.
+async fn refreshed<A, S>(planned: Planned<A, S>, body: BodyOf<A>) -> A::Output
+where
+    A: Answer,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    let (cache, plan, give_up) = match planned {
+        Ok(planned) => planned,
+        Err(bypassed) => return bypassed.bypass(body).await,
+    };
+    let stop = body.stop();
+    let refreshing = fetch::refresh(&cache, &plan, body);
+    let Some((limit, give_up)) = plan.remember.hard_timeout.zip(give_up) else {
+        return refreshing.await;
+    };
+    match within_or_stop(&cache.0.clock, limit, refreshing, stop).await {
+        Some(output) => output,
+        None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
     }
 }
 

@@ -10,7 +10,6 @@ use crate::call_site;
 use crate::epochs::{Cell, Severity};
 use crate::event::stats::Counters;
 use crate::key::Identity;
-use crate::storage::Storage;
 
 /// The counters and the epoch of a function.
 #[derive(Debug)]
@@ -149,13 +148,13 @@ impl Function {
         }
     }
 
-    /// The fingerprint of its values, or `None` where they stay in this process.
-    pub(crate) fn fingerprint<V: 'static, S: Storage<V>>(&self, storage: S) -> Option<u64> {
+    /// The fingerprint of its values of the type `of`, or `None` where they stay in this process. `take` takes it, for a version of
+    /// the function.
+    pub(crate) fn fingerprint(&self, of: TypeId, take: impl Fn(u32) -> Option<u64>) -> Option<u64> {
         if call_site::is_ambiguous(self.identity) {
             return None;
         }
-        let of = TypeId::of::<V>();
-        let take = || (of, storage.fingerprint(self.identity.version()));
+        let take = || (of, take(self.identity.version()));
         let (first, fingerprint) = *self.fingerprint.get_or_init(take);
         if first == of {
             return fingerprint;

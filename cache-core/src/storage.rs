@@ -3,7 +3,7 @@
 //! The same method-lookup device as in [`answer`](crate::answer) picks the storage: a blanket
 //! implementation would make the compiler complain about `Serialize` alone and hide the second way out.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -296,6 +296,8 @@ pub type Sharing<E> = Option<Shared<E>>;
 /// The two ends of handing an error on.
 #[derive(Debug)]
 pub struct Shared<E> {
+    /// The type of the error.
+    pub(crate) of: TypeId,
     pub(crate) pack: fn(&E) -> Packed,
     pub(crate) unpack: fn(&Packed) -> Option<E>,
 }
@@ -320,6 +322,7 @@ pub trait SharesErrors<E> {
 impl<E: Clone + Send + Sync + 'static> SharesErrors<E> for &SharingProbe<E> {
     fn sharing(&self) -> Sharing<E> {
         Some(Shared {
+            of: TypeId::of::<E>(),
             pack: |error| Arc::new(error.clone()),
             unpack: |packed| packed.downcast_ref().cloned(),
         })

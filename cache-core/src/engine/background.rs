@@ -8,101 +8,115 @@ use std::task::Poll;
 use tokio::task::JoinHandle;
 
 use super::Cache;
-use super::body::{Beside, Body};
+use super::body::{Beside, Body, Brought, Edge, Engine};
 use super::current::Scope;
 use super::fetch::Plan;
 use super::holders::Holder;
-use super::means::Recomputed;
+use super::means::{Means, Recomputed};
 use super::recompute::{self, Finished};
 use crate::answer::Answer;
 use crate::key::Key;
 use crate::storage::Storage;
 
-/// How a function is computed in the background: a closure that makes a future of its own each time.
-pub trait Background<A: Answer, S> {
-    /// What recomputes the entry of `plan`, again and again.
-    fn refresher(self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher;
+/// How a function is computed in the background: what makes a body of its own each time.
+pub(super) struct Background(Box<dyn FnMut() -> AnyBody + Send>);
 
-    /// Begins to compute the entry of `plan` now, as a task. `None` where there is no runtime.
-    fn begin(self: Box<Self>, cache: &Cache, plan: &Plan<A, S>) -> Option<Task<A>>;
-}
+/// A body that can be anywhere, and so need not be known for what surrounds it.
+type AnyBody = Pin<Box<dyn Future<Output = Brought> + Send>>;
 
 /// A computation in the background.
-pub(super) type Task<A> = JoinHandle<Option<Finished<<A as Answer>::Output>>>;
+pub(super) type Task = JoinHandle<Option<Finished>>;
 
-/// One of a function that has options that ask for it.
-pub(super) type AnyBackground<A, S> = Box<dyn Background<A, S> + Send>;
-
-impl<A, S, M, F> Background<A, S> for M
-where
-    A: Answer + 'static,
-    A::Output: Send + 'static,
-    A::Value: Clone + Send + Sync + 'static,
-    A::Error: 'static,
-    S: Storage<A::Value>,
-    M: FnMut() -> F + Send + 'static,
-    F: Future<Output = Recomputed<A::Output>> + Send + 'static,
-{
-    fn refresher(self: Box<Self>, cache: &Cache, plan: Plan<A, S>) -> Refresher {
-        refresher_in(Scope::here(cache), self, plan)
+impl Background {
+    /// Of the closure of a function.
+    pub(super) fn new<A, S, M, F>(means: Means<A, S, ()>, mut make: M) -> Self
+    where
+        A: Answer + 'static,
+        A::Output: Send + 'static,
+        A::Value: Clone + Send + Sync + 'static,
+        A::Error: 'static,
+        S: Storage<A::Value>,
+        M: FnMut() -> F + Send + 'static,
+        F: Future<Output = Recomputed<A::Output>> + Send + 'static,
+    {
+        Self(Box::new(move || {
+            let body = make();
+            Box::pin(async move { body.await.brought(&means) })
+        }))
     }
 
-    fn begin(mut self: Box<Self>, cache: &Cache, plan: &Plan<A, S>) -> Option<Task<A>> {
-        let (scope, plan, body) = (Scope::here(cache), plan.clone(), self());
+    fn body(&mut self) -> AnyBody {
+        (self.0)()
+    }
+
+    /// What recomputes the entry of `plan`, again and again.
+    pub(super) fn refresher(self, cache: &Cache, plan: Plan) -> Refresher {
+        self.refresher_in(Scope::here(cache), plan)
+    }
+
+    fn refresher_in(mut self, scope: Scope, plan: Plan) -> Refresher {
+        let (key, plan) = (plan.key.clone(), Arc::new(plan));
+        let begin = move |cache: Cache, version| -> Attempt {
+            let (plan, scope, body) = (plan.clone(), scope.clone(), self.body());
+            Box::pin(async move {
+                let holder = Holder::new(cache);
+                let refreshing =
+                    beside(body, |body| Box::pin(recompute::refresh(&holder, &plan, version, body)));
+                within(&holder, scope.run(&holder, refreshing)).await;
+            })
+        };
+        Refresher { key, begin: Box::new(begin) }
+    }
+
+    /// Begins to compute the entry of `plan` now, as a task. `None` where there is no runtime.
+    pub(super) fn begin(mut self, cache: &Cache, plan: &Plan) -> Option<Task> {
+        let (scope, plan, body) = (Scope::here(cache), plan.clone(), self.body());
         let is_kept_warm = plan.remember.refresh.is_some_and(|refresh| refresh.idle.is_some());
         let again = is_kept_warm.then_some(self);
         cache.run_apart(|cache| async move {
             let holder = Holder::new(cache);
-            let computing = beside(body, |body| recompute::compute(&holder, &plan, body));
+            let computing = beside(body, |body| Box::pin(recompute::compute(&holder, &plan, body)));
             let finished = within(&holder, scope.run(&holder, computing)).await;
             // The call that began this may have its answer, and does nothing more.
             if let Some(again) = again.filter(|_| finished.is_some()) {
-                holder.keep_warm(refresher_in(scope, again, plan));
+                holder.keep_warm(again.refresher_in(scope, plan));
             }
             finished
         })
     }
 }
 
-/// What recomputes the entry of `plan` in `scope`.
-fn refresher_in<A, S, M, F>(scope: Scope, mut background: Box<M>, plan: Plan<A, S>) -> Refresher
-where
-    A: Answer + 'static,
-    A::Output: Send + 'static,
-    A::Value: Clone + Send + Sync + 'static,
-    A::Error: 'static,
-    S: Storage<A::Value>,
-    M: FnMut() -> F + Send + 'static,
-    F: Future<Output = Recomputed<A::Output>> + Send + 'static,
-{
-    let (key, plan) = (plan.key.clone(), Arc::new(plan));
-    let begin = move |cache: Cache, version| -> Attempt {
-        let (plan, scope, body) = (plan.clone(), scope.clone(), background());
-        Box::pin(async move {
-            let holder = Holder::new(cache);
-            let refreshing = beside(body, |body| recompute::refresh(&holder, &plan, version, body));
-            within(&holder, scope.run(&holder, refreshing)).await;
-        })
-    };
-    Refresher { key, begin: Box::new(begin) }
+/// The engine with a body that nobody has called.
+fn beside<'e>(
+    body: AnyBody,
+    engine: impl FnOnce(Body) -> Engine<'e, Finished>,
+) -> Pin<Box<dyn Future<Output = Finished> + Send + 'e>> {
+    Box::pin(Beside::new(Uncalled(Some(body)), engine))
 }
 
-/// The engine with a body that can be anywhere, and so need not be known for what surrounds them.
-fn beside<'e, E, F, O>(
-    body: F,
-    engine: impl FnOnce(Body<F::Output>) -> E,
-) -> Pin<Box<dyn Future<Output = O> + Send + 'e>>
-where
-    E: Future<Output = O> + Send + 'e,
-    F: Future<Output: Send> + Send + 'e,
-{
-    Box::pin(Beside::new(engine, || body, |output| output))
+/// A body that nobody has called.
+struct Uncalled(Option<AnyBody>);
+
+impl Edge<AnyBody, Finished> for Uncalled {
+    type Answer = Finished;
+
+    fn make(&mut self) -> Option<AnyBody> {
+        self.0.take()
+    }
+
+    fn end(&mut self, brought: Brought, _: bool) -> Brought {
+        brought
+    }
+
+    fn answer(&mut self, finished: Finished) -> Finished {
+        finished
+    }
 }
 
 type Attempt = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Recomputes one entry in the background, again and again.
-pub struct Refresher {
+pub(super) struct Refresher {
     pub(super) key: Key,
     begin: Box<dyn FnMut(Cache, Option<u64>) -> Attempt + Send>,
 }

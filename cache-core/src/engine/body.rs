@@ -1,41 +1,64 @@
 //! The body of a function, which runs beside the engine and not inside of it.
 //!
-//! Each body is a future of a type of its own. Were it a part of the engine's futures, all of the engine would be compiled
-//! anew for each function. So the engine [asks](Body::begin) for it and waits, and who polls the engine runs the body: [`Beside`]
-//! alone is compiled for each. (A trait object would not do: whether a future is `Send` is found out by looking into it,
-//! and into a trait object nobody looks.)
+//! Each body is a future of a type of its own, and brings a value of some type. Were they a part of the engine's futures, all
+//! of the engine would be compiled anew for each function. So the engine [asks](Body::begin) for the body and waits; who polls the
+//! engine runs the body and tells the engine, in words that are the same for all, what it [brought](Brought): [`Beside`] alone is
+//! compiled for each. (A trait object would not do: whether a future is `Send` is found out by looking into it, and into a
+//! trait object nobody looks.)
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use super::boxed::{Pending, boxed};
 use super::computing::{Run, Running};
-use super::means::Recomputed;
-use crate::answer::Answer;
+use super::value::AnyValue;
+use crate::answer::Outcome;
+use crate::key::Tag;
+use crate::storage::Packed;
+
+/// What a body came to, as far as the engine has to know it.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) outcome: Outcome,
+    /// What of the answer would be stored.
+    pub(super) value: Option<AnyValue>,
+    /// The error, for followers that can have it.
+    pub(super) error: Option<Packed>,
+    /// What `store_if` says.
+    pub(super) is_stored: bool,
+    /// The ttl that the value asks for.
+    pub(super) ttl: Option<Duration>,
+    /// The tags that only the value knows.
+    pub(super) tags: Vec<Tag>,
+}
+
+impl Brought {
+    /// Of what nothing is kept.
+    pub(super) fn nothing(outcome: Outcome) -> Self {
+        Self { outcome, value: None, error: None, is_stored: false, ttl: None, tags: Vec::new() }
+    }
+}
 
 /// The right to have the body run, once.
-pub(super) struct Body<O>(Arc<Handover<O>>);
-
-/// That of a function whose answer is `A`.
-pub(super) type BodyOf<A> = Body<Recomputed<<A as Answer>::Output>>;
+pub(super) struct Body(Arc<Handover>);
 
 /// The body runs. Resolves to what it came to; dropped before that, it ends the body.
-pub(super) struct Runs<O>(Arc<Handover<O>>);
+pub(super) struct Runs(Arc<Handover>);
 
 /// Ends the body before its time.
-pub(super) struct Stop<O>(Arc<Handover<O>>);
+pub(super) struct Stop(Arc<Handover>);
 
 /// Where the engine and the body meet.
-struct Handover<O>(Mutex<State<O>>);
+struct Handover(Mutex<State>);
 
-enum State<O> {
+enum State {
     /// Nothing is asked for.
     Idle,
     /// The body is to begin, as this computation.
     Wanted(Arc<Running>),
     Runs,
-    Ended(O),
+    Ended(Brought),
     /// The body is to go.
     Unwanted,
 }
@@ -46,8 +69,8 @@ enum Asked {
     ToStop,
 }
 
-impl<O> Handover<O> {
-    fn state(&self) -> MutexGuard<'_, State<O>> {
+impl Handover {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,10 +91,10 @@ impl<O> Handover<O> {
     }
 
     /// The body has ended.
-    fn end(&self, output: O) {
+    fn end(&self, brought: Brought) {
         let mut state = self.state();
         if matches!(*state, State::Runs) {
-            *state = State::Ended(output);
+            *state = State::Ended(brought);
         }
     }
 
@@ -84,30 +107,30 @@ impl<O> Handover<O> {
     }
 }
 
-impl<O> Body<O> {
+impl Body {
     /// Has it run as the computation `running`.
-    pub(super) fn begin(self, running: &Arc<Running>) -> Runs<O> {
+    pub(super) fn begin(self, running: &Arc<Running>) -> Runs {
         *self.0.state() = State::Wanted(running.clone());
         Runs(self.0)
     }
 
     /// For who may have to end it.
-    pub(super) fn stop(&self) -> Stop<O> {
+    pub(super) fn stop(&self) -> Stop {
         Stop(self.0.clone())
     }
 }
 
-impl<O> Runs<O> {
+impl Runs {
     /// What it came to, if it was ready when it was first polled: then there is nothing to wait for, and no timer to set.
-    pub(super) async fn at_once(&mut self) -> Option<O> {
+    pub(super) async fn at_once(&mut self) -> Option<Brought> {
         turn().await;
         self.take()
     }
 
-    fn take(&mut self) -> Option<O> {
+    fn take(&mut self) -> Option<Brought> {
         let mut state = self.0.state();
         match std::mem::replace(&mut *state, State::Idle) {
-            State::Ended(output) => Some(output),
+            State::Ended(brought) => Some(brought),
             other => {
                 *state = other;
                 None
@@ -116,22 +139,22 @@ impl<O> Runs<O> {
     }
 }
 
-impl<O> Future for Runs<O> {
-    type Output = O;
+impl Future for Runs {
+    type Output = Brought;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<O> {
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Brought> {
         // Whoever runs the body polls the engine each time that it has polled the body.
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl<O> Drop for Runs<O> {
+impl Drop for Runs {
     fn drop(&mut self) {
         self.0.stop();
     }
 }
 
-impl<O> Stop<O> {
+impl Stop {
     /// Ends the body, and returns when it is gone: what else belongs to the call can go then.
     pub(super) async fn stop(self) {
         self.0.stop();
@@ -149,64 +172,67 @@ async fn turn() {
     .await;
 }
 
+/// The engine at work on one call, on the heap.
+pub(super) type Engine<'e, W> = Pin<Box<dyn Future<Output = W> + Send + 'e>>;
+
+/// Where the engine's words, of type `W` in the end, and the types of a function with bodies of type `F` meet.
+// Parameters and no associated types: whether a call is `Send` is asked with all lifetimes forgotten, and then the compiler does not
+// find out what an associated type is.
+pub(super) trait Edge<F: Future, W> {
+    /// What the engine's word is to the caller.
+    type Answer;
+
+    /// Makes the body: once, since the engine asks for no more.
+    fn make(&mut self) -> Option<F>;
+
+    /// Takes what the body came to, and tells the engine. Where nothing `is_kept` of it, the value is not needed.
+    fn end(&mut self, output: F::Output, is_kept: bool) -> Brought;
+
+    /// The answer.
+    fn answer(&mut self, word: W) -> Self::Answer;
+}
+
 /// The engine and the body that it asks for, as one future.
-pub(super) struct Beside<E, B, F, J, O> {
+pub(super) struct Beside<'e, E, F, W> {
     // In this order: who waits for the engine's flight takes over when the body is gone.
     run: Option<Run<F>>,
-    engine: Pending<E>,
-    /// What makes the body.
-    make: Option<B>,
-    /// What makes of the body's output what the engine is handed.
-    judge: Option<J>,
-    handover: Arc<Handover<O>>,
+    engine: Engine<'e, W>,
+    edge: E,
+    handover: Arc<Handover>,
 }
 
 // What is pinned has a box of its own.
-impl<E, B, F, J, O> Unpin for Beside<E, B, F, J, O> {}
+impl<E, F, W> Unpin for Beside<'_, E, F, W> {}
 
-impl<E, B, F, J, O> Beside<E, B, F, J, O>
-where
-    E: Future,
-    B: FnOnce() -> F,
-    F: Future,
-    J: FnOnce(F::Output) -> O,
-{
+impl<'e, E: Edge<F, W>, F: Future, W> Beside<'e, E, F, W> {
     /// Puts them together. Neither has begun.
-    pub(super) fn new(engine: impl FnOnce(Body<O>) -> E, make: B, judge: J) -> Self {
+    pub(super) fn new(edge: E, engine: impl FnOnce(Body) -> Engine<'e, W>) -> Self {
         let handover = Arc::new(Handover(Mutex::new(State::Idle)));
-        let body = Body(handover.clone());
-        let engine = boxed(|| engine(body));
-        Self { run: None, engine, make: Some(make), judge: Some(judge), handover }
+        let engine = engine(Body(handover.clone()));
+        Self { run: None, engine, edge, handover }
     }
 }
 
-impl<E, B, F, J, O> Future for Beside<E, B, F, J, O>
-where
-    E: Future,
-    B: FnOnce() -> F,
-    F: Future,
-    J: FnOnce(F::Output) -> O,
-{
-    type Output = E::Output;
+impl<E: Edge<F, W>, F: Future, W> Future for Beside<'_, E, F, W> {
+    type Output = E::Answer;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<E::Output> {
-        let Self { run, engine, make, judge, handover } = &mut *self;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<E::Answer> {
+        let Self { run, engine, edge, handover } = &mut *self;
         loop {
             // First: what has ended in time is in time.
             if let Some(running) = run
-                && let Poll::Ready(output) = Pin::new(running).poll(context)
+                && let Poll::Ready(output) = Pin::new(&mut *running).poll(context)
             {
+                let is_kept = running.is_kept();
                 *run = None;
-                if let Some(judge) = judge.take() {
-                    handover.end(judge(output));
-                }
+                handover.end(edge.end(output, is_kept));
             }
-            if let Poll::Ready(output) = Pin::new(&mut *engine).poll(context) {
-                return Poll::Ready(output);
+            if let Poll::Ready(word) = engine.as_mut().poll(context) {
+                return Poll::Ready(edge.answer(word));
             }
             match handover.asked() {
                 Asked::Nothing => return Poll::Pending,
-                Asked::ToBegin(running) => *run = make.take().map(|make| Run::new(running, make)),
+                Asked::ToBegin(running) => *run = Some(Run::new(running, || edge.make())),
                 Asked::ToStop => *run = None,
             }
         }

@@ -1,15 +1,21 @@
 //! One call of a cached function, from the macro's side.
+//!
+//! What is generic here is compiled for each type of values; all else is in [`Asked`] and [`Left`].
 
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::background::{AnyBackground, Background};
-use super::body::{Beside, BodyOf};
+use super::background::Background;
+use super::body::{Beside, Body, Engine};
 use super::boxed::Pending;
+use super::calling::{Calling, Reply, Terms};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::limit::within_or_stop;
 use super::look_up::Closer;
-use super::means::{GiveUp, Means, Recomputed};
+use super::means::{Means, Recomputed};
 use super::queue::Rank;
 use super::run::{run, see_to, timed_out};
 use super::trace::{self, Answered};
@@ -18,20 +24,26 @@ use crate::answer::Answer;
 use crate::call_site::CallSite;
 use crate::entry::{MissReason, Remember, Remembered};
 use crate::event::stats::Happening;
-use crate::key::{Identity, Key, KeyWriter, SecretKey, ShortKey, Tag, TagList};
-use crate::local::Attention;
+use crate::key::{Identity, Key, KeyView, KeyWriter, SecretKey, ShortKey, Tag, TagList};
+use crate::local::{Attention, StoredEntry};
 use crate::storage::Storage;
 
 /// One call of a cached function, as the generated code builds it: key parts, then [`look`](Self::look) and
 /// [`find`](Self::find), or [`unlooked`](Self::unlooked).
 #[derive(Debug)]
 pub struct Call<A: Answer> {
+    asked: Asked,
+    answer: A,
+}
+
+/// What a call asks for, whatever its types.
+#[derive(Debug)]
+struct Asked {
     site: &'static CallSite,
     cache: CacheRef,
     key: KeyWriter,
     ttl: Option<Duration>,
     is_bypassed: bool,
-    answer: A,
 }
 
 /// What a look in the local tier found.
@@ -48,7 +60,14 @@ pub enum Found<A: Answer> {
 /// What is left of a call after the look: it gets tags, and is [`run`](Self::run).
 #[derive(Debug)]
 pub struct Rest<A: Answer> {
-    call: Call<A>,
+    left: Left,
+    answer: PhantomData<A>,
+}
+
+/// The same, whatever its types.
+#[derive(Debug)]
+struct Left {
+    asked: Asked,
     reason: MissReason,
     attention: Attention,
     tags: TagList,
@@ -90,34 +109,35 @@ impl<A: Answer> Call<A> {
         answer: A,
     ) -> Self {
         let key = KeyWriter::new(site.identity(path, types));
-        Self { site, cache, key, ttl: None, is_bypassed: false, answer }
+        Self { asked: Asked { site, cache, key, ttl: None, is_bypassed: false }, answer }
     }
 
     /// Where key parts go.
     #[inline(always)]
     pub fn key(&mut self) -> &mut KeyWriter {
-        &mut self.key
+        &mut self.asked.key
     }
 
     /// Where secret key parts go, and the key of their digests.
     pub fn secret(&mut self) -> (&mut KeyWriter, &SecretKey) {
-        if !self.cache.0.has_common_secret {
-            self.key.refuse_secrets();
+        let Asked { cache, key, .. } = &mut self.asked;
+        if !cache.0.has_common_secret {
+            key.refuse_secrets();
         }
-        (&mut self.key, &self.cache.0.secret_key)
+        (key, &cache.0.secret_key)
     }
 
     /// `when = EXPR`: false bypasses the cache for this call.
     #[inline]
     pub fn when(&mut self, is_cached: bool) {
-        self.is_bypassed |= !is_cached;
+        self.asked.is_bypassed |= !is_cached;
     }
 
     /// `ttl = EXPR` over the arguments; zero bypasses the cache for this call.
     #[inline]
     pub fn ttl(&mut self, ttl: Duration) {
-        self.ttl = Some(ttl);
-        self.is_bypassed |= ttl.is_zero();
+        self.asked.ttl = Some(ttl);
+        self.asked.is_bypassed |= ttl.is_zero();
     }
 
     /// Looks in the local tier for what nearly all hits find: the value of a short key about which nothing is to be
@@ -127,12 +147,13 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
+        let Asked { site, cache, key, is_bypassed, .. } = &self.asked;
         // A cache that is disabled has nothing in it.
-        if self.is_bypassed || self.site.policy.reads_through {
+        if *is_bypassed || site.policy.reads_through {
             return None;
         }
-        let ShortKey { identity, first, rest, last } = self.key.short()?;
-        self.cache.0.look_up_short(identity, first, rest, last, self.answer)
+        let ShortKey { identity, first, rest, last } = key.short()?;
+        cache.0.look_up_short(identity, first, rest, last, self.answer)
     }
 
     /// Looks in the local tier after [`look`](Self::look) found nothing: for a key of any length, and considers all there is to
@@ -142,55 +163,89 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        if self.goes_past_the_cache() || self.site.policy.reads_through && self.cache.0.shared.is_some() {
-            return Found::Nothing(self.unlooked());
+        let Self { asked, answer } = self;
+        if asked.goes_past_the_local_tier() {
+            return Found::Nothing(asked.unlooked().into());
         }
         let long;
-        let key = match self.key.view() {
+        let key = match asked.key.view() {
             Some(key) => key,
-            None => match self.key.clone().finish() {
+            None => match asked.key.clone().finish() {
                 Ok(key) => {
                     long = key;
                     long.view()
                 }
-                // `run` finds the failure again.
-                Err(_) => return Found::Nothing(self.unlooked()),
+                // It fails again when the call goes on.
+                Err(_) => return Found::Nothing(asked.unlooked().into()),
             },
         };
-        let was_looked_for = !self.site.policy.reads_through && self.key.short().is_some();
-        if !was_looked_for && let Some(found) = self.cache.0.look_up(&key, self.answer) {
-            if trace::is_watched() {
-                self.note(Answered::LocalHit);
-            }
+        if !asked.was_looked_for()
+            && let Some(found) = asked.cache.0.look_up(&key, answer)
+        {
+            asked.note_hit();
             return Found::Value(found);
         }
-        match self.cache.look_closer(&key, self.site.policy.is_refreshing()) {
-            Closer::Fresh(value, attention) => {
-                if trace::is_watched() {
-                    self.note(Answered::LocalHit);
-                }
-                let found = self.answer.restore(value);
-                match attention {
-                    Attention::Nothing => Found::Value(found),
-                    attention => Found::Due(found, Rest { attention, ..self.unlooked() }),
-                }
-            }
-            Closer::Resting(value, function) => {
-                if let Ok(key) = self.key.clone().finish() {
-                    self.cache.count(&function, &key, Happening::Stale);
-                }
-                if trace::is_watched() {
-                    self.note(Answered::Stale);
-                }
-                Found::Value(self.answer.restore(value))
-            }
-            Closer::Miss(reason) => Found::Nothing(Rest { reason, ..self.unlooked() }),
+        let (entry, attention) = match asked.look_closer(&key, TypeId::of::<A::Value>()) {
+            Ok(found) => found,
+            Err(reason) => return Found::Nothing(Left { reason, ..asked.unlooked() }.into()),
+        };
+        match (entry.value().cloned().map(|value| answer.restore(value)), attention) {
+            (Some(found), Attention::Nothing) => Found::Value(found),
+            (Some(found), attention) => Found::Due(found, Left { attention, ..asked.unlooked() }.into()),
+            (None, _) => Found::Nothing(asked.unlooked().into()),
         }
     }
 
     /// The call as it goes on without a look.
     pub fn unlooked(self) -> Rest<A> {
-        Rest { call: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
+        self.asked.unlooked().into()
+    }
+}
+
+impl Asked {
+    fn goes_past_the_local_tier(&self) -> bool {
+        self.goes_past_the_cache() || self.site.policy.reads_through && self.cache.0.shared.is_some()
+    }
+
+    /// Whether [`Call::look`] has looked for it.
+    fn was_looked_for(&self) -> bool {
+        !self.site.policy.reads_through && self.key.short().is_some()
+    }
+
+    /// Looks for a value of the type `of` about which something is to be considered; counts what it finds. The value of the entry is of
+    /// that type.
+    #[cold]
+    fn look_closer(
+        &self,
+        key: &KeyView<'_>,
+        of: TypeId,
+    ) -> Result<(Arc<StoredEntry>, Attention), MissReason> {
+        match self.cache.look_closer(key, of, self.site.policy.is_refreshing()) {
+            Closer::Fresh(entry, attention) => {
+                self.note_hit();
+                Ok((entry, attention))
+            }
+            Closer::Resting(entry) => {
+                if let Ok(key) = self.key.clone().finish() {
+                    self.cache.count(&entry.function, &key, Happening::Stale);
+                }
+                if trace::is_watched() {
+                    self.note(Answered::Stale);
+                }
+                Ok((entry, Attention::Nothing))
+            }
+            Closer::Miss(reason) => Err(reason),
+        }
+    }
+
+    fn unlooked(self) -> Left {
+        Left { asked: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
+    }
+
+    fn note_hit(&self) {
+        if trace::is_watched() {
+            self.note(Answered::LocalHit);
+        }
     }
 
     /// Notes what answered this call, for whoever traces it.
@@ -222,20 +277,26 @@ impl<A: Answer> Call<A> {
         self.key.clone().finish().ok()
     }
 
-    async fn bypass(&self, body: BodyOf<A>) -> A::Output {
+    async fn bypass(self, body: Body) -> Reply {
         self.cache.0.functions.of(self.key.identity()).counters.count(Happening::Bypassed);
-        let output = body.begin(&computing::apart(&self.cache)).await.output;
+        body.begin(&computing::apart(&self.cache)).await;
         if trace::is_watched() {
             self.note(Answered::Bypassed);
         }
-        output
+        Reply::Computed
+    }
+}
+
+impl<A: Answer> From<Left> for Rest<A> {
+    fn from(left: Left) -> Self {
+        Self { left, answer: PhantomData }
     }
 }
 
 impl<A: Answer> Rest<A> {
     /// `tags = [..]`; after the look, so that a hit formats no text.
     pub fn tags<const N: usize>(&mut self, tags: [Tag; N]) {
-        self.tags = tags.into();
+        self.left.tags = tags.into();
     }
 
     /// Everything after the local tier: join or lead the flight, compute, fill.
@@ -255,21 +316,26 @@ impl<A: Answer> Rest<A> {
     }
 
     /// The same for a function that can be computed in the background.
-    pub fn run_with<S, P, G, B, F>(
+    pub fn run_with<S, P, M, G, B, F>(
         self,
         means: Means<A, S, P>,
-        background: G,
+        background: M,
         body: B,
     ) -> Pending<impl Future<Output = A::Output>>
     where
+        A: 'static,
+        A::Output: Send + 'static,
         A::Value: Clone + Send + Sync + 'static,
+        A::Error: 'static,
         S: Storage<A::Value>,
         P: FnOnce(&A::Value) -> bool,
-        G: Background<A, S> + Send + 'static,
+        M: FnMut() -> G + Send + 'static,
+        G: Future<Output = Recomputed<A::Output>> + Send + 'static,
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.run_in(means, Some(Box::new(background)), body)
+        let (means, store_if) = means.parted();
+        self.run_in(means.store_if(store_if), Some(Background::new(means, background)), body)
     }
 
     #[cold]
@@ -277,7 +343,7 @@ impl<A: Answer> Rest<A> {
     fn run_in<S, P, B, F>(
         self,
         means: Means<A, S, P>,
-        background: Option<AnyBackground<A, S>>,
+        background: Option<Background>,
         body: B,
     ) -> Pending<impl Future<Output = A::Output>>
     where
@@ -288,43 +354,26 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        let (answer, reason) = (means.answer, self.reason);
-        // Before the future: what it takes over and moves on it keeps twice.
-        let planned = self.planned(means);
-        beside(answer, store_if, body, move |body| answered(planned, reason, background, body))
-    }
-
-    /// What the call is about; the call itself, if it goes past the cache.
-    fn planned<S>(self, means: Means<A, S, ()>) -> Planned<A, S> {
-        match self.call.key_unless_bypassed() {
-            Some(key) => Ok(self.plan(key, means)),
-            None => Err(self.call),
-        }
+        let terms = means.terms();
+        let engine = |body| self.left.answered(terms, background, body);
+        Pending::new(Beside::new(Calling::new(means, store_if, body), engine))
     }
 
     /// Has the value that was found recomputed, or kept warm, in the background.
     #[cold]
     #[inline(never)]
-    pub fn refresh_later<S, P, G>(self, means: Means<A, S, P>, background: G)
+    pub fn refresh_later<S, P, M, G>(self, means: Means<A, S, P>, background: M)
     where
+        A: 'static,
+        A::Output: Send + 'static,
         A::Value: Clone + Send + Sync + 'static,
+        A::Error: 'static,
         S: Storage<A::Value>,
-        G: Background<A, S>,
+        M: FnMut() -> G + Send + 'static,
+        G: Future<Output = Recomputed<A::Output>> + Send + 'static,
     {
-        let Some(key) = self.call.key_unless_bypassed() else { return };
-        let attention = self.attention;
-        let (cache, plan, ..) = self.plan(key, means);
-        let Some(entry) = cache.0.entry_of::<A::Value>(&plan.key) else { return };
-        let Some(upkeep) = entry.upkeep() else { return };
-        let refresher = Box::new(background).refresher(&cache, plan);
-        match attention {
-            Attention::Nothing => {}
-            Attention::Schedule => cache.schedule(&entry, refresher),
-            Attention::Refresh => {
-                let rank = Rank { priority: upkeep.refresh().priority, gain: upkeep.gain() };
-                cache.refresh_soon(rank, upkeep.version(), refresher);
-            }
-        }
+        let (means, _) = means.parted();
+        self.left.refresh_later(means.terms(), Background::new(means, background));
     }
 
     /// `f_refresh`: computes now, whatever is stored, and stores.
@@ -345,30 +394,22 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        let answer = means.answer;
-        let planned = self.planned(means);
-        beside(answer, store_if, body, move |body| refreshed(planned, body))
-    }
-
-    /// What the call is about, and what `timeout(hard = ..)` says.
-    fn plan<S, P>(self, key: Key, means: Means<A, S, P>) -> Made<A, S> {
-        let Self { call: Call { site, cache, ttl, .. }, tags, .. } = self;
-        let Means { answer, storage, sharing, decides, give_up, .. } = means;
-        let remember = cache.remember(site, ttl);
-        let plan = Plan { key, remember, tags, answer, storage, sharing, decides };
-        (cache, plan, give_up)
+        let terms = means.terms();
+        let engine = |body| self.left.refreshed(terms, body);
+        Pending::new(Beside::new(Calling::new(means, store_if, body), engine))
     }
 
     /// What a batch takes over of a call that did not hit.
     pub(super) fn opened(self) -> Opened {
-        let remember = self.call.remember();
+        let Left { asked, tags, reason, .. } = self.left;
+        let remember = asked.remember();
         Opened {
-            identity: self.call.key.identity(),
-            is_bypassed: self.call.goes_past_the_cache(),
-            key: self.call.key.finish().ok(),
+            identity: asked.key.identity(),
+            is_bypassed: asked.goes_past_the_cache(),
+            key: asked.key.finish().ok(),
             remember,
-            tags: self.tags,
-            reason: self.reason,
+            tags,
+            reason,
         }
     }
 
@@ -379,81 +420,73 @@ impl<A: Answer> Rest<A> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let remember = self.call.remember();
-        Entry::new(Cache::clone(&self.call.cache), self.call.key.finish(), remember, self.tags, means)
+        let Left { asked, tags, .. } = self.left;
+        let remember = asked.remember();
+        Entry::new(Cache::clone(&asked.cache), asked.key.finish(), remember, tags, means)
     }
 }
 
-/// A call that is about an entry, or one that goes past the cache.
-type Planned<A, S> = Result<Made<A, S>, Call<A>>;
+impl Left {
+    /// Answers the call.
+    // Planned before the future: what that takes over and moves on it keeps twice.
+    fn answered(
+        self,
+        terms: Terms,
+        mut background: Option<Background>,
+        body: Body,
+    ) -> Engine<'static, Reply> {
+        let reason = self.reason;
+        let Some(key) = self.asked.key_unless_bypassed() else { return Box::pin(self.asked.bypass(body)) };
+        let (cache, plan) = self.planned(key, terms);
+        Box::pin(async move {
+            let (reply, due) = run(&cache, reason, &plan, &mut background, body).await;
+            if let Some(background) = background
+                && plan.remember.refresh.is_some()
+            {
+                see_to(&cache, due, plan, background);
+            }
+            reply
+        })
+    }
 
-/// The cache, what the call is about, and what it answers when it gives up.
-type Made<A, S> = (CacheRef, Plan<A, S>, GiveUp<<A as Answer>::Output>);
+    /// Computes whatever is stored.
+    fn refreshed(self, terms: Terms, body: Body) -> Engine<'static, Reply> {
+        let Some(key) = self.asked.key_unless_bypassed() else { return Box::pin(self.asked.bypass(body)) };
+        let (cache, plan) = self.planned(key, terms);
+        Box::pin(async move {
+            let stop = body.stop();
+            let refreshing = fetch::refresh(&cache, &plan, body);
+            let Some(limit) = plan.remember.hard_timeout.filter(|_| plan.terms.gives_up) else {
+                return refreshing.await;
+            };
+            match within_or_stop(&cache.0.clock, limit, refreshing, stop).await {
+                Some(reply) => reply,
+                None => Reply::GaveUp(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
+            }
+        })
+    }
 
-/// Answers a call, whatever body it has.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice: as they came, and as locals")]
-fn answered<A, S>(
-    planned: Planned<A, S>,
-    reason: MissReason,
-    mut background: Option<AnyBackground<A, S>>,
-    body: BodyOf<A>,
-) -> impl Future<Output = A::Output>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    async move {
-        let (cache, plan, give_up) = match planned {
-            Ok((ref cache, ref plan, give_up)) => (cache, plan, give_up),
-            Err(ref bypassed) => return bypassed.bypass(body).await,
-        };
-        let (output, due) = run(cache, reason, plan, give_up, &mut background, body).await;
-        if let (Ok((cache, plan, _)), Some(background)) = (planned, background)
-            && plan.remember.refresh.is_some()
-        {
-            see_to(&cache, due, plan, background);
+    fn refresh_later(self, terms: Terms, background: Background) {
+        let attention = self.attention;
+        let Some(key) = self.asked.key_unless_bypassed() else { return };
+        let (cache, plan) = self.planned(key, terms);
+        let Some(entry) = cache.0.entry_of(&plan.key, plan.of()) else { return };
+        let Some(upkeep) = entry.upkeep() else { return };
+        let refresher = background.refresher(&cache, plan);
+        match attention {
+            Attention::Nothing => {}
+            Attention::Schedule => cache.schedule(&entry, refresher),
+            Attention::Refresh => {
+                let rank = Rank { priority: upkeep.refresh().priority, gain: upkeep.gain() };
+                cache.refresh_soon(rank, upkeep.version(), refresher);
+            }
         }
-        output
     }
-}
 
-/// Computes whatever is stored, whatever body the call has.
-async fn refreshed<A, S>(planned: Planned<A, S>, body: BodyOf<A>) -> A::Output
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    let (cache, plan, give_up) = match planned {
-        Ok(planned) => planned,
-        Err(bypassed) => return bypassed.bypass(body).await,
-    };
-    let stop = body.stop();
-    let refreshing = fetch::refresh(&cache, &plan, body);
-    let Some((limit, give_up)) = plan.remember.hard_timeout.zip(give_up) else {
-        return refreshing.await;
-    };
-    match within_or_stop(&cache.0.clock, limit, refreshing, stop).await {
-        Some(output) => output,
-        None => give_up(timed_out(&cache.0.functions.of(plan.key.identity()), limit)),
+    /// What the call is about.
+    fn planned(self, key: Key, terms: Terms) -> (CacheRef, Plan) {
+        let Self { asked: Asked { site, cache, ttl, .. }, tags, .. } = self;
+        let remember = cache.remember(site, ttl);
+        (cache, Plan { key, remember, tags, terms })
     }
-}
-
-/// The body of a call beside the engine, which is told what `store_if` says of the answer.
-fn beside<A, E, P, B, F>(
-    answer: A,
-    store_if: P,
-    body: B,
-    engine: impl FnOnce(BodyOf<A>) -> E,
-) -> Pending<impl Future<Output = E::Output>>
-where
-    A: Answer,
-    E: Future,
-    P: FnOnce(&A::Value) -> bool,
-    B: FnOnce() -> F,
-    F: Future<Output = A::Output>,
-{
-    let judge = move |output| Recomputed::judged(answer, output, store_if);
-    Pending::new(Beside::new(engine, body, judge))
 }

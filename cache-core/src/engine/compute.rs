@@ -3,23 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::BodyOf;
+use super::body::Body;
+use super::calling::Reply;
 use super::{Cache, Function, computing};
-use crate::answer::{Answer, Outcome};
+use crate::answer::Outcome;
 use crate::clock::Stopwatch;
 use crate::event::stats::Happening;
 
 /// Computes for this caller alone: nothing is stored, nobody joins.
-pub(super) async fn alone<A: Answer>(
-    cache: &Cache,
-    function: &Arc<Function>,
-    answer: A,
-    body: BodyOf<A>,
-) -> A::Output {
+pub(super) async fn alone(cache: &Cache, function: &Arc<Function>, body: Body) -> Reply {
     let attempt = Attempt::begin(cache, function);
-    let output = body.begin(&computing::apart(cache)).await.output;
-    attempt.end(answer.outcome(&output));
-    output
+    let brought = body.begin(&computing::apart(cache)).await;
+    attempt.end(brought.outcome);
+    Reply::Computed
 }
 
 /// A computation under way. Dropped before its end, it was cancelled or panicked.

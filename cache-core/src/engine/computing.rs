@@ -185,10 +185,15 @@ pub(super) struct Run<F> {
 impl<F: Future> Run<F> {
     /// Of the body that `make` makes, as the computation `running`.
     #[inline(never)]
-    pub(super) fn new(running: Arc<Running>, make: impl FnOnce() -> F) -> Self {
+    pub(super) fn new(running: Arc<Running>, make: impl FnOnce() -> Option<F>) -> Self {
         let (mut make, mut body) = (Some(make), None);
-        enter(&running, &mut || body = make.take().map(|make| Box::pin(make())));
+        enter(&running, &mut || body = make.take().and_then(|make| make()).map(Box::pin));
         Self { running, body }
+    }
+
+    /// Whether what it comes to is kept, for others or for later.
+    pub(super) fn is_kept(&self) -> bool {
+        !self.running.keys.is_empty()
     }
 }
 

@@ -4,61 +4,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::body::Brought;
 use super::computing::Directions;
-use super::fetch::Plan;
 use super::fill::{self, Fill, Share};
 use super::flight::Lead;
 use super::lead::{Leading, Purpose};
 use super::liveness;
-use super::means::Recomputed;
 use super::shared::{Borne, Hold};
+use super::value::AnyValue;
 use super::{Cache, Landing};
-use crate::answer::{Answer, Outcome};
+use crate::answer::Outcome;
 use crate::entry::lifetime;
 use crate::epochs::Opening;
 use crate::key::{Key, Tag};
 use crate::local::{Displaced, StoredEntry};
-use crate::storage::{Packed, Storage};
 
-/// A computation that has ended, of what is to be stored.
-pub(super) struct Ended<'e, V> {
-    outcome: Outcome,
-    /// What of the answer would be stored.
-    value: Option<&'e V>,
-    /// The error, for followers that can have it.
-    error: Option<Packed>,
-    /// What `store_if` says.
-    is_stored: bool,
-    directions: Directions,
-    cost: Duration,
+/// A computation that has ended.
+pub(super) struct Ended {
+    pub(super) brought: Brought,
+    pub(super) directions: Directions,
+    pub(super) cost: Duration,
 }
 
-impl<'e, V> Ended<'e, V> {
-    pub(super) fn of<A: Answer<Value = V>, S>(
-        plan: &Plan<A, S>,
-        recomputed: &'e Recomputed<A::Output>,
-        directions: Directions,
-        cost: Duration,
-    ) -> Self {
-        let Recomputed { output, is_stored } = recomputed;
-        let error = plan.answer.error(output).zip(plan.sharing.as_ref());
-        Self {
-            outcome: plan.answer.outcome(output),
-            value: plan.answer.stored(output),
-            error: error.map(|(error, sharing)| (sharing.pack)(error)),
-            is_stored: *is_stored,
-            directions,
-            cost,
-        }
-    }
-}
-
-impl<'c, A, S> Leading<'c, A, S>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+impl<'c> Leading<'c> {
     /// What stands in for an error, for all who wait.
     pub(super) fn stand_in(&self, purpose: Purpose) -> Option<Arc<StoredEntry>> {
         let (cache, plan) = (self.cache, self.plan);
@@ -67,7 +35,7 @@ where
         }
         // The epochs do not show that a key was invalidated; the flight does.
         let held = self.held.as_ref().filter(|_| self.lead.is_attached());
-        let entry = cache.newest::<A::Value>(&plan.key, held)?;
+        let entry = plan.newest(cache, held)?;
         // In the background that is noted where all failures are; and who asked for it is told.
         if purpose == Purpose::Call {
             cache.0.set_back(&plan.key);
@@ -75,7 +43,7 @@ where
         Some(entry)
     }
 
-    /// Ends the flight with what was computed, as far as that goes without waiting. Answers what stands in for an error.
+    /// Ends the flight with what was computed, as far as that goes without waiting.
     // Out of line: what it has on the stack is not in the frame of who runs the body.
     #[inline(never)]
     pub(super) fn land(
@@ -84,15 +52,16 @@ where
         hold: Option<Hold<'c>>,
         purpose: Purpose,
         opening: &Opening<'_>,
-        ended: Ended<'c, A::Value>,
-    ) -> Landed<'c, A, S> {
+        ended: Ended,
+    ) -> Landed<'c> {
         let Self { cache, plan, function, .. } = self;
-        let Ended { outcome, value, error, is_stored, directions, cost } = ended;
+        let Ended { brought, directions, cost } = ended;
+        let Brought { outcome, value, error, is_stored, ttl, tags } = brought;
         if outcome == Outcome::Error
             && let Some(entry) = self.stand_in(purpose)
         {
             self.lead.land(Landing::StandIn(entry.clone()), |_| ());
-            return Landed::Here(Some(entry));
+            return Landed::StandingIn(entry);
         }
         let Some(value) = value else {
             // Who began after an invalidation of what the body has named gets nothing of this, either.
@@ -112,7 +81,7 @@ where
             }
             return Landed::Here(None);
         };
-        let verdict = Verdict::of(plan, value, outcome, is_stored, directions);
+        let verdict = Verdict::of(outcome, is_stored, ttl, tags, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
         let fill = Fill {
@@ -146,60 +115,58 @@ where
         if borne.has_learned() {
             self.lead.learn(borne.clone());
         }
-        fill::land(cache, self.lead, &fill, &borne, plan.storage, value, share);
-        Landed::Here(None)
+        let (_, entry) = fill::land(cache, self.lead, &fill, &borne, value, share);
+        Landed::Here(Some(entry))
     }
 }
 
 /// How far a flight has come to its end without waiting.
-pub(super) enum Landed<'c, A: Answer, S> {
-    /// It has landed. With what stands in for an error.
+pub(super) enum Landed<'c> {
+    /// It has landed: with an entry, stored or not, or without one.
     Here(Option<Arc<StoredEntry>>),
+    /// It has landed with what stands in for an error.
+    StandingIn(Arc<StoredEntry>),
     /// The shared tier comes first.
-    Not(Box<Sharing<'c, A, S>>),
+    Not(Box<Sharing<'c>>),
 }
 
 /// A flight that lands once the shared tier was told.
-pub(super) struct Sharing<'c, A: Answer, S> {
-    leading: Leading<'c, A, S>,
+pub(super) struct Sharing<'c> {
+    leading: Leading<'c>,
     borne: Borne,
     hold: Hold<'c>,
     /// `None` where there is nothing, and that is not stored.
-    stored: Option<ToStore<'c, A::Value>>,
+    stored: Option<ToStore<'c>>,
 }
 
 /// A value about to be stored.
-struct ToStore<'c, V> {
+struct ToStore<'c> {
     fill: Fill<'c>,
-    value: &'c V,
+    value: AnyValue,
     named: fill::Named,
     is_unchanged: bool,
 }
 
-impl<'c, A, S> Sharing<'c, A, S>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    /// Tells the shared tier, and lands. In a box made out of sight: a body may ask for others, whose bodies ask for more, and
+impl<'c> Sharing<'c> {
+    /// Tells the shared tier, and lands; with the entry that was made. In a box made out of sight: a body may ask for others, whose bodies ask for more, and
     /// each of them has this on its stack.
     #[inline(never)]
-    pub(super) fn finishing(self) -> Pin<Box<impl Future<Output = ()> + use<'c, A, S>>> {
+    pub(super) fn finishing(self) -> Pin<Box<impl Future<Output = Option<Arc<StoredEntry>>> + use<'c>>> {
         Box::pin(self.finish())
     }
 
-    async fn finish(self) {
+    async fn finish(self) -> Option<Arc<StoredEntry>> {
         let Self { leading, mut borne, hold, stored } = self;
-        let Leading { cache, lead, plan, question, held, .. } = leading;
+        let Leading { cache, lead, question, held, .. } = leading;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
-            return land_absent(cache, lead);
+            land_absent(cache, lead);
+            return None;
         };
         let share = match question {
             Some(question) => {
                 let unchanged = held.as_ref().filter(|_| is_unchanged);
-                let sharing = fill::share(question, &fill, &mut borne, value, named, unchanged, hold);
+                let sharing = fill::share(question, &fill, &mut borne, &value, named, unchanged, hold);
                 liveness::keep(cache, &lead, sharing).await
             }
             // Nobody has a lease who has no question.
@@ -207,7 +174,8 @@ where
         };
         fill.version = share.version();
         lead.learn(borne.clone());
-        fill::land(cache, lead, &fill, &borne, plan.storage, value, share);
+        let (_, entry) = fill::land(cache, lead, &fill, &borne, value, share);
+        Some(entry)
     }
 }
 
@@ -230,20 +198,18 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of<A: Answer, S>(
-        plan: &Plan<A, S>,
-        value: &A::Value,
+    /// What the body has said goes before what the options say.
+    fn of(
         outcome: Outcome,
         is_stored: bool,
+        ttl: Option<Duration>,
+        tags: Vec<Tag>,
         directions: Directions,
     ) -> Self {
-        let Directions { ttl, mut tags, is_not_stored, is_unchanged } = directions;
-        let mut decided = None;
+        let Directions { ttl: directed, tags: mut all, is_not_stored, is_unchanged } = directions;
+        all.extend(tags);
         // `None` and errors have ttls of their own.
-        if outcome == Outcome::Value {
-            decided = ttl.or_else(|| plan.decides.ttl(value));
-        }
-        tags.extend(plan.decides.tags(value));
-        Self { is_stored: is_stored && !is_not_stored, ttl: decided, tags, is_unchanged }
+        let ttl = directed.filter(|_| outcome == Outcome::Value).or(ttl);
+        Self { is_stored: is_stored && !is_not_stored, ttl, tags: all, is_unchanged }
     }
 }

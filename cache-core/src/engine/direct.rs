@@ -1,17 +1,19 @@
 //! Caching without the macro.
 
+use std::any::TypeId;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Cache;
-use super::body::Beside;
+use super::body::{Beside, Body, Engine};
+use super::calling::{Calling, Reply, Terms};
 use super::computing::{self, Run};
 use super::fetch::{self, Plan};
 use super::handle::Entry;
 use super::look_up::Closer;
-use super::means::{Decides, Means, Recomputed};
+use super::means::Means;
 use super::run;
 use super::trace::{self, Answered};
 use crate::answer::{Answer, Fallible, Plain};
@@ -147,7 +149,7 @@ impl Cache {
         if self.0.is_disabled || options.remember.ttl.is_zero() {
             self.0.functions.of(key.identity()).counters.count(Happening::Bypassed);
             let running = computing::apart(self);
-            let output = Run::new(running, compute).await;
+            let output = Run::new(running, || Some(compute())).await;
             note(Answered::Bypassed);
             return output;
         }
@@ -155,29 +157,40 @@ impl Cache {
             note(Answered::LocalHit);
             return found;
         }
-        let reason = match self.look_closer(&key.view(), false) {
-            Closer::Fresh(value, _) => {
+        let kept = match self.look_closer(&key.view(), TypeId::of::<A::Value>(), false) {
+            Closer::Fresh(entry, _) => {
                 note(Answered::LocalHit);
-                return answer.restore(value);
+                Ok(entry)
             }
-            Closer::Resting(value, function) => {
-                self.count(&function, key, Happening::Stale);
+            Closer::Resting(entry) => {
+                self.count(&entry.function, key, Happening::Stale);
                 note(Answered::Stale);
-                return answer.restore(value);
+                Ok(entry)
             }
-            Closer::Miss(reason) => reason,
+            Closer::Miss(reason) => Err(reason),
         };
-        let plan = Plan {
-            key: key.clone(),
-            remember: options.remember.into(),
-            tags: options.tags.as_slice().into(),
-            answer,
-            storage: Encoded,
-            sharing: None,
-            decides: Decides::nothing(),
+        let (means, store_if) = Means::new(answer, Encoded).parted();
+        let reason = match kept {
+            Ok(entry) => return means.answer(Reply::Entry(entry), None),
+            Err(reason) => reason,
         };
-        let engine = |body| async { run::run(self, reason, &plan, None, &mut None, body).await.0 };
-        Beside::new(engine, compute, Recomputed::new).await
+        let terms = means.terms();
+        let engine = |body| self.answering(key, options, terms, reason, body);
+        Beside::new(Calling::new(means, store_if, compute), engine).await
+    }
+
+    /// The engine for a call that the local tier does not answer.
+    fn answering(
+        &self,
+        key: &Key,
+        options: &Options,
+        terms: Terms,
+        reason: MissReason,
+        body: Body,
+    ) -> Engine<'static, Reply> {
+        let (cache, key, tags) = (self.clone(), key.clone(), options.tags.as_slice().into());
+        let plan = Plan { key, remember: options.remember.into(), tags, terms };
+        Box::pin(async move { run::run(&cache, reason, &plan, &mut None, body).await.0 })
     }
 
     /// Returns what is stored under `key`, if it is fresh and a `V`. Counts as a call. `options` are those that it was
@@ -201,19 +214,21 @@ impl Cache {
             self.note_direct(key, Answered::LocalHit);
             return Ok(Some(found));
         }
-        let reason = match self.look_closer(&key.view(), false) {
-            Closer::Fresh(value, _) => {
+        let means = Means::new(Plain::<V>::SELF, Encoded).parted().0;
+        let reason = match self.look_closer(&key.view(), TypeId::of::<V>(), false) {
+            Closer::Fresh(entry, _) => {
                 self.note_direct(key, Answered::LocalHit);
-                return Ok(Some(value));
+                return Ok(Some(means.answer(Reply::Entry(entry), None)));
             }
             // It only stands in for a computation.
             Closer::Resting(..) => MissReason::Expired,
             Closer::Miss(reason) => reason,
         };
-        let found = fetch::find(self, key, &options.remember, &options.tags, reason).await;
+        let kind = means.terms().kind;
+        let found = fetch::find(self, key, &options.remember, &options.tags, kind, reason).await;
         let is_found = matches!(found, Ok(Some(_)));
         self.note_direct(key, if is_found { Answered::SharedHit } else { Answered::Nothing });
-        found
+        Ok(found?.map(|reply| means.answer(reply, None)))
     }
 
     /// Notes what answered a call without the attribute, for whoever traces it.

@@ -1,57 +1,41 @@
 //! THE PATH of a call that the local tier did not answer: glance, join or lead, ask the shared tier, compute, fill, tell.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
-use super::background::AnyBackground;
-use super::body::BodyOf;
+use super::background::Background;
+use super::body::Body;
 use super::boxed::boxed;
+use super::calling::{Reply, Terms};
 use super::compute::alone;
 use super::computing;
-use super::direct;
 use super::fill::{self, Fill};
 use super::flight::{Joined, Lead};
 use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
-use super::means::Decides;
 use super::shared::{Borne, Glanced, Looked, Question, Seen};
 use super::soft::softly;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
+use super::value::Kind;
 use super::{Cache, Function, Landing};
-use crate::answer::Answer;
+use crate::backend::dynamic::BoxFuture;
 use crate::entry::{MissReason, Remember, Remembered};
 use crate::error::Error;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag, TagList};
 use crate::local::StoredEntry;
-use crate::storage::{Encoded, Sharing, Storage};
 
 /// What a call is about.
-#[derive(Debug)]
-pub struct Plan<A: Answer, S> {
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
     pub(super) key: Key,
     pub(super) remember: Remembered,
     pub(super) tags: TagList,
-    pub(super) answer: A,
-    pub(super) storage: S,
-    pub(super) sharing: Sharing<A::Error>,
-    pub(super) decides: Decides<A::Value>,
+    pub(super) terms: Terms,
 }
 
-// Not derived: that would ask it of the value and of the error.
-impl<A: Answer, S: Clone> Clone for Plan<A, S> {
-    fn clone(&self) -> Self {
-        Self {
-            key: self.key.clone(),
-            remember: self.remember.clone(),
-            tags: self.tags.clone(),
-            storage: self.storage.clone(),
-            ..*self
-        }
-    }
-}
-
-impl<A: Answer, S> Plan<A, S> {
+impl Plan {
     /// Whether a call glances into the shared tier before it joins anybody. Where values are kept here, who leads reads for
     /// all: its flight keeps out of the local tier what is invalidated meanwhile. Nor where they are large: there, too,
     /// one reads for all.
@@ -60,25 +44,37 @@ impl<A: Answer, S> Plan<A, S> {
         keeps_nothing && !self.remember.reads_through && !function.is_large()
     }
 
+    /// Which type of values it is about.
+    pub(super) fn of(&self) -> TypeId {
+        self.terms.kind.id()
+    }
+
     /// What a flight that has just landed has stored here. Not for who asks the shared tier each time.
-    pub(super) fn peek(&self, cache: &Cache) -> Option<Arc<StoredEntry>>
-    where
-        A::Value: 'static,
-    {
-        if self.remember.reads_through { None } else { cache.peek_entry::<A::Value>(&self.key) }
+    pub(super) fn peek(&self, cache: &Cache) -> Option<Arc<StoredEntry>> {
+        if self.remember.reads_through { None } else { cache.peek_entry(&self.key, self.of()) }
+    }
+
+    /// The newest value that may stand in: of this process, or what was `held` of the shared tier.
+    pub(super) fn newest(&self, cache: &Cache, held: Option<&Held>) -> Option<Arc<StoredEntry>> {
+        cache.newest(&self.key, self.of(), held)
     }
 
     /// Whether a value is kept beyond its time, or recomputed before it.
     pub(super) fn keeps_old(&self) -> bool {
         self.remember.keeps_old()
     }
+
+    /// What the shared tier is asked, if there is one for such values.
+    pub(super) fn question<'c>(&'c self, cache: &'c Cache, function: &'c Function) -> Option<Question<'c>> {
+        Question::new(cache, function, &self.key, &self.tags, &self.remember, self.terms.kind)
+    }
 }
 
 /// A call that the local tier did not answer.
-pub(super) struct Asking<'c, A: Answer, S> {
+pub(super) struct Asking<'c> {
     pub(super) cache: &'c Cache,
     pub(super) function: &'c Arc<Function>,
-    pub(super) plan: &'c Plan<A, S>,
+    pub(super) plan: &'c Plan,
     /// Why it did not.
     pub(super) reason: MissReason,
 }
@@ -94,14 +90,14 @@ enum Known {
 }
 
 /// What a call has asked itself before it leads: with `tier = shared` its question, and what came of it.
-struct Asked<'q, 'c, S> {
-    through: Option<&'q Question<'c, S>>,
+struct Asked<'q, 'c> {
+    through: Option<&'q Question<'c>>,
     known: Known,
 }
 
 /// What a call with `tier = shared` comes to by its own look.
-enum Through<O> {
-    Answer(O),
+enum Through {
+    Answer(Reply),
     /// There is a stale value, which shall answer if computing takes too long.
     Soften,
     Known(Known),
@@ -111,23 +107,18 @@ enum Through<O> {
 ///
 /// What few calls come to is in boxes of its own, and what leaders do, of whom there is one for all followers: so
 /// the future of those who follow is small.
-pub(super) async fn fetch<A, S>(
-    asking: &Asking<'_, A, S>,
+pub(super) async fn fetch(
+    asking: &Asking<'_>,
     tally: &mut Tally<'_>,
-    background: &mut Option<AnyBackground<A, S>>,
-    mut body: BodyOf<A>,
-) -> A::Output
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+    background: &mut Option<Background>,
+    mut body: Body,
+) -> Reply {
     let Asking { cache, function, plan, reason } = *asking;
     let asked = cache.0.clock.now();
     if computing::is_within(cache, &plan.key) {
         // The computation asks for itself: to follow it would be to wait for ever.
         tally.count(Happening::Miss(reason));
-        return boxed(|| alone(cache, function, plan.answer, body)).await;
+        return boxed(|| alone(cache, function, body)).await;
     }
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     let through = if plan.remember.reads_through { asking.question().map(Box::new) } else { None };
@@ -161,10 +152,7 @@ where
         let follow = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
             Joined::Found(entry) => {
                 tally.count_hit();
-                match entry.value::<A::Value>() {
-                    Some(value) => return plan.answer.restore(value.clone()),
-                    None => continue,
-                }
+                return Reply::Entry(entry);
             }
             Joined::Lead(lead) => {
                 // One that was held for a soft timeout that did not come to it.
@@ -185,8 +173,8 @@ where
             // Whoever led it took too long, perhaps: then the next attempt waits, for this call, too.
             Waited::Abandoned => {
                 if cache.is_resting(&plan.key)
-                    && let Some(entry) = cache.newest::<A::Value>(&plan.key, held.as_ref())
-                    && let Some(output) = answer_stale(tally, plan, &entry)
+                    && let Some(entry) = plan.newest(cache, held.as_ref())
+                    && let Some(output) = answer_stale(tally, plan, entry)
                 {
                     return output;
                 }
@@ -198,29 +186,28 @@ where
             // Nor does it take what others held from before: it finds one of its own, or none.
             Waited::Landed(Landing::StandIn(_)) if looks_itself => continue,
             Waited::Landed(Landing::StandIn(entry)) => {
-                if let Some(output) = answer_stale(tally, plan, &entry) {
+                if let Some(output) = answer_stale(tally, plan, entry) {
                     return output;
                 }
             }
             Waited::Landed(Landing::Value(entry)) => {
-                if let Some(value) = entry.value::<A::Value>() {
-                    return plan.answer.restore(value.clone());
+                if entry.is_a(plan.of()) {
+                    return Reply::Entry(entry);
                 }
-                return boxed(|| alone(cache, function, plan.answer, body)).await;
+                return boxed(|| alone(cache, function, body)).await;
             }
             Waited::Landed(Landing::Absent) if looks_itself => {}
             Waited::Landed(Landing::Absent) => {
-                return match plan.answer.absent() {
-                    Some(output) => output,
-                    None => boxed(|| alone(cache, function, plan.answer, body)).await,
+                return match plan.terms.has_absent {
+                    true => Reply::Absent,
+                    false => boxed(|| alone(cache, function, body)).await,
                 };
             }
             Waited::Landed(Landing::Error(packed)) => {
-                let error = plan.sharing.as_ref().and_then(|sharing| (sharing.unpack)(&packed));
-                if let Some(output) = error.and_then(|error| plan.answer.fail(error)) {
-                    return output;
+                if plan.terms.takes(&packed) {
+                    return Reply::Error(packed);
                 }
-                return boxed(|| alone(cache, function, plan.answer, body)).await;
+                return boxed(|| alone(cache, function, body)).await;
             }
             Waited::Landed(Landing::NotShared) => {
                 // Each computes for itself, at once and not one after the other; one of them leads, so
@@ -232,33 +219,25 @@ where
                         let computed = boxed(|| leading.compute(borne, None, Purpose::Call, body)).await;
                         computed.answer(tally, plan)
                     }
-                    Joined::Follow(_) | Joined::Found(()) => {
-                        boxed(|| alone(cache, function, plan.answer, body)).await
-                    }
+                    Joined::Follow(_) | Joined::Found(()) => boxed(|| alone(cache, function, body)).await,
                 };
             }
         }
     }
 }
 
-impl<'c, A, S> Asking<'c, A, S>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    fn question(&self) -> Option<Question<'c, S>> {
-        let Self { cache, function, plan, .. } = *self;
-        Question::new::<A::Value>(cache, function, &plan.key, &plan.tags, &plan.remember, plan.storage)
+impl<'c> Asking<'c> {
+    fn question(&self) -> Option<Question<'c>> {
+        self.plan.question(self.cache, self.function)
     }
 
     /// Looks for this call alone.
     async fn look_through(
         &self,
-        question: &Question<'_, S>,
+        question: &Question<'_>,
         tally: &mut Tally<'_>,
         held: &mut Option<Held>,
-    ) -> Through<A::Output> {
+    ) -> Through {
         let Self { cache, function, plan, .. } = *self;
         // Before the look: what is invalidated from here on shows.
         let mut borne = question.borne();
@@ -266,7 +245,7 @@ where
             Looked::Usable(stored) => {
                 tally.count(Happening::SharedHit);
                 tally.notice_due(plan, &stored, cache.0.chance.unit());
-                Through::Answer(plan.answer.restore(stored.value))
+                Through::Answer(Reply::Value(stored.value))
             }
             Looked::Stale(stored) => {
                 let seen = (MissReason::Expired, Some(stored.frame.clone()));
@@ -293,14 +272,14 @@ where
     }
 
     /// Glances for this call alone.
-    async fn glance(&self, tally: &mut Tally<'_>) -> Result<A::Output, Known> {
+    async fn glance(&self, tally: &mut Tally<'_>) -> Result<Reply, Known> {
         let Self { cache, plan, .. } = *self;
         let Some(question) = self.question() else { return Err(Known::Nothing) };
         match question.glance().await {
             Glanced::Usable(stored) => {
                 tally.count(Happening::SharedHit);
                 tally.notice_due(plan, &stored, cache.0.chance.unit());
-                Ok(plan.answer.restore(stored.value))
+                Ok(Reply::Value(stored.value))
             }
             Glanced::Absent => Err(Known::Seen((MissReason::Absent, None))),
             Glanced::Away => Err(Known::Away),
@@ -313,11 +292,11 @@ where
         &self,
         tally: &mut Tally<'_>,
         lead: Lead<'_, Key, Borne, Landing>,
-        asked: Asked<'_, 'c, S>,
+        asked: Asked<'_, 'c>,
         held: Option<Held>,
         may_soften: bool,
-        body: BodyOf<A>,
-    ) -> Led<A> {
+        body: Body,
+    ) -> Led {
         let Self { cache, function, plan, .. } = *self;
         let Asked { through, known } = asked;
         let made;
@@ -349,62 +328,57 @@ where
 }
 
 /// Looks for a value that the local tier does not have (`reason` says why not), without computing or waiting for one.
-pub(super) async fn find<V: direct::Value>(
-    cache: &Cache,
-    key: &Key,
-    remember: &Remember,
-    tags: &[Tag],
+pub(super) fn find<'c>(
+    cache: &'c Cache,
+    key: &'c Key,
+    remember: &'c Remember,
+    tags: &'c [Tag],
+    kind: Kind,
     reason: MissReason,
-) -> Result<Option<V>, Error> {
-    let function = cache.0.functions.of(key.identity());
-    let Some(question) = Question::new::<V>(cache, &function, key, tags, remember, Encoded) else {
-        cache.count(&function, key, Happening::Miss(reason));
-        return Ok(None);
-    };
-    // In the table of flights while it reads, so that an invalidation keeps the value out of the local tier. Where
-    // somebody computes, this does not wait.
-    let lead = match cache.0.flights.join(key, |borne| cache.covers(borne), || None::<()>) {
-        Joined::Lead(lead) => Some(lead),
-        Joined::Follow(_) | Joined::Found(()) => None,
-    };
-    let mut borne = question.borne_to_look();
-    if let Some(lead) = &lead {
-        lead.bear(borne.clone());
-    }
-    match question.look::<V>(&mut borne).await {
-        Looked::Usable(stored) => {
-            cache.count(&function, key, Happening::SharedHit);
-            if let Some(lead) = lead {
-                let fill = Fill::found(key, remember, &function, &stored);
-                fill::land_found(cache, lead, &fill, &borne, Encoded, &stored.value, stored.size);
-            }
-            Ok(Some(stored.value))
-        }
-        Looked::Stale(_) => {
-            cache.count(&function, key, Happening::Miss(MissReason::Expired));
-            Ok(None)
-        }
-        Looked::Unusable(reason, _) => {
+) -> BoxFuture<'c, Result<Option<Reply>, Error>> {
+    Box::pin(async move {
+        let function = cache.0.functions.of(key.identity());
+        let Some(question) = Question::new(cache, &function, key, tags, remember, kind) else {
             cache.count(&function, key, Happening::Miss(reason));
-            Ok(None)
+            return Ok(None);
+        };
+        // In the table of flights while it reads, so that an invalidation keeps the value out of the local tier. Where
+        // somebody computes, this does not wait.
+        let lead = match cache.0.flights.join(key, |borne| cache.covers(borne), || None::<()>) {
+            Joined::Lead(lead) => Some(lead),
+            Joined::Follow(_) | Joined::Found(()) => None,
+        };
+        let mut borne = question.borne_to_look();
+        if let Some(lead) = &lead {
+            lead.bear(borne.clone());
         }
-        Looked::Away(error) => {
-            cache.count(&function, key, Happening::Miss(MissReason::Unreachable));
-            Err(error)
+        match question.look(&mut borne).await {
+            Looked::Usable(stored) => {
+                cache.count(&function, key, Happening::SharedHit);
+                let Some(lead) = lead else { return Ok(Some(Reply::Value(stored.value))) };
+                let fill = Fill::found(key, remember, &function, &stored);
+                Ok(Some(fill::land_found(cache, lead, &fill, &borne, stored.value, stored.size)))
+            }
+            Looked::Stale(_) => {
+                cache.count(&function, key, Happening::Miss(MissReason::Expired));
+                Ok(None)
+            }
+            Looked::Unusable(reason, _) => {
+                cache.count(&function, key, Happening::Miss(reason));
+                Ok(None)
+            }
+            Looked::Away(error) => {
+                cache.count(&function, key, Happening::Miss(MissReason::Unreachable));
+                Err(error)
+            }
         }
-    }
+    })
 }
 
 /// Computes now, whatever is stored; later callers that find nothing stored join.
-pub(super) async fn refresh<A, S>(cache: &Cache, plan: &Plan<A, S>, body: BodyOf<A>) -> A::Output
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+pub(super) async fn refresh(cache: &Cache, plan: &Plan, body: Body) -> Reply {
     let function = cache.0.functions.of(plan.key.identity());
-    let question =
-        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
+    let question = plan.question(cache, &function);
     let lead = cache.0.flights.lead(&plan.key);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let (hold, borne) = match leading.question {
@@ -414,5 +388,6 @@ where
         }
         None => (None, leading.borne()),
     };
-    leading.compute(borne, hold, Purpose::Forced, body).await.output
+    leading.compute(borne, hold, Purpose::Forced, body).await;
+    Reply::Computed
 }

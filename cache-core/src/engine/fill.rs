@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calling::Reply;
 use super::flight::Lead;
 use super::shared::{self, Borne, Filled, Hold, Kept, Question, Refilled, Stored, Unframed, Unstored};
 use super::stale::Held;
+use super::value::AnyValue;
 use super::{Cache, Function, Landing};
 use crate::answer::Outcome;
 use crate::backend::{Epoch, ServerTime, TagKey, Tags};
@@ -16,7 +18,6 @@ use crate::epochs::Stamp;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::local::{Care, Displaced, Header, Installed, StoredEntry, Upkeep};
-use crate::storage::Storage;
 
 /// What is known about a value about to be stored.
 pub(super) struct Fill<'c> {
@@ -73,19 +74,15 @@ pub(super) struct Named {
 /// # Cancel safety
 ///
 /// The lease is given up. The value is stored, or not.
-pub(super) async fn share<V, S>(
-    question: &Question<'_, S>,
+pub(super) async fn share(
+    question: &Question<'_>,
     fill: &Fill<'_>,
     borne: &mut Borne,
-    value: &V,
+    value: &AnyValue,
     named: Named,
     unchanged: Option<&Held>,
     hold: Hold<'_>,
-) -> Share
-where
-    V: 'static,
-    S: Storage<V>,
-{
+) -> Share {
     let (cache, shared) = (question.cache, question.shared);
     let Some(lifetime) = fill.lifetime else {
         // What is stored is older than this answer. An error says nothing about what is stored.
@@ -126,16 +123,16 @@ where
     fill_whole(question, fill, &unstored, now, &kept, hold).await
 }
 
-async fn fill_whole<V, S: Storage<V>>(
-    question: &Question<'_, S>,
+async fn fill_whole(
+    question: &Question<'_>,
     fill: &Fill<'_>,
-    unstored: &Unstored<'_, V>,
+    unstored: &Unstored<'_>,
     now: ServerTime,
     kept: &Kept,
     hold: Hold<'_>,
 ) -> Share {
-    let (shared, storage) = (question.shared, question.storage);
-    match shared::frame_of(shared, storage, question.fingerprint, unstored, hold.epochs(), now) {
+    let shared = question.shared;
+    match shared::frame_of(shared, question.fingerprint, unstored, hold.epochs(), now) {
         Ok(frame) => {
             question.function.has_size(frame.len());
             match hold.fill(frame, kept).await {
@@ -166,8 +163,8 @@ enum NamedEpochs {
     Unknown,
 }
 
-async fn named_epochs<S: Copy>(
-    question: &Question<'_, S>,
+async fn named_epochs(
+    question: &Question<'_>,
     tags: &[Tag],
     lifetime: Lifetime,
     hold: &Hold<'_>,
@@ -196,20 +193,16 @@ pub(super) async fn unshare(hold: Hold<'_>) -> Share {
 }
 
 /// Ends a flight with a value: stores it where the policy says so and no invalidation came meanwhile, and
-/// hands it to the followers, unless some of them may have begun after one. Tells what the value is counted as.
-pub(super) fn land<V, S>(
+/// hands it to the followers, unless some of them may have begun after one. Tells what the value is counted as, and the entry that
+/// was made of it.
+pub(super) fn land(
     cache: &Cache,
     lead: Lead<'_, Key, Borne, Landing>,
     fill: &Fill<'_>,
     borne: &Borne,
-    storage: S,
-    value: &V,
+    value: AnyValue,
     share: Share,
-) -> Option<Happening>
-where
-    V: Clone + Send + Sync + 'static,
-    S: Storage<V>,
-{
+) -> (Option<Happening>, Arc<StoredEntry>) {
     let key = fill.key;
     let happened = Cell::new(None);
     let count = |what| {
@@ -217,7 +210,7 @@ where
         happened.set(Some(what));
     };
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
-    let entry = fill.entry(cache, borne, storage, value.clone(), here, None);
+    let entry = fill.entry(cache, borne, value, here, None);
     let landing = Landing::Value(entry.clone());
     let is_stored = share.version().is_some();
     let displaced = lead.land(landing, |may_store| match (fill.lifetime, here) {
@@ -235,7 +228,7 @@ where
             Displaced::default()
         }
         (Some(_), Some(_)) => {
-            let (what, displaced) = store(cache, entry, share);
+            let (what, displaced) = store(cache, entry.clone(), share);
             count(what);
             displaced
         }
@@ -260,39 +253,36 @@ where
     if let Some(what) = happened {
         cache.tell(fill.function, key, what);
     }
-    happened
+    (happened, entry)
 }
 
 /// Ends a flight with a value that the shared tier had: it enters the local tier, unless an invalidation came since
-/// the read began.
-pub(super) fn land_found<V, S>(
+/// the read began. The answer is that value.
+pub(super) fn land_found(
     cache: &Cache,
     lead: Lead<'_, Key, Borne, Landing>,
     fill: &Fill<'_>,
     borne: &Borne,
-    storage: S,
-    value: &V,
+    value: AnyValue,
     size: usize,
-) where
-    V: Clone + Send + Sync + 'static,
-    S: Storage<V>,
-{
+) -> Reply {
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
     let here = here.filter(|_| cache.0.tier.admits_any());
     // What is stored nowhere and nobody waits for need not be made.
     let lead = if here.is_none() { lead.leave() } else { Some(lead) };
-    let Some(lead) = lead else { return };
+    let Some(lead) = lead else { return Reply::Value(value) };
     // What it bore before the look is known to the flight.
     if borne.has_learned() {
         lead.learn(borne.clone());
     }
-    let entry = fill.entry(cache, borne, storage, value.clone(), here, Some(size));
+    let entry = fill.entry(cache, borne, value, here, Some(size));
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {
-        Some(_) if may_store => cache.0.tier.install(entry).displaced(),
+        Some(_) if may_store => cache.0.tier.install(entry.clone()).displaced(),
         _ => Displaced::default(),
     });
     drop(displaced);
+    Reply::Entry(entry)
 }
 
 /// Puts an entry into the local tier, and says what that is counted as; the caller holds the key's place in the table of
@@ -307,11 +297,11 @@ fn store(cache: &Cache, entry: Arc<StoredEntry>, share: Share) -> (Happening, Di
 
 impl<'c> Fill<'c> {
     /// A value that the shared tier had.
-    pub(super) fn found<V>(
+    pub(super) fn found(
         key: &'c Key,
         remember: &'c Remember,
         function: &'c Arc<Function>,
-        stored: &Stored<V>,
+        stored: &Stored,
     ) -> Self {
         Self {
             key,
@@ -329,25 +319,20 @@ impl<'c> Fill<'c> {
 
     /// Makes the entry. Without a lifetime it is for the followers only. `size` is what its value takes when encoded,
     /// where that is known.
-    pub(super) fn entry<V, S>(
+    pub(super) fn entry(
         &self,
         cache: &Cache,
         borne: &Borne,
-        storage: S,
-        value: V,
+        value: AnyValue,
         lifetime: Option<Lifetime>,
         size: Option<usize>,
-    ) -> Arc<StoredEntry>
-    where
-        V: Clone + Send + Sync + 'static,
-        S: Storage<V>,
-    {
+    ) -> Arc<StoredEntry> {
         let now = cache.0.clock.now();
         let stamps = borne.stamps();
         let care = lifetime.and_then(|lifetime| self.care(cache, lifetime, now));
-        let own = StoredEntry::<V>::overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();
+        let own = value.overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();
         let elsewhere = match lifetime {
-            Some(_) => heap_of(cache, storage, &value, size),
+            Some(_) => heap_of(cache, &value, size),
             None => 0,
         };
         let header = Header {
@@ -361,7 +346,7 @@ impl<'c> Fill<'c> {
             // A user's weigher may say anything.
             weight: own.saturating_add(elsewhere) as u64,
         };
-        Arc::new(StoredEntry::new(header, value))
+        value.into_entry(header)
     }
 
     /// What the entry needs beyond a lifetime, if anything.
@@ -386,18 +371,13 @@ impl<'c> Fill<'c> {
 }
 
 /// What a value keeps outside its own struct, in bytes: as the user's weigher says, or about its encoded size.
-fn heap_of<V, S>(cache: &Cache, storage: S, value: &V, size: Option<usize>) -> usize
-where
-    V: Send + Sync + 'static,
-    S: Storage<V>,
-{
+fn heap_of(cache: &Cache, value: &AnyValue, size: Option<usize>) -> usize {
     let limit = &cache.0.limit;
-    if let Some(weighed) = limit.weighed(value) {
+    if let Some(weighed) = limit.weighed(value.as_any()) {
         return weighed;
     }
-    // A plain struct is all inline.
-    if limit.is_by_entries() || !std::mem::needs_drop::<V>() {
+    if limit.is_by_entries() || value.is_inline() {
         return 0;
     }
-    size.or_else(|| storage.encoded_size(value)).unwrap_or(0)
+    size.or_else(|| value.encoded_size()).unwrap_or(0)
 }

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::body::Brought;
+use super::calling::Reply;
 use super::fill::{self, Fill, Named, Share};
-use super::means::{Decides, Means};
+use super::means::Means;
 use super::shared::{Borne, Looked, Question};
+use super::value::{AnyValue, Kind};
 use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
 use crate::backend::dynamic::BoxFuture;
@@ -23,17 +26,20 @@ use crate::storage::Storage;
 /// let known = menu_of_entry(42).peek().await?;
 /// ```
 pub struct Entry<R> {
+    untyped: Untyped,
+    /// What needs the types behind `R`: to tell what an answer is, and to make one.
+    brought: Box<dyn Fn(&R) -> Brought + Send + Sync>,
+    answer: Box<dyn Fn(Reply) -> R + Send + Sync>,
+}
+
+/// An entry, whatever its types.
+struct Untyped {
     cache: Cache,
     key: Result<Key, Error>,
     remember: Remembered,
     tags: TagList,
-    /// The verbs that need the types behind `R`.
-    peek: PeekVerb<R>,
-    put: PutVerb<R>,
+    kind: Kind,
 }
-
-type PeekVerb<R> = for<'e> fn(&'e Entry<R>) -> BoxFuture<'e, Result<Option<Peek<R>>, Error>>;
-type PutVerb<R> = Box<dyn for<'e> Fn(&'e Entry<R>, R) -> BoxFuture<'e, Result<(), Error>> + Send + Sync>;
 
 /// What an entry holds, without counting as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,9 +66,13 @@ impl<R> Entry<R> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let decides = means.decides;
-        let put: PutVerb<R> = Box::new(move |entry, output| put::<A, S>(entry, output, decides));
-        Self { cache, key, remember, tags, peek: show::<A, S>, put }
+        let (means, _) = means.parted();
+        Self {
+            untyped: Untyped { cache, key, remember, tags, kind: means.terms().kind },
+            // What is put was decided on.
+            brought: Box::new(move |output| means.brought(output, true)),
+            answer: Box::new(move |reply| means.answer(reply, None)),
+        }
     }
 
     /// The key of this entry.
@@ -71,7 +81,7 @@ impl<R> Entry<R> {
     ///
     /// `Key`, when an argument's `Serialize` failed; so do the other verbs.
     pub fn key(&self) -> Result<&Key, Error> {
-        self.key.as_ref().map_err(Error::clone)
+        self.untyped.key()
     }
 
     /// Removes the entry, as [`Cache::invalidate`].
@@ -80,7 +90,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key).
     pub async fn invalidate(&self) -> Result<(), Error> {
-        self.cache.apply(Invalidate::entry(self)).await
+        self.untyped.invalidate().await
     }
 
     /// Makes the entry stale, as [`Cache::expire`].
@@ -89,7 +99,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key).
     pub async fn expire(&self) -> Result<(), Error> {
-        self.cache.apply(Invalidate::entry(self).softly()).await
+        self.cache().apply(Invalidate::entry(self).softly()).await
     }
 
     /// Invalidates every entry of this entry's function: all versions and type instances, as
@@ -99,7 +109,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key), and as [`Cache::invalidate`].
     pub async fn invalidate_function(&self) -> Result<(), Error> {
-        self.cache.apply(Invalidate::function_of(self)).await
+        self.cache().apply(Invalidate::function_of(self)).await
     }
 
     /// Makes every entry of this entry's function stale: all versions and type instances, as
@@ -109,7 +119,7 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key), and as [`Cache::invalidate`].
     pub async fn expire_function(&self) -> Result<(), Error> {
-        self.cache.apply(Invalidate::function_of(self).softly()).await
+        self.cache().apply(Invalidate::function_of(self).softly()).await
     }
 
     /// Looks at the entry, without computing, waiting or counting: in the local tier, then in the shared one. `None`
@@ -119,7 +129,8 @@ impl<R> Entry<R> {
     ///
     /// As [`key`](Self::key); `Unreachable`, when the local tier has nothing and the shared one does not answer.
     pub async fn peek(&self) -> Result<Option<Peek<R>>, Error> {
-        (self.peek)(self).await
+        let peeked = self.untyped.peek().await?;
+        Ok(peeked.map(|Peek { value, is_fresh, age }| Peek { value: (self.answer)(value), is_fresh, age }))
     }
 
     /// Stores `value` as if the function had just returned it: under its ttl, stagger and tags. What the
@@ -140,165 +151,148 @@ impl<R> Entry<R> {
     /// The value is stored, or not.
     pub async fn put(&self, value: R) -> Result<(), Error> {
         self.key()?;
-        if self.cache.0.is_disabled {
+        if self.cache().0.is_disabled {
             return Ok(());
         }
-        (self.put)(self, value).await
+        let brought = (self.brought)(&value);
+        drop(value);
+        self.untyped.put(brought).await
     }
 
     /// The cache that it is in.
     pub(super) fn cache(&self) -> &Cache {
-        &self.cache
+        &self.untyped.cache
     }
 
     /// How long past its ttl the value may stand in.
     pub(super) fn grace(&self) -> Duration {
-        self.remember.grace
-    }
-
-    /// What the shared tier is asked, if there is one for such values.
-    fn question<'e, V, S>(
-        &'e self,
-        function: &'e Function,
-        storage: S,
-    ) -> Result<Option<Question<'e, S>>, Error>
-    where
-        V: 'static,
-        S: Storage<V>,
-    {
-        let key = self.key()?;
-        Ok(Question::new::<V>(&self.cache, function, key, &self.tags, &self.remember, storage))
+        self.untyped.remember.grace
     }
 }
 
-fn show<A, S>(entry: &Entry<A::Output>) -> BoxFuture<'_, Result<Option<Peek<A::Output>>, Error>>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    Box::pin(async move {
-        let (key, cache) = (entry.key()?, &entry.cache.0);
+impl Untyped {
+    fn key(&self) -> Result<&Key, Error> {
+        self.key.as_ref().map_err(Error::clone)
+    }
+
+    /// What the shared tier is asked, if there is one for such values.
+    fn question<'e>(&'e self, key: &Key, function: &'e Function) -> Option<Question<'e>> {
+        Question::new(&self.cache, function, key, &self.tags, &self.remember, self.kind)
+    }
+
+    async fn invalidate(&self) -> Result<(), Error> {
+        self.cache.apply(Invalidate::key_in(&self.cache, self.key()?, self.remember.grace)).await
+    }
+
+    fn peek(&self) -> BoxFuture<'_, Result<Option<Peek<Reply>>, Error>> {
+        Box::pin(self.look())
+    }
+
+    fn put(&self, brought: Brought) -> BoxFuture<'_, Result<(), Error>> {
+        let Brought { outcome, value, ttl, tags, .. } = brought;
+        let lifetime = lifetime(&self.remember, outcome, ttl, self.cache.0.chance.unit());
+        match (value, lifetime) {
+            (Some(value), Some(lifetime)) => Box::pin(self.put_value(outcome, value, tags, lifetime)),
+            _ => Box::pin(self.invalidate()),
+        }
+    }
+
+    async fn look(&self) -> Result<Option<Peek<Reply>>, Error> {
+        let (key, cache) = (self.key()?, &self.cache.0);
         let now = cache.clock.now();
         let found = cache.tier.find(&key.view(), |entry| {
             let (freshness, is_shown) = cache.freshness(entry, now);
             is_shown.then(|| (entry.clone(), freshness == Freshness::Fresh))
         });
         if let Some((entry, is_fresh)) = found.flatten() {
-            let value = entry.value::<A::Value>().cloned();
             let age = entry.age(now);
-            return Ok(value.map(|value| Peek { value: A::SELF.restore(value), is_fresh, age }));
+            let entry = Some(entry).filter(|entry| entry.is_a(self.kind.id()));
+            return Ok(entry.map(|entry| Peek { value: Reply::Entry(entry), is_fresh, age }));
         }
         let function = cache.functions.of(key.identity());
-        let Some(question) = entry.question::<A::Value, S>(&function, S::default())? else { return Ok(None) };
-        match question.look::<A::Value>(&mut question.borne_to_look()).await {
+        let Some(question) = self.question(key, &function) else { return Ok(None) };
+        match question.look(&mut question.borne_to_look()).await {
             Looked::Usable(stored) | Looked::Stale(stored) => {
                 let (is_fresh, age) = (!stored.fresh.is_zero(), stored.age);
-                Ok(Some(Peek { value: A::SELF.restore(stored.value), is_fresh, age }))
+                Ok(Some(Peek { value: Reply::Value(stored.value), is_fresh, age }))
             }
             Looked::Unusable(..) => Ok(None),
             Looked::Away(error) => Err(error),
         }
-    })
-}
+    }
 
-fn put<A, S>(
-    entry: &Entry<A::Output>,
-    output: A::Output,
-    decides: Decides<A::Value>,
-) -> BoxFuture<'_, Result<(), Error>>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    let outcome = A::SELF.outcome(&output);
-    let value = A::SELF.stored(&output).cloned();
-    let decided = value.as_ref().filter(|_| outcome == Outcome::Value).and_then(|value| decides.ttl(value));
-    let lifetime = lifetime(&entry.remember, outcome, decided, entry.cache.0.chance.unit());
-    Box::pin(async move {
-        let (Some(value), Some(lifetime)) = (value, lifetime) else { return entry.invalidate().await };
-        let tags = decides.tags(&value);
-        put_value(entry, S::default(), outcome, value, tags, lifetime).await
-    })
-}
-
-async fn put_value<R, V, S>(
-    entry: &Entry<R>,
-    storage: S,
-    outcome: Outcome,
-    value: V,
-    tags: Vec<Tag>,
-    lifetime: Lifetime,
-) -> Result<(), Error>
-where
-    V: Clone + Send + Sync + 'static,
-    S: Storage<V>,
-{
-    let (key, cache) = (entry.key()?, &entry.cache);
-    let function = cache.0.functions.of(key.identity());
-    let question = entry.question::<V, S>(&function, storage)?;
-    // The value is there already: who begins after an invalidation of its tags does not get it.
-    let borne = Borne::now(cache, &function, &entry.tags);
-    // Later callers join this, and not a computation that began before.
-    let lead = cache.0.flights.lead(key);
-    lead.bear(borne.clone());
-    let (hold, mut borne) = match &question {
-        Some(question) => match question.take(borne).await {
-            (Ok(hold), borne) => (Some((question, hold)), borne),
-            (Err(error), _) => {
-                cache.0.remove_here(key);
-                return Err(error);
+    async fn put_value(
+        &self,
+        outcome: Outcome,
+        value: AnyValue,
+        tags: Vec<Tag>,
+        lifetime: Lifetime,
+    ) -> Result<(), Error> {
+        let (key, cache) = (self.key()?, &self.cache);
+        let function = cache.0.functions.of(key.identity());
+        let question = self.question(key, &function);
+        // The value is there already: who begins after an invalidation of its tags does not get it.
+        let borne = Borne::now(cache, &function, &self.tags);
+        // Later callers join this, and not a computation that began before.
+        let lead = cache.0.flights.lead(key);
+        lead.bear(borne.clone());
+        let (hold, mut borne) = match &question {
+            Some(question) => match question.take(borne).await {
+                (Ok(hold), borne) => (Some((question, hold)), borne),
+                (Err(error), _) => {
+                    cache.0.remove_here(key);
+                    return Err(error);
+                }
+            },
+            None => (None, borne),
+        };
+        let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());
+        if borne.is_invalidated() || !lead.is_attached() || is_being_invalidated {
+            // An invalidation of its tags or of its key came meanwhile, or another `put`.
+            drop(hold);
+            return self.invalidate().await;
+        }
+        lead.learn(borne.clone());
+        let stamps = cache.0.epochs.stamp(&tags);
+        let mut fill = Fill {
+            key,
+            remember: &self.remember,
+            outcome,
+            function: &function,
+            cost: Duration::ZERO,
+            lifetime: Some(lifetime),
+            age: Duration::ZERO,
+            version: None,
+            is_asked_for: false,
+            replaces: None,
+        };
+        let share = match hold {
+            Some((question, hold)) => {
+                let named = Named { tags, stamps };
+                fill::share(question, &fill, &mut borne, &value, named, None, hold).await
             }
-        },
-        None => (None, borne),
-    };
-    let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());
-    if borne.is_invalidated() || !lead.is_attached() || is_being_invalidated {
-        // An invalidation of its tags or of its key came meanwhile, or another `put`.
-        drop(hold);
-        return entry.invalidate().await;
-    }
-    lead.learn(borne.clone());
-    let stamps = cache.0.epochs.stamp(&tags);
-    let mut fill = Fill {
-        key,
-        remember: &entry.remember,
-        outcome,
-        function: &function,
-        cost: Duration::ZERO,
-        lifetime: Some(lifetime),
-        age: Duration::ZERO,
-        version: None,
-        is_asked_for: false,
-        replaces: None,
-    };
-    let share = match hold {
-        Some((question, hold)) => {
-            let named = Named { tags, stamps };
-            fill::share(question, &fill, &mut borne, &value, named, None, hold).await
+            None => {
+                borne.name(stamps);
+                Share::NotShared
+            }
+        };
+        if share == Share::Unknown {
+            cache.0.remove_here(key);
+            let what = "put a value into the shared tier: it did not answer; put it again";
+            return Err(Error::new(ErrorKind::Unreachable, what));
         }
-        None => {
-            borne.name(stamps);
-            Share::NotShared
+        fill.version = share.version();
+        lead.learn(borne.clone());
+        match fill::land(cache, lead, &fill, &borne, value, share).0 {
+            // An invalidation or another `put` came meanwhile; or the lease was lost. The older value may still be there.
+            Some(Happening::Refused) => self.invalidate().await,
+            _ => Ok(()),
         }
-    };
-    if share == Share::Unknown {
-        cache.0.remove_here(key);
-        let what = "put a value into the shared tier: it did not answer; put it again";
-        return Err(Error::new(ErrorKind::Unreachable, what));
-    }
-    fill.version = share.version();
-    lead.learn(borne.clone());
-    match fill::land(cache, lead, &fill, &borne, storage, &value, share) {
-        // An invalidation or another `put` came meanwhile; or the lease was lost. The older value may still be there.
-        Some(Happening::Refused) => entry.invalidate().await,
-        _ => Ok(()),
     }
 }
 
 impl<R> fmt::Debug for Entry<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Entry").field("key", &self.untyped.key).finish_non_exhaustive()
     }
 }

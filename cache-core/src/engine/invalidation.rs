@@ -101,12 +101,15 @@ impl Invalidate {
     /// applied all the same.
     pub fn entry<R>(entry: &Entry<R>) -> Self {
         match entry.key() {
-            Ok(key) => {
-                let how = How { severity: Severity::Hard, keep: entry.grace() };
-                Self::of_handle(entry.cache(), Targets { keys: vec![(key.clone(), how)], tags: Vec::new() })
-            }
+            Ok(key) => Self::key_in(entry.cache(), key, entry.grace()),
             Err(error) => Self { failure: Some(error), ..Self::default() },
         }
+    }
+
+    /// The entry of `key` in `cache`, whose value may stand in for `grace`.
+    pub(super) fn key_in(cache: &Cache, key: &Key, grace: Duration) -> Self {
+        let how = How { severity: Severity::Hard, keep: grace };
+        Self::of_handle(cache, Targets { keys: vec![(key.clone(), how)], tags: Vec::new() })
     }
 
     /// Every entry of the functions called `name`, as for [`Cache::invalidate_function`].

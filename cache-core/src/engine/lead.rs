@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::body::BodyOf;
+use super::body::Body;
 use super::boxed::boxed;
+use super::calling::Reply;
 use super::compute::Attempt;
 use super::computing::Running;
 use super::conclude::{Ended, Landed};
@@ -16,20 +17,19 @@ use super::shared::{Borne, Hold, Looked, Obtained, Question, Seen, Stored, Under
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Function, Landing};
-use crate::answer::{Answer, Outcome};
+use crate::answer::Outcome;
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
 use crate::key::Key;
 use crate::local::StoredEntry;
-use crate::storage::Storage;
 
 /// Who leads the flight of a key.
-pub(super) struct Leading<'c, A: Answer, S> {
+pub(super) struct Leading<'c> {
     pub(super) cache: &'c Cache,
     pub(super) function: &'c Arc<Function>,
     pub(super) lead: Lead<'c, Key, Borne, Landing>,
-    pub(super) plan: &'c Plan<A, S>,
-    pub(super) question: Option<&'c Question<'c, S>>,
+    pub(super) plan: &'c Plan,
+    pub(super) question: Option<&'c Question<'c>>,
     /// What the shared tier had that may stand in.
     pub(super) held: Option<Held>,
     /// In the background: the entry that is to be replaced.
@@ -48,51 +48,44 @@ pub(super) enum Purpose {
 }
 
 /// What is known of the shared tier before the right to compute is asked for.
-pub(super) enum Ahead<V> {
+pub(super) enum Ahead {
     /// The caller has looked for itself.
     Seen(Seen),
     /// The leader has looked.
-    Looked(Looked<V>, Borne),
+    Looked(Looked, Borne),
 }
 
 /// What leading a call came to.
-pub(super) enum Led<A: Answer> {
-    Answer(A::Output),
+pub(super) enum Led {
+    Answer(Reply),
     /// The shared tier has a stale value, which shall answer if computing takes too long; the body was not used.
-    Soften(Held, BodyOf<A>),
+    Soften(Held, Body),
 }
 
 /// What came of a computation.
-pub(super) struct Computed<O> {
-    pub(super) output: O,
-    /// It failed, and this stands in.
-    stands_in: Option<Arc<StoredEntry>>,
+pub(super) struct Computed {
+    pub(super) outcome: Outcome,
+    /// The entry that was made of it, whether it was stored or not; of a failure, the one that stands in.
+    pub(super) entry: Option<Arc<StoredEntry>>,
+    has_stand_in: bool,
 }
 
-impl<O> Computed<O> {
+impl Computed {
     /// What a call answers.
-    pub(super) fn answer<A, S>(self, tally: &mut Tally<'_>, plan: &Plan<A, S>) -> O
-    where
-        A: Answer<Output = O>,
-        A::Value: Clone + 'static,
-    {
-        let stale = self.stands_in.and_then(|entry| answer_stale(tally, plan, &entry));
-        stale.unwrap_or(self.output)
+    pub(super) fn answer(self, tally: &mut Tally<'_>, plan: &Plan) -> Reply {
+        let stale =
+            self.entry.filter(|_| self.has_stand_in).and_then(|entry| answer_stale(tally, plan, entry));
+        stale.unwrap_or(Reply::Computed)
     }
 }
 
-impl<'c, A, S> Leading<'c, A, S>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+impl<'c> Leading<'c> {
     pub(super) fn new(
         cache: &'c Cache,
         function: &'c Arc<Function>,
         lead: Lead<'c, Key, Borne, Landing>,
-        plan: &'c Plan<A, S>,
-        question: Option<&'c Question<'c, S>>,
+        plan: &'c Plan,
+        question: Option<&'c Question<'c>>,
     ) -> Self {
         Self { cache, function, lead, plan, question, held: None, replaces: None }
     }
@@ -103,7 +96,7 @@ where
     }
 
     /// The epochs to look under. Nobody need be told that a look lives: it is over soon, by the time limit of the backend.
-    pub(super) fn looks(&self, question: &Question<'_, S>) -> Borne {
+    pub(super) fn looks(&self, question: &Question<'_>) -> Borne {
         let borne = question.borne_to_look();
         self.lead.bear(borne.clone());
         borne
@@ -112,12 +105,12 @@ where
     /// Goes on after a look that found nothing usable: asks for the right to compute, and computes if nobody else does.
     pub(super) async fn fetch(
         mut self,
-        question: &Question<'c, S>,
+        question: &Question<'c>,
         tally: &mut Tally<'_>,
-        ahead: Ahead<A::Value>,
+        ahead: Ahead,
         may_soften: bool,
-        body: BodyOf<A>,
-    ) -> Led<A> {
+        body: Body,
+    ) -> Led {
         let seen = match ahead {
             Ahead::Seen(seen) => seen,
             Ahead::Looked(Looked::Usable(stored), borne) => {
@@ -147,37 +140,21 @@ where
     }
 
     /// Answers with a value that the shared tier had.
-    pub(super) fn answer_found(
-        self,
-        tally: &mut Tally<'_>,
-        borne: Borne,
-        stored: Stored<A::Value>,
-    ) -> A::Output {
+    pub(super) fn answer_found(self, tally: &mut Tally<'_>, borne: Borne, stored: Stored) -> Reply {
         tally.count(Happening::SharedHit);
         tally.notice_due(self.plan, &stored, self.cache.0.chance.unit());
         self.land_found(borne, stored)
     }
 
     /// Computes without the shared tier.
-    pub(super) async fn compute_alone(
-        self,
-        tally: &mut Tally<'_>,
-        reason: MissReason,
-        body: BodyOf<A>,
-    ) -> A::Output {
+    pub(super) async fn compute_alone(self, tally: &mut Tally<'_>, reason: MissReason, body: Body) -> Reply {
         tally.count(Happening::Miss(reason));
         let (borne, plan) = (self.borne(), self.plan);
         self.compute(borne, None, Purpose::Call, body).await.answer(tally, plan)
     }
 
     /// Asks for the right to compute, or waits for the value of whoever has it.
-    async fn obtain(
-        self,
-        question: &Question<'c, S>,
-        tally: &mut Tally<'_>,
-        seen: Seen,
-        body: BodyOf<A>,
-    ) -> A::Output {
+    async fn obtain(self, question: &Question<'c>, tally: &mut Tally<'_>, seen: Seen, body: Body) -> Reply {
         let obtaining = obtain(question, seen, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Learned(borne) => self.lead.learn(borne.clone()),
@@ -203,12 +180,12 @@ where
     }
 
     /// Computes in the background what replaces the value of `version`, or any that is not fresh, unless the shared tier has it.
-    pub(super) async fn refresh(mut self, version: Option<u64>, body: BodyOf<A>) -> Finished<A::Output> {
+    pub(super) async fn refresh(mut self, version: Option<u64>, body: Body) -> Finished {
         let (mut hold, mut borne) =
             (None, self.question.map_or_else(|| self.borne(), Question::borne_to_look));
         self.lead.bear(borne.clone());
         // Now: a message may take it away before the new one is there.
-        self.replaces = self.cache.0.entry_of::<A::Value>(&self.plan.key);
+        self.replaces = self.cache.0.entry_of(&self.plan.key, self.plan.of());
         if let Some(question) = self.question {
             let seen = match question.look(&mut borne).await {
                 Looked::Usable(stored) if version != Some(stored.version) => {
@@ -241,24 +218,20 @@ where
                 }
             }
         }
-        let answer = self.plan.answer;
-        let computed = self.compute(borne, hold, Purpose::Background, body).await;
-        let has_failed = answer.outcome(&computed.output) == Outcome::Error;
-        Finished { output: Some(computed.output), has_failed }
+        Finished::computed(self.compute(borne, hold, Purpose::Background, body).await)
     }
 
-    fn keep_stale(&self, borne: &Borne, stored: Stored<A::Value>) -> Held {
+    fn keep_stale(&self, borne: &Borne, stored: Stored) -> Held {
         keep_stale(self.cache, self.function, self.plan, &self.lead, borne, stored)
     }
 
     /// Lands with a value that the shared tier had.
-    pub(super) fn land_found(self, borne: Borne, stored: Stored<A::Value>) -> A::Output {
+    pub(super) fn land_found(self, borne: Borne, stored: Stored) -> Reply {
         let Self { cache, function, lead, plan, replaces, .. } = self;
         let mut fill = Fill::found(&plan.key, &plan.remember, function, &stored);
         fill.is_asked_for = replaces.is_none();
         fill.replaces = replaces;
-        fill::land_found(cache, lead, &fill, &borne, plan.storage, &stored.value, stored.size);
-        plan.answer.restore(stored.value)
+        fill::land_found(cache, lead, &fill, &borne, stored.value, stored.size)
     }
 
     /// Computes: bear the epochs, compute, fill the shared tier, land.
@@ -267,8 +240,8 @@ where
         borne: Borne,
         hold: Option<Hold<'_>>,
         purpose: Purpose,
-        body: BodyOf<A>,
-    ) -> Computed<A::Output> {
+        body: Body,
+    ) -> Computed {
         let Self { cache, function, lead, plan, question, held, replaces } = self;
         match &hold {
             // A value that was stored elsewhere since took the lease away.
@@ -277,54 +250,48 @@ where
         }
 
         let keeps_old = plan.keeps_old();
-        let previous = if keeps_old { cache.newest::<A::Value>(&plan.key, held.as_ref()) } else { None };
+        let previous = if keeps_old { plan.newest(cache, held.as_ref()) } else { None };
         let running = Running::new(cache, &plan.key, previous);
         // Before the body begins: which tags it bears, it may yet say.
         let opening = cache.0.epochs.open();
         let attempt = Attempt::begin(cache, function);
         lead.beat();
         let mut runs = body.begin(&running);
-        let recomputed = match (runs.at_once().await, &hold) {
-            (Some(recomputed), _) => recomputed,
+        let brought = match (runs.at_once().await, &hold) {
+            (Some(brought), _) => brought,
             (None, Some(hold)) => {
                 boxed(|| liveness::keep(cache, &lead, hold.keep(&cache.0.clock, runs))).await
             }
             (None, None) => boxed(|| liveness::keep(cache, &lead, runs)).await,
         };
-        let outcome = plan.answer.outcome(&recomputed.output);
+        let outcome = brought.outcome;
         let cost = attempt.end(outcome);
-        let ended = Ended::of(plan, &recomputed, running.take_directions(), cost);
+        let ended = Ended { brought, directions: running.take_directions(), cost };
         let leading = Self { cache, function, lead, plan, question, held, replaces };
-        let stands_in = match leading.land(borne, hold, purpose, &opening, ended) {
-            Landed::Here(stands_in) => stands_in,
+        match leading.land(borne, hold, purpose, &opening, ended) {
+            Landed::Here(entry) => Computed { outcome, entry, has_stand_in: false },
+            Landed::StandingIn(entry) => Computed { outcome, entry: Some(entry), has_stand_in: true },
             Landed::Not(sharing) => {
-                sharing.finishing().await;
-                None
+                Computed { outcome, entry: sharing.finishing().await, has_stand_in: false }
             }
-        };
-        Computed { output: recomputed.output, stands_in }
+        }
     }
 }
 
 /// Holds a stale value of the shared tier, and keeps it in the local one, unless there is a newer one.
-pub(super) fn keep_stale<A, S>(
+pub(super) fn keep_stale(
     cache: &Cache,
     function: &Arc<Function>,
-    plan: &Plan<A, S>,
+    plan: &Plan,
     lead: &Lead<'_, Key, Borne, Landing>,
     borne: &Borne,
-    stored: Stored<A::Value>,
-) -> Held
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+    stored: Stored,
+) -> Held {
     lead.learn(borne.clone());
     let is_stale = stored.fresh.is_zero();
     let held = Held::new(cache, function, plan, borne, stored);
     let tier = &cache.0.tier;
-    let here = cache.0.stand_in::<A::Value>(&plan.key);
+    let here = cache.0.stand_in(&plan.key, plan.of());
     let is_newer = here.is_none_or(|here| here.created() < held.entry.created());
     if is_stale && is_newer && !plan.remember.reads_through && tier.admits_any() {
         let displaced = lead.store_early(|| tier.install(held.entry.clone()));

@@ -19,11 +19,11 @@ pub(super) async fn within<F: Future>(clock: &Clock, limit: Duration, future: F)
 }
 
 /// The same for what has a body run: when the time is over, that is the first to go.
-pub(super) async fn within_or_stop<F: Future, O>(
+pub(super) async fn within_or_stop<F: Future>(
     clock: &Clock,
     limit: Duration,
     future: F,
-    body: Stop<O>,
+    body: Stop,
 ) -> Option<F::Output> {
     let mut future = pin!(future);
     let output = within(clock, limit, future.as_mut()).await;

@@ -1,10 +1,11 @@
 //! The way of a hit: one look into the local tier.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::shared::Borne;
-use super::{Cache, Function, Inner};
+use super::{Cache, Inner};
 use crate::answer::Answer;
 use crate::clock::Tick;
 use crate::entry::{Freshness, MissReason};
@@ -16,12 +17,12 @@ use crate::local::{Attention, StoredEntry};
 /// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
 const CLONED_UNDER_LOCK: u64 = 4 << 10;
 
-/// What a closer look found.
-pub(super) enum Closer<V> {
-    /// A fresh value, and what is to be done about it.
-    Fresh(V, Attention),
-    /// A stale one that stands in, since the last computation failed a moment ago. Not counted yet.
-    Resting(V, Arc<Function>),
+/// What a closer look found: an entry with a value of the type that was asked for, or why there is none.
+pub(super) enum Closer {
+    /// One with a fresh value, and what is to be done about it.
+    Fresh(Arc<StoredEntry>, Attention),
+    /// One with a stale value that stands in, since the last computation failed a moment ago. Not counted yet.
+    Resting(Arc<StoredEntry>),
     Miss(MissReason),
 }
 
@@ -29,10 +30,7 @@ impl Cache {
     /// Looks once more at what is not quiet: why it is no hit, or, for who `attends` to that, what is to be done about one. Counts a hit.
     #[cold]
     #[inline(never)]
-    pub(super) fn look_closer<V>(&self, key: &KeyView<'_>, attends: bool) -> Closer<V>
-    where
-        V: Clone + Send + Sync + 'static,
-    {
+    pub(super) fn look_closer(&self, key: &KeyView<'_>, of: TypeId, attends: bool) -> Closer {
         let cache = &*self.0;
         let Some(entry) = cache.tier.find(key, Arc::clone) else {
             return Closer::Miss(MissReason::Absent);
@@ -40,28 +38,21 @@ impl Cache {
         let now = cache.clock.now();
         let reason = match cache.freshness(&entry, now) {
             (Freshness::Fresh, false) => MissReason::Unreachable,
-            (Freshness::Fresh, true) => match entry.value::<V>().cloned() {
-                Some(value) => {
-                    entry.function.counters.hits.increment();
-                    if entry.upkeep().is_some_and(|upkeep| upkeep.refresh().idle.is_some()) {
-                        self.see_to_keeper();
-                    }
-                    let attention = match attends {
-                        true => entry.consider(now, cache.chance.unit()),
-                        false => Attention::Nothing,
-                    };
-                    return Closer::Fresh(value, attention);
+            (Freshness::Fresh | Freshness::Stale, true) if !entry.is_a(of) => MissReason::Undecodable,
+            (Freshness::Fresh, true) => {
+                entry.function.counters.hits.increment();
+                if entry.upkeep().is_some_and(|upkeep| upkeep.refresh().idle.is_some()) {
+                    self.see_to_keeper();
                 }
-                None => MissReason::Undecodable,
-            },
+                let attention = match attends {
+                    true => entry.consider(now, cache.chance.unit()),
+                    false => Attention::Nothing,
+                };
+                return Closer::Fresh(entry, attention);
+            }
             (Freshness::Stale, true) if cache.setbacks.is_resting(key, now, Some(&entry)) => {
-                match entry.value::<V>().cloned() {
-                    Some(value) => {
-                        entry.note_use(now);
-                        return Closer::Resting(value, entry.function.clone());
-                    }
-                    None => MissReason::Undecodable,
-                }
+                entry.note_use(now);
+                return Closer::Resting(entry);
             }
             (Freshness::Stale | Freshness::Expired, _) => MissReason::Expired,
             (Freshness::Invalidated, _) => MissReason::Invalidated,
@@ -74,13 +65,13 @@ impl Cache {
         self.0.trust.covers(self.0.clock.now(), borne.begun)
     }
 
-    /// Looks once more for a fresh `V`, without counting. For who holds the lock of a flight: it drops no entry.
-    pub(super) fn peek_entry<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
+    /// Looks once more for a fresh value of the type `of`, without counting. For who holds the lock of a flight: it drops no entry.
+    pub(super) fn peek_entry(&self, key: &Key, of: TypeId) -> Option<Arc<StoredEntry>> {
         let cache = &*self.0;
         // Decided where it lies: to take along one that is of no use would be to drop it under the lock of whoever asks.
         let is_it = |entry: &Arc<StoredEntry>| {
             let is_fresh = cache.freshness(entry, cache.clock.now()) == (Freshness::Fresh, true);
-            is_fresh && entry.value::<V>().is_some()
+            is_fresh && entry.is_a(of)
         };
         cache.tier.find(&key.view(), |entry| is_it(entry).then(|| entry.clone())).flatten()
     }
@@ -163,15 +154,14 @@ impl Inner {
         self.tier.find(&key.view(), |entry| entry.note_use(now));
     }
 
-    /// The entry of `key`, if it has a `V`, in whatever state.
-    pub(super) fn entry_of<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
-        let entry = self.tier.find(&key.view(), Arc::clone)?;
-        entry.value::<V>().is_some().then_some(entry)
+    /// The entry of `key`, if its value is of the type `of`, in whatever state.
+    pub(super) fn entry_of(&self, key: &Key, of: TypeId) -> Option<Arc<StoredEntry>> {
+        self.tier.find(&key.view(), Arc::clone).filter(|entry| entry.is_a(of))
     }
 
     /// The value that may stand in for a computation of `key`: fresh or stale, and not invalidated.
-    pub(super) fn stand_in<V: 'static>(&self, key: &Key) -> Option<Arc<StoredEntry>> {
-        self.entry_of::<V>(key).filter(|entry| self.may_stand_in(entry))
+    pub(super) fn stand_in(&self, key: &Key, of: TypeId) -> Option<Arc<StoredEntry>> {
+        self.entry_of(key, of).filter(|entry| self.may_stand_in(entry))
     }
 
     /// Whether an entry is fresh or stale, and not invalidated as far as can be known.

@@ -84,6 +84,15 @@ impl<A: Answer, S, P> Means<A, S, P> {
     }
 }
 
+// Not derived: that would ask it of the value and of the error.
+impl<A: Answer, S: Copy> Clone for Means<A, S, ()> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A: Answer, S: Copy> Copy for Means<A, S, ()> {}
+
 impl<A: Answer, S, P> std::fmt::Debug for Means<A, S, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Means").field("decides", &self.decides).finish_non_exhaustive()
@@ -123,7 +132,7 @@ impl<V> std::fmt::Debug for Decides<V> {
     }
 }
 
-/// What a body came to, and whether it is to be stored.
+/// What a body came to in the background, and whether it is to be stored.
 #[derive(Debug)]
 pub struct Recomputed<O> {
     pub(super) output: O,

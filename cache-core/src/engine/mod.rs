@@ -7,6 +7,7 @@ mod body;
 mod boxed;
 mod builder;
 mod call;
+mod calling;
 mod clear;
 mod compute;
 mod computing;
@@ -42,6 +43,7 @@ mod tally;
 mod together;
 mod trace;
 mod trust;
+mod value;
 // Beside the file and not in it: the model checker compiles that, too, and its primitives do nothing outside of a model.
 #[cfg(test)]
 #[path = "trust/tests.rs"]
@@ -52,7 +54,6 @@ mod writing;
 use std::fmt;
 use std::sync::Arc;
 
-pub use background::Background;
 pub use batch::{Asked, Next};
 pub use builder::CacheBuilder;
 pub use call::{Call, Found, Rest};

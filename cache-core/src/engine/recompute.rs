@@ -1,49 +1,49 @@
 //! A computation in the background: one for all who wait in this process, under a lease like any other.
 
-use super::body::{BodyOf, Stop};
+use super::body::{Body, Stop};
+use super::calling::Reply;
 use super::fetch::Plan;
 use super::flight::Joined;
-use super::lead::Leading;
+use super::lead::{Computed, Leading};
 use super::limit::within_or_stop;
 use super::liveness::{self, Waited};
-use super::means::Recomputed;
-use super::shared::Question;
 use super::{Cache, Landing};
-use crate::answer::Answer;
+use crate::answer::Outcome;
 use crate::event::stats::Happening;
 use crate::key::Key;
-use crate::storage::Storage;
 
 /// What a computation in the background came to.
 #[derive(Debug)]
-pub struct Finished<O> {
-    /// The answer; `None` where another computation brought one, or it took too long.
-    pub(super) output: Option<O>,
+pub(super) struct Finished {
+    /// The answer; `None` where another computation brought one, or it failed or took too long.
+    pub(super) reply: Option<Reply>,
     pub(super) has_failed: bool,
 }
 
-impl<O> Finished<O> {
-    const ELSEWHERE: Self = Self { output: None, has_failed: false };
-    const FAILED: Self = Self { output: None, has_failed: true };
+impl Finished {
+    const ELSEWHERE: Self = Self { reply: None, has_failed: false };
+    const FAILED: Self = Self { reply: None, has_failed: true };
 
     /// The shared tier had it.
-    pub(super) fn found(output: O) -> Self {
-        Self { output: Some(output), has_failed: false }
+    pub(super) fn found(reply: Reply) -> Self {
+        Self { reply: Some(reply), has_failed: false }
+    }
+
+    /// It was computed.
+    pub(super) fn computed(computed: Computed) -> Self {
+        match computed.outcome {
+            Outcome::Error => Self::FAILED,
+            Outcome::Value | Outcome::Absent => Self {
+                // That there is nothing is an entry only where that is stored.
+                reply: Some(computed.entry.map_or(Reply::Absent, Reply::Entry)),
+                has_failed: false,
+            },
+        }
     }
 }
 
 /// Recomputes the value of `version` before it is stale, unless somebody has done so or is about to.
-pub(super) async fn refresh<A, S>(
-    cache: &Cache,
-    plan: &Plan<A, S>,
-    version: Option<u64>,
-    body: BodyOf<A>,
-) -> Finished<A::Output>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+pub(super) async fn refresh(cache: &Cache, plan: &Plan, version: Option<u64>, body: Body) -> Finished {
     let function = cache.0.functions.of(plan.key.identity());
     let Joined::Lead(lead) = cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>)
     else {
@@ -51,8 +51,7 @@ where
     };
     cache.count(&function, &plan.key, Happening::Refresh);
     let mut setback = Setback { cache, key: &plan.key, is_one: true };
-    let question =
-        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
+    let question = plan.question(cache, &function);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let stop = body.stop();
     let finished = limited(cache, plan, leading.refresh(version, body), stop).await;
@@ -64,12 +63,7 @@ where
 }
 
 /// Computes a value that a stale one stands in for.
-pub(super) async fn compute<A, S>(cache: &Cache, plan: &Plan<A, S>, body: BodyOf<A>) -> Finished<A::Output>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+pub(super) async fn compute(cache: &Cache, plan: &Plan, body: Body) -> Finished {
     let asked = cache.0.clock.now();
     let function = cache.0.functions.of(plan.key.identity());
     let lead = loop {
@@ -78,24 +72,23 @@ where
             Joined::Follow(follow) => follow,
             Joined::Found(()) => return Finished::ELSEWHERE,
         };
-        let output = match liveness::wait(cache, &plan.key, follow).await {
+        let reply = match liveness::wait(cache, &plan.key, follow).await {
             // As everywhere, `tier = shared` wants what began after it asked.
             Waited::Landed(Landing::Value(entry))
                 if !plan.remember.reads_through || entry.begun() > asked =>
             {
-                entry.value::<A::Value>().cloned()
+                Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry)
             }
             // Nobody computes any more, unless this does.
             Waited::Abandoned if !cache.is_resting(&plan.key) => continue,
             _ => None,
         };
-        return Finished { output: output.map(|value| plan.answer.restore(value)), has_failed: false };
+        return Finished { reply, has_failed: false };
     };
     // A call has asked for it: what takes its place is in use.
     cache.0.note_use(&plan.key);
     let mut setback = Setback { cache, key: &plan.key, is_one: true };
-    let question =
-        Question::new::<A::Value>(cache, &function, &plan.key, &plan.tags, &plan.remember, plan.storage);
+    let question = plan.question(cache, &function);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let stop = body.stop();
     let finished = limited(cache, plan, leading.refresh(None, body), stop).await;
@@ -104,15 +97,12 @@ where
 }
 
 /// No longer than `timeout(hard = ..)` allows.
-async fn limited<A, S>(
+async fn limited(
     cache: &Cache,
-    plan: &Plan<A, S>,
-    computing: impl Future<Output = Finished<A::Output>>,
-    stop: Stop<Recomputed<A::Output>>,
-) -> Finished<A::Output>
-where
-    A: Answer,
-{
+    plan: &Plan,
+    computing: impl Future<Output = Finished>,
+    stop: Stop,
+) -> Finished {
     let Some(limit) = plan.remember.hard_timeout else { return computing.await };
     match within_or_stop(&cache.0.clock, limit, computing, stop).await {
         Some(finished) => finished,

@@ -2,55 +2,47 @@
 
 use std::time::Duration;
 
-use super::background::AnyBackground;
-use super::body::BodyOf;
+use super::background::Background;
+use super::body::Body;
 use super::boxed::boxed;
+use super::calling::Reply;
 use super::fetch::{self, Asking, Plan};
 use super::limit::within_or_stop;
-use super::means::GiveUp;
 use super::queue::Rank;
 use super::stale::answer_stale;
 use super::tally::Tally;
 use super::trace::{self, Answered};
 use super::{Cache, Function};
-use crate::answer::Answer;
 use crate::entry::MissReason;
 use crate::error::{Error, ErrorKind};
 use crate::event::stats::Happening;
-use crate::storage::Storage;
 
 /// Answers a call that the local tier did not, within its time limit. Tells which value of the shared tier is to be recomputed.
-pub(super) async fn run<A, S>(
+pub(super) async fn run(
     cache: &Cache,
     reason: MissReason,
-    plan: &Plan<A, S>,
-    give_up: GiveUp<A::Output>,
-    background: &mut Option<AnyBackground<A, S>>,
-    body: BodyOf<A>,
-) -> (A::Output, Option<u64>)
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+    plan: &Plan,
+    background: &mut Option<Background>,
+    body: Body,
+) -> (Reply, Option<u64>) {
     let function = cache.0.functions.of(plan.key.identity());
     let mut tally = Tally::new(cache, &function, &plan.key, !plan.remember.grace.is_zero());
     let asking = Asking { cache, function: &function, plan, reason };
     let stop = body.stop();
     let fetching = boxed(|| fetch::fetch(&asking, &mut tally, background, body));
-    let output = match plan.remember.hard_timeout.zip(give_up) {
+    let reply = match plan.remember.hard_timeout.filter(|_| plan.terms.gives_up) {
         None => fetching.await,
-        Some((limit, give_up)) => match within_or_stop(&cache.0.clock, limit, fetching, stop).await {
-            Some(output) => output,
+        Some(limit) => match within_or_stop(&cache.0.clock, limit, fetching, stop).await {
+            Some(reply) => reply,
             None => {
                 let error = timed_out(&function, limit);
-                let stale = cache.0.stand_in::<A::Value>(&plan.key);
+                let stale = cache.0.stand_in(&plan.key, plan.of());
                 stale.iter().for_each(|_| cache.0.set_back(&plan.key));
-                let answered = stale.and_then(|entry| answer_stale(&mut tally, plan, &entry));
+                let answered = stale.and_then(|entry| answer_stale(&mut tally, plan, entry));
                 answered.unwrap_or_else(|| {
                     // Where it was on the way to a tier yet, nobody has said so.
                     tally.count(Happening::Miss(reason));
-                    give_up(error)
+                    Reply::GaveUp(error)
                 })
             }
         },
@@ -58,17 +50,12 @@ where
     if trace::is_watched() {
         trace::note(cache, Some(&plan.key), &function.title(), Answered::of(tally.told));
     }
-    (output, tally.due)
+    (reply, tally.due)
 }
 
 /// Has recomputed what the shared tier had and is due, or keeps warm what was just stored.
 #[cold]
-pub(super) fn see_to<A: Answer, S>(
-    cache: &Cache,
-    due: Option<u64>,
-    plan: Plan<A, S>,
-    background: AnyBackground<A, S>,
-) {
+pub(super) fn see_to(cache: &Cache, due: Option<u64>, plan: Plan, background: Background) {
     let Some(refresh) = plan.remember.refresh else { return };
     // A read finds the value due again and again; a failed attempt rests all the same.
     let due = due.filter(|_| !cache.is_resting(&plan.key));

@@ -2,35 +2,29 @@
 
 use std::time::Duration;
 
-use super::background::AnyBackground;
+use super::background::Background;
+use super::calling::Reply;
 use super::fetch::Plan;
 use super::limit::within;
 use super::liveness::{self, Waited};
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
 use super::{Cache, Landing};
-use crate::answer::Answer;
 use crate::entry::{Freshness, MissReason};
 use crate::event::stats::Happening;
-use crate::storage::Storage;
 
 /// Answers a call that a stale value can stand in for: with the new value, if it is there within `soft`. `None` where nothing
 /// stands in, or not any more: then the call goes on as all do.
-pub(super) async fn softly<A, S>(
+pub(super) async fn softly(
     cache: &Cache,
     tally: &mut Tally<'_>,
     reason: MissReason,
-    plan: &Plan<A, S>,
-    background: &mut Option<AnyBackground<A, S>>,
+    plan: &Plan,
+    background: &mut Option<Background>,
     held: Option<&Held>,
     soft: Duration,
-) -> Option<A::Output>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    cache.newest::<A::Value>(&plan.key, held)?;
+) -> Option<Reply> {
+    plan.newest(cache, held)?;
     let computed = match within(&cache.0.clock, soft, joined(cache, tally, plan)).await {
         Some(Joined::Ended(computed)) => Some(computed),
         // In the background, so that it goes on when this call has its answer.
@@ -40,39 +34,35 @@ where
             let finished = within(&cache.0.clock, soft.saturating_sub(waited), task).await;
             finished.map(|finished| {
                 let finished = finished.ok().flatten();
-                finished.filter(|finished| !finished.has_failed).and_then(|finished| finished.output)
+                finished.and_then(|finished| finished.reply)
             })
         }
         None => None,
     };
     let is_late = computed.is_none();
-    if let Some(output) = computed.flatten() {
-        return Some(output);
+    if let Some(reply) = computed.flatten() {
+        return Some(reply);
     }
-    let newest = cache.newest::<A::Value>(&plan.key, held)?;
+    let newest = plan.newest(cache, held)?;
     if is_late {
         tally.function.counters.count(Happening::SoftTimeout);
     }
     if newest.freshness(cache.0.clock.now()) == Freshness::Fresh {
         // A remembered error, or what was put meanwhile.
-        return newest.value::<A::Value>().map(|value| plan.answer.restore(value.clone()));
+        return Some(Reply::Entry(newest));
     }
-    answer_stale(tally, plan, &newest)
+    answer_stale(tally, plan, newest)
 }
 
 /// What a call came to by following another.
-enum Joined<O> {
+enum Joined {
     /// Its computation has ended: with a value, or without one that this call may have.
-    Ended(Option<O>),
+    Ended(Option<Reply>),
     /// Nobody computes, or whoever did went away.
     Nobody { waited: Duration },
 }
 
-async fn joined<A, S>(cache: &Cache, tally: &mut Tally<'_>, plan: &Plan<A, S>) -> Joined<A::Output>
-where
-    A: Answer,
-    A::Value: Clone + Send + Sync + 'static,
-{
+async fn joined(cache: &Cache, tally: &mut Tally<'_>, plan: &Plan) -> Joined {
     let asked = cache.0.clock.now();
     while let Some(follow) = cache.0.flights.follow(&plan.key, |borne| cache.covers(borne)) {
         tally.count(Happening::Joined);
@@ -81,8 +71,7 @@ where
             Waited::Landed(Landing::Value(entry))
                 if !plan.remember.reads_through || entry.begun() > asked =>
             {
-                let value = entry.value::<A::Value>().cloned();
-                return Joined::Ended(value.map(|value| plan.answer.restore(value)));
+                return Joined::Ended(Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry));
             }
             Waited::Landed(_) => return Joined::Ended(None),
             // It took too long, perhaps: then the next attempt waits.

@@ -1,18 +1,19 @@
 //! Stale values that stand in where a new one cannot be had.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
+use super::calling::Reply;
 use super::fetch::Plan;
 use super::fill::Fill;
 use super::shared::{Borne, Question, Stored};
 use super::tally::Tally;
+use super::value::AnyValue;
 use super::{Cache, Function};
-use crate::answer::Answer;
 use crate::backend::FrameBytes;
 use crate::event::stats::Happening;
 use crate::key::Key;
 use crate::local::StoredEntry;
-use crate::storage::Storage;
 
 /// A value of the shared tier that may stand in, or go on being used, while a new one is computed.
 #[derive(Debug, Clone)]
@@ -25,63 +26,48 @@ pub(super) struct Held {
 
 impl Held {
     /// Holds what the shared tier had.
-    pub(super) fn new<A, S>(
+    pub(super) fn new(
         cache: &Cache,
         function: &Arc<Function>,
-        plan: &Plan<A, S>,
+        plan: &Plan,
         borne: &Borne,
-        stored: Stored<A::Value>,
-    ) -> Self
-    where
-        A: Answer,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
-    {
+        stored: Stored,
+    ) -> Self {
         let fill = Fill::found(&plan.key, &plan.remember, function, &stored);
         let Stored { value, size, frame, .. } = stored;
-        let entry = fill.entry(cache, borne, plan.storage, value, fill.lifetime, Some(size));
+        let entry = fill.entry(cache, borne, value, fill.lifetime, Some(size));
         Self { entry, frame, size }
     }
 
     /// Whether its stored form is that of `value`.
-    pub(super) fn is_of<V, S: Storage<V>>(&self, question: &Question<'_, S>, value: &V) -> bool {
+    pub(super) fn is_of(&self, question: &Question<'_>, value: &AnyValue) -> bool {
         let mut encoded = Vec::new();
-        let is_encoded = question.storage.encode(question.shared.codec, value, &mut encoded).is_ok();
+        let is_encoded = value.encode(question.shared.codec, &mut encoded).is_ok();
         is_encoded && self.frame.ends_with(&encoded) && encoded.len() == self.size
     }
 
     /// Answers with it, if it still may stand in.
-    pub(super) fn answer<A, S>(&self, tally: &mut Tally<'_>, plan: &Plan<A, S>) -> Option<A::Output>
-    where
-        A: Answer,
-        A::Value: Clone + 'static,
-    {
-        answer_stale(tally, plan, &self.entry)
+    pub(super) fn answer(&self, tally: &mut Tally<'_>, plan: &Plan) -> Option<Reply> {
+        answer_stale(tally, plan, self.entry.clone())
     }
 }
 
 /// Answers a call with a stale value.
-pub(super) fn answer_stale<A, S>(
-    tally: &mut Tally<'_>,
-    plan: &Plan<A, S>,
-    entry: &StoredEntry,
-) -> Option<A::Output>
-where
-    A: Answer,
-    A::Value: Clone + 'static,
-{
-    let value = entry.value::<A::Value>()?.clone();
+pub(super) fn answer_stale(tally: &mut Tally<'_>, plan: &Plan, entry: Arc<StoredEntry>) -> Option<Reply> {
+    if !entry.is_a(plan.of()) {
+        return None;
+    }
     tally.count(Happening::Stale);
     if plan.remember.refresh.is_some() {
         tally.cache.0.note_use(&plan.key);
     }
-    Some(plan.answer.restore(value))
+    Some(Reply::Entry(entry))
 }
 
 impl Cache {
     /// The newest value that may stand in: of this process, or what was held of the shared tier.
-    pub(super) fn newest<V: 'static>(&self, key: &Key, held: Option<&Held>) -> Option<Arc<StoredEntry>> {
-        let here = self.0.stand_in::<V>(key);
+    pub(super) fn newest(&self, key: &Key, of: TypeId, held: Option<&Held>) -> Option<Arc<StoredEntry>> {
+        let here = self.0.stand_in(key, of);
         let there = held.map(|held| held.entry.clone()).filter(|entry| self.0.may_stand_in(entry));
         match (here, there) {
             (Some(here), Some(there)) => Some(if here.created() >= there.created() { here } else { there }),

@@ -3,7 +3,6 @@
 use super::fetch::Plan;
 use super::shared::Stored;
 use super::{Cache, Function};
-use crate::answer::Answer;
 use crate::clock::Tick;
 use crate::entry::refresh::is_due;
 use crate::event::stats::Happening;
@@ -48,12 +47,7 @@ impl<'f> Tally<'f> {
     }
 
     /// Notices whether a value of the shared tier is to be recomputed.
-    pub(super) fn notice_due<A: Answer, S>(
-        &mut self,
-        plan: &Plan<A, S>,
-        stored: &Stored<A::Value>,
-        chance: f64,
-    ) {
+    pub(super) fn notice_due(&mut self, plan: &Plan, stored: &Stored, chance: f64) {
         let Some(refresh) = plan.remember.refresh else { return };
         // On a line on which the value was created at its age.
         let now = Tick::from_raw(0).later(stored.age);

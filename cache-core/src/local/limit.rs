@@ -70,8 +70,11 @@ impl Local {
     }
 
     /// What the user's weigher says of `value`, where there is one.
-    pub(crate) fn weighed<V: Any>(&self, value: &V) -> Option<usize> {
-        self.weighers.get(&TypeId::of::<V>()).map(|weigher| weigher(value))
+    pub(crate) fn weighed(&self, value: &dyn Any) -> Option<usize> {
+        if self.weighers.is_empty() {
+            return None;
+        }
+        self.weighers.get(&value.type_id()).map(|weigher| weigher(value))
     }
 
     pub(crate) fn is_by_entries(&self) -> bool {

@@ -1,6 +1,6 @@
 //! An entry of the local tier.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -166,6 +166,11 @@ impl StoredEntry {
     #[inline]
     pub(crate) fn value<V: 'static>(&self) -> Option<&V> {
         self.value.downcast_ref()
+    }
+
+    /// Whether its value is of the type `of`.
+    pub(crate) fn is_a(&self, of: TypeId) -> bool {
+        self.value.type_id() == of
     }
 
     /// Makes the value stale from now on.

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Batch, Bypassed, Slot, Slotted, State, Track};
+use super::{Batch, Bypass, Slot, Slotted, State, Track, Tracks};
 use crate::batched::{Division, Each, Whole};
 use crate::engine::call::{Opened, Rest};
+use crate::engine::calling::Terms;
 use crate::engine::fetch::Plan;
 use crate::engine::means::Means;
-use crate::engine::shared::Question;
 use crate::engine::tally::Tally;
 use crate::engine::trace;
-use crate::engine::{Cache, CacheRef, Function};
+use crate::engine::{CacheRef, Function};
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
 use crate::key::Key;
@@ -20,15 +20,29 @@ use crate::storage::Storage;
 /// The ids that a batch asks for, as the generated code tells them: [`found`](Self::found) or [`open`](Self::open) for
 /// each, in their order; then [`answer`](Self::answer), and [`begin`](Self::begin) if that has none.
 pub struct Asked<K, A: Each, W, D, S, P> {
-    cache: CacheRef,
     whole: W,
     division: D,
-    means: Means<A, S, P>,
+    means: Means<A, S, ()>,
+    store_if: P,
     slots: Vec<Slot<K, A::Item>>,
-    plans: Vec<(Plan<A, S>, Arc<Function>, MissReason)>,
+    missing: Missing,
+}
+
+/// What the local tier did not have.
+struct Missing {
+    cache: CacheRef,
+    terms: Terms,
+    plans: Vec<Missed>,
+    bypasses: Vec<Bypass>,
     at_most: usize,
     is_forced: bool,
-    is_open: bool,
+}
+
+struct Missed {
+    plan: Plan,
+    function: Arc<Function>,
+    reason: MissReason,
+    slot: usize,
 }
 
 /// Room for so many ids that are missing is made at once.
@@ -47,30 +61,29 @@ where
 {
     /// Nothing yet; room for `count`. `means` are those of each item.
     pub fn new(cache: CacheRef, whole: W, division: D, means: Means<A, S, P>, count: usize) -> Self {
-        Self {
+        let (means, store_if) = means.parted();
+        let missing = Missing {
             cache,
-            whole,
-            division,
-            means,
-            slots: Vec::with_capacity(count),
+            terms: means.terms(),
             plans: Vec::new(),
+            bypasses: Vec::new(),
             at_most: usize::MAX,
             is_forced: false,
-            is_open: false,
-        }
+        };
+        Self { whole, division, means, store_if, slots: Vec::with_capacity(count), missing }
     }
 
     /// So many ids go to the body at once.
     #[must_use]
     pub fn at_most(mut self, at_most: usize) -> Self {
-        self.at_most = at_most.max(1);
+        self.missing.at_most = at_most.max(1);
         self
     }
 
     /// `f_refresh`: computes whatever is stored.
     #[must_use]
     pub fn forced(mut self) -> Self {
-        self.is_forced = true;
+        self.missing.is_forced = true;
         self
     }
 
@@ -86,39 +99,22 @@ where
     }
 
     pub(in crate::engine) fn add(&mut self, id: K, opened: Opened) {
-        let Opened { identity, key, is_bypassed, remember, tags, reason } = opened;
-        self.is_open = true;
-        let function = match self.plans.last() {
-            Some((plan, function, _)) if plan.key.identity() == identity => function.clone(),
-            _ => self.cache.0.functions.of(identity),
+        let (slot, to_come) = (self.slots.len(), self.slots.capacity().saturating_sub(self.slots.len()));
+        let state = match self.missing.add(slot, to_come, opened) {
+            Some(plan) => Slotted::Track(plan),
+            None => Slotted::Bypass,
         };
-        let key = match key {
-            Some(key) if !is_bypassed => key,
-            key => {
-                function.counters.count(Happening::Bypassed);
-                let to_tell = trace::is_watched().then(|| Box::new(Bypassed { function, key }));
-                self.slots.push(Slot { id, state: Slotted::Bypass(to_tell) });
-                return;
-            }
-        };
-        let Means { answer, storage, sharing, decides, .. } = self.means;
-        if self.plans.len() == self.plans.capacity() {
-            // Large to move when it grows: at most once. Of many ids most may be there.
-            let to_come = self.slots.capacity().saturating_sub(self.slots.len()).max(1);
-            self.plans.reserve_exact(if self.plans.is_empty() { to_come.min(PLANS) } else { to_come });
-        }
-        self.slots.push(Slot { id, state: Slotted::Track(self.plans.len()) });
-        self.plans.push((Plan { key, remember, tags, answer, storage, sharing, decides }, function, reason));
+        self.slots.push(Slot { id, state });
     }
 
     /// The answer, if the local tier has everything.
     pub fn answer(&mut self) -> Option<W::Output> {
-        if self.is_open {
+        if !self.missing.is_nothing() {
             return None;
         }
         let item = |slot: Slot<K, A::Item>| match slot.state {
             Slotted::Item(item) => (slot.id, item),
-            Slotted::Track(_) | Slotted::Bypass(_) => (slot.id, None),
+            Slotted::Track(_) | Slotted::Bypass => (slot.id, None),
         };
         let all = std::mem::take(&mut self.slots).into_iter().map(item);
         Some(self.whole.close(Ok(self.division.assemble(all))))
@@ -127,60 +123,95 @@ where
     /// Begins with what the local tier does not have.
     pub fn begin(&mut self) -> Batch<'_, K, A, W, D, S, P> {
         let mut slots = std::mem::take(&mut self.slots);
-        let cache: &Cache = &self.cache;
-        // Who is asked for twice is computed once; to follow oneself would be to wait for ever.
-        let mut firsts: HashMap<&Key, usize, foldhash::fast::RandomState> =
-            HashMap::with_capacity_and_hasher(self.plans.len(), Default::default());
-        let mut tracks: Vec<Track<'_, A, S>> = Vec::with_capacity(self.plans.len());
-        for (at, slot) in slots.iter_mut().enumerate() {
-            let Slotted::Track(plan) = slot.state else { continue };
-            let (plan, function, reason) = &self.plans[plan];
-            let track = *firsts.entry(&plan.key).or_insert(tracks.len());
-            slot.state = Slotted::Track(track);
-            if let Some(first) = tracks.get_mut(track) {
-                first.last = at;
-                continue;
+        let (tracks, track_of) = self.missing.tracks();
+        for slot in &mut slots {
+            if let Slotted::Track(plan) = slot.state {
+                slot.state = Slotted::Track(track_of[plan]);
             }
-            tracks.push(Track {
-                plan,
-                function,
-                question: Question::new::<A::Value>(
-                    cache,
-                    function,
-                    &plan.key,
-                    &plan.tags,
-                    &plan.remember,
-                    plan.storage,
-                ),
-                slot: at,
-                last: at,
-                tally: Tally::new(cache, function, &plan.key, !plan.remember.grace.is_zero()),
-                reason: *reason,
-                looks_itself: false,
-                held: None,
-                state: State::Open,
-                item: None,
-            });
         }
         Batch {
-            cache,
             whole: self.whole,
             division: self.division,
-            store_if: &self.means.store_if,
-            at_most: self.at_most,
-            is_forced: self.is_forced,
-            asked: cache.0.clock.now(),
+            means: self.means,
+            store_if: &self.store_if,
             slots,
             tracks,
-            computing: Vec::new(),
+            brought: Vec::new(),
             failed: None,
             verbatim: None,
         }
     }
 }
 
+impl Missing {
+    fn is_nothing(&self) -> bool {
+        self.plans.is_empty() && self.bypasses.is_empty()
+    }
+
+    /// Adds what `slot` asks for; tells its number, or `None` if it goes past the cache. Up to `to_come` more may follow.
+    fn add(&mut self, slot: usize, to_come: usize, opened: Opened) -> Option<usize> {
+        let Opened { identity, key, is_bypassed, remember, tags, reason } = opened;
+        let function = match self.plans.last() {
+            Some(last) if last.plan.key.identity() == identity => last.function.clone(),
+            _ => self.cache.0.functions.of(identity),
+        };
+        let key = match key {
+            Some(key) if !is_bypassed => key,
+            key => {
+                function.counters.count(Happening::Bypassed);
+                let told = trace::is_watched().then_some((function, key));
+                self.bypasses.push(Bypass { slot, told });
+                return None;
+            }
+        };
+        if self.plans.len() == self.plans.capacity() {
+            // Large to move when it grows: at most once. Of many ids most may be there.
+            let to_come = to_come.max(1);
+            self.plans.reserve_exact(if self.plans.is_empty() { to_come.min(PLANS) } else { to_come });
+        }
+        let plan = Plan { key, remember, tags, terms: self.terms };
+        self.plans.push(Missed { plan, function, reason, slot });
+        Some(self.plans.len() - 1)
+    }
+
+    /// A track for each key, and which that is for each that was added.
+    fn tracks(&mut self) -> (Tracks<'_>, Vec<usize>) {
+        let bypasses = std::mem::take(&mut self.bypasses);
+        let Self { ref cache, ref plans, at_most, is_forced, .. } = *self;
+        // Who is asked for twice is computed once; to follow oneself would be to wait for ever.
+        let mut firsts: HashMap<&Key, usize, foldhash::fast::RandomState> =
+            HashMap::with_capacity_and_hasher(plans.len(), Default::default());
+        let mut all: Vec<Track<'_>> = Vec::with_capacity(plans.len());
+        let mut track_of = Vec::with_capacity(plans.len());
+        for Missed { plan, function, reason, slot } in plans {
+            let track = *firsts.entry(&plan.key).or_insert(all.len());
+            track_of.push(track);
+            if let Some(first) = all.get_mut(track) {
+                first.last = *slot;
+                continue;
+            }
+            all.push(Track {
+                plan,
+                function,
+                question: plan.question(cache, function),
+                slot: *slot,
+                last: *slot,
+                tally: Tally::new(cache, function, &plan.key, !plan.remember.grace.is_zero()),
+                reason: *reason,
+                looks_itself: false,
+                held: None,
+                state: State::Open,
+                reply: None,
+            });
+        }
+        let asked = cache.0.clock.now();
+        let tracks = Tracks { cache, all, bypasses, at_most, is_forced, asked, computing: Vec::new() };
+        (tracks, track_of)
+    }
+}
+
 impl<K, A: Each, W, D, S, P> std::fmt::Debug for Asked<K, A, W, D, S, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asked").field("open", &self.plans.len()).finish_non_exhaustive()
+        f.debug_struct("Asked").field("open", &self.missing.plans.len()).finish_non_exhaustive()
     }
 }

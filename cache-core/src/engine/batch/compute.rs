@@ -1,22 +1,25 @@
 //! Running the body of a batch, and storing what it brings.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{At, Batch, State, Track};
+use super::{At, Batch, State, Track, Tracks};
 use crate::answer::Outcome;
+use crate::backend::dynamic::BoxFuture;
 use crate::batched::{Division, Each, Whole};
+use crate::engine::body::Brought;
 use crate::engine::boxed::Pending;
+use crate::engine::calling::Reply;
 use crate::engine::compute::Attempt;
 use crate::engine::computing::{Directions, Run, Running};
 use crate::engine::conclude::{Ended, Landed};
 use crate::engine::flight::Lead;
 use crate::engine::lead::{Leading, Purpose};
 use crate::engine::liveness;
-use crate::engine::means::Recomputed;
 use crate::engine::shared::{Borne, Hold};
 use crate::engine::stale::{Held, answer_stale};
 use crate::engine::together::together;
@@ -24,8 +27,6 @@ use crate::engine::{Cache, Function, Landing};
 use crate::epochs::Opening;
 use crate::key::Key;
 use crate::storage::Storage;
-
-type Renewal<'h> = Pin<Box<dyn Future<Output = std::convert::Infallible> + Send + 'h>>;
 
 impl<'c, K, A, W, D, S, P> Batch<'c, K, A, W, D, S, P>
 where
@@ -48,71 +49,64 @@ where
         F: Future<Output = W::Output>,
     {
         Pending::new(async move {
-            let computing = std::mem::take(&mut self.computing);
-            let cache = self.cache;
-            let tracks = || computing.iter().filter_map(At::track);
-            for at in tracks() {
-                let track = &mut self.tracks[at];
-                if let State::Computes(lead, hold, borne) = &mut track.state {
-                    if hold.is_some() {
-                        // A value that was stored elsewhere since took the lease away.
-                        lead.learn(borne.clone());
-                    } else {
-                        // It begins only now: earlier runs of the body, and invalidations, may have come before it.
-                        if !borne.is_current() {
-                            *borne = Borne::now(cache, track.function, &track.plan.tags);
-                        }
-                        lead.bear(borne.clone());
-                    }
-                }
-            }
-            self.let_go();
-            // All that this batch leads: a body that asks for one of them would wait for this very task.
-            let led = || {
-                let is_led =
-                    |track: &&Track<'c, A, S>| matches!(track.state, State::Computes(..) | State::Alone);
-                self.tracks.iter().filter(is_led)
-            };
-            let mut keys = Vec::with_capacity(led().count());
-            keys.extend(led().map(|track| track.plan.key.clone()));
-            let running = Running::of_all(cache, keys.into(), None);
-            // Before the body begins: which tags it bears, it may yet say.
-            let opening = cache.0.epochs.open();
-            let attempts = attempts(cache, tracks().map(|at| self.tracks[at].function));
-            let output = keep(cache, &self.tracks, Run::new(running.clone(), || body)).await;
+            let computation = self.tracks.begin();
+            let output = keep(&self.tracks, Run::new(computation.running.clone(), || Some(body))).await;
 
-            let ids = self.ids_of(&computing);
+            let ids = self.missing();
+            let computing = std::mem::take(&mut self.tracks.computing);
             let opened = self.whole.open(output);
             let outcome = if opened.is_err() { Outcome::Error } else { Outcome::Value };
-            let took = attempts.into_iter().map(|attempt| attempt.end(outcome)).max().unwrap_or_default();
-            let cost = took / u32::try_from(ids.len().max(1)).unwrap_or(u32::MAX);
-            let error = match opened {
+            let end = computation.end(outcome, ids.len());
+            match opened {
                 Ok(all) if self.division.fits(&all, &ids) => {
                     let items = self.division.divide(all, &ids);
-                    let directions = running.take_directions();
-                    return self.land_items(&computing, items, &directions, cost, &opening).await;
+                    self.land_items(&computing, items, end).await;
                 }
-                Ok(all) => return self.land_nothing(&computing, all, &ids),
-                Err(error) => error,
-            };
-            if !self.land_error(&computing) {
-                self.failed = Some(error);
+                Ok(all) => self.land_nothing(&computing, all, &ids),
+                Err(error) => self.land_error(&computing, error),
             }
         })
     }
 
-    fn purpose(&self) -> Purpose {
-        if self.is_forced { Purpose::Forced } else { Purpose::Call }
+    /// Stores each item, and hands it to those who wait for it.
+    async fn land_items(&mut self, computing: &[At], items: Vec<Option<A::Item>>, end: End<'c>) {
+        let answer = self.means.answer;
+        let mut shared = Vec::new();
+        for (at, item) in computing.iter().zip(items) {
+            let Some(at) = self.slot_or_track(*at, item) else { continue };
+            let (at, item) = at;
+            let output = answer.of(item);
+            if let Some(flight) = self.tracks.flight(at) {
+                let is_stored = answer.stored(&output).is_none_or(self.store_if);
+                let ended = end.ended(self.means.brought(&output, is_stored));
+                shared.extend(self.tracks.land(flight, ended, &end));
+            } else {
+                self.tracks.computed(at);
+            }
+            self.set_brought(at, answer.item(output));
+        }
+        if !shared.is_empty() {
+            self.tracks.share(shared, end).await;
+        }
     }
 
-    /// Lets go of what it leads and cannot compute, as another process does: a body may ask for it, and need not wait for
-    /// this batch then. Who follows takes over.
-    fn let_go(&mut self) {
-        for track in &mut self.tracks {
-            if matches!(track.state, State::Leads(..)) {
-                track.state = State::Open;
+    /// Puts what belongs to a call past the cache into its slot; gives back what belongs to a track.
+    fn slot_or_track(&mut self, at: At, item: Option<A::Item>) -> Option<(usize, Option<A::Item>)> {
+        match at {
+            At::Track(at) => Some((at, item)),
+            At::Slot(at) => {
+                self.slots[at].state = super::Slotted::Item(item);
+                self.tracks.bypassed(at);
+                None
             }
         }
+    }
+
+    fn set_brought(&mut self, at: usize, item: Option<A::Item>) {
+        if self.brought.is_empty() {
+            self.brought.resize_with(self.tracks.all.len(), || None);
+        }
+        self.brought[at] = item;
     }
 
     /// Answers with a list of which nobody can tell what belongs to which id: nobody else gets anything of it.
@@ -128,74 +122,153 @@ where
             false => self.division.divide(all, ids),
         };
         for (at, item) in computing.iter().zip(items) {
-            match *at {
-                At::Slot(at) => self.slots[at].done(self.cache, item),
-                At::Track(at) => {
-                    let track = &mut self.tracks[at];
-                    if let Some(flight) = Flight::take(at, track) {
-                        flight.lead.land(Landing::NotShared, |_| ());
+            let Some((at, item)) = self.slot_or_track(*at, item) else { continue };
+            if let Some(flight) = self.tracks.flight(at) {
+                flight.lead.land(Landing::NotShared, |_| ());
+            }
+            self.tracks.computed(at);
+            self.set_brought(at, item);
+        }
+    }
+
+    /// Ends the flights of what has failed.
+    fn land_error(&mut self, computing: &[At], error: W::Error) {
+        for at in computing {
+            self.slot_or_track(*at, None);
+        }
+        if !self.tracks.land_error(computing) {
+            self.failed = Some(error);
+        }
+    }
+}
+
+/// One run of the body of a batch.
+struct Computation<'c> {
+    running: Arc<Running>,
+    opening: Opening<'c>,
+    attempts: Vec<Attempt<'c>>,
+    purpose: Purpose,
+}
+
+/// How it ended.
+struct End<'c> {
+    opening: Opening<'c>,
+    directions: Directions,
+    /// What each item took of it.
+    cost: Duration,
+    purpose: Purpose,
+}
+
+impl<'c> Computation<'c> {
+    /// It has ended, with `items`.
+    fn end(self, outcome: Outcome, items: usize) -> End<'c> {
+        let Self { running, opening, attempts, purpose } = self;
+        let took = attempts.into_iter().map(|attempt| attempt.end(outcome)).max().unwrap_or_default();
+        let cost = took / u32::try_from(items.max(1)).unwrap_or(u32::MAX);
+        End { opening, directions: running.take_directions(), cost, purpose }
+    }
+}
+
+impl End<'_> {
+    fn ended(&self, brought: Brought) -> Ended {
+        Ended { brought, directions: self.directions.clone(), cost: self.cost }
+    }
+}
+
+impl<'c> Tracks<'c> {
+    /// Begins to compute what is to be computed.
+    fn begin(&mut self) -> Computation<'c> {
+        let cache = self.cache;
+        for at in self.computing.iter().filter_map(At::track) {
+            let track = &mut self.all[at];
+            if let State::Computes(lead, hold, borne) = &mut track.state {
+                if hold.is_some() {
+                    // A value that was stored elsewhere since took the lease away.
+                    lead.learn(borne.clone());
+                } else {
+                    // It begins only now: earlier runs of the body, and invalidations, may have come before it.
+                    if !borne.is_current() {
+                        *borne = Borne::now(cache, track.function, &track.plan.tags);
                     }
-                    track.done(self.cache, item);
+                    lead.bear(borne.clone());
                 }
+            }
+        }
+        self.let_go();
+        // All that this batch leads: a body that asks for one of them would wait for this very task.
+        let led = || {
+            let is_led = |track: &&Track<'c>| matches!(track.state, State::Computes(..) | State::Alone);
+            self.all.iter().filter(is_led)
+        };
+        let mut keys = Vec::with_capacity(led().count());
+        keys.extend(led().map(|track| track.plan.key.clone()));
+        let running = Running::of_all(cache, keys.into(), None);
+        // Before the body begins: which tags it bears, it may yet say.
+        let opening = cache.0.epochs.open();
+        let computing = self.computing.iter().filter_map(At::track);
+        let attempts = attempts(cache, computing.map(|at| self.all[at].function));
+        Computation { running, opening, attempts, purpose: self.purpose() }
+    }
+
+    fn purpose(&self) -> Purpose {
+        if self.is_forced { Purpose::Forced } else { Purpose::Call }
+    }
+
+    /// Lets go of what it leads and cannot compute, as another process does: a body may ask for it, and need not wait for
+    /// this batch then. Who follows takes over.
+    fn let_go(&mut self) {
+        for track in &mut self.all {
+            if matches!(track.state, State::Leads(..)) {
+                track.state = State::Open;
             }
         }
     }
 
-    /// Stores each item, and hands it to those who wait for it.
-    async fn land_items(
-        &mut self,
-        computing: &[At],
-        items: Vec<Option<A::Item>>,
-        directions: &Directions,
-        cost: Duration,
-        opening: &Opening<'_>,
-    ) {
-        let (cache, purpose) = (self.cache, self.purpose());
-        let (mut flights, mut computed) = (Vec::new(), Vec::new());
-        for (at, item) in computing.iter().zip(items) {
-            let at = match *at {
-                At::Track(at) => at,
-                At::Slot(at) => {
-                    self.slots[at].done(cache, item);
-                    continue;
+    /// The flight of a track, if that leads one.
+    fn flight(&mut self, at: usize) -> Option<Flight<'c>> {
+        let track = &mut self.all[at];
+        match std::mem::replace(&mut track.state, State::Done) {
+            State::Computes(lead, hold, borne) => {
+                Some(Flight { at, lead, hold, borne, held: track.held.take() })
+            }
+            _ => None,
+        }
+    }
+
+    /// A track's item was computed.
+    fn computed(&mut self, at: usize) {
+        self.all[at].done(self.cache, Some(Reply::Computed));
+    }
+
+    /// Ends a flight; gives it back where the shared tier comes first.
+    fn land(&mut self, flight: Flight<'c>, ended: Ended, end: &End<'c>) -> Option<(Flight<'c>, Ended)> {
+        if flight.hold.is_some() {
+            return Some((flight, ended));
+        }
+        // Without a lease nothing is waited for.
+        let at = flight.at;
+        drop(flight.land(self.cache, &self.all[at], end, ended));
+        self.computed(at);
+        None
+    }
+
+    /// Ends flights of which the shared tier is told first.
+    fn share<'t>(&'t mut self, flights: Vec<(Flight<'c>, Ended)>, end: End<'c>) -> BoxFuture<'t, ()>
+    where
+        'c: 't,
+    {
+        Box::pin(async move {
+            let ats: Vec<usize> = flights.iter().map(|(flight, _)| flight.at).collect();
+            let mut sharing = Vec::new();
+            for (flight, ended) in flights {
+                let track = &self.all[flight.at];
+                if let Landed::Not(first) = flight.land(self.cache, track, &end, ended) {
+                    sharing.push(first);
                 }
-            };
-            let track = &mut self.tracks[at];
-            let Some(flight) = Flight::take(at, track) else {
-                track.done(cache, item);
-                continue;
-            };
-            let answer = track.plan.answer;
-            let output = answer.of(item);
-            let is_stored = answer.stored(&output).is_none_or(self.store_if);
-            let one = Recomputed { output, is_stored };
-            if flight.hold.is_some() {
-                flights.push(flight);
-                computed.push(one);
-                continue;
             }
-            // Without a lease nothing is waited for.
-            let ended = Ended::of(track.plan, &one, directions.clone(), cost);
-            drop(flight.land(cache, track, purpose, opening, ended));
-            track.done(cache, answer.item(one.output));
-        }
-        if flights.is_empty() {
-            return;
-        }
-        let ats: Vec<usize> = flights.iter().map(|flight| flight.at).collect();
-        let mut sharing = Vec::new();
-        for (flight, computed) in flights.into_iter().zip(&computed) {
-            let track = &self.tracks[flight.at];
-            let ended = Ended::of(track.plan, computed, directions.clone(), cost);
-            if let Landed::Not(first) = flight.land(cache, track, purpose, opening, ended) {
-                sharing.push(first);
-            }
-        }
-        together(sharing.into_iter().map(|sharing| sharing.finishing())).await;
-        for (at, computed) in ats.into_iter().zip(computed) {
-            let track = &mut self.tracks[at];
-            track.done(cache, track.plan.answer.item(computed.output));
-        }
+            together(sharing.into_iter().map(|sharing| sharing.finishing())).await;
+            ats.into_iter().for_each(|at| self.computed(at));
+        })
     }
 
     /// Ends the flights of what has failed. The error is that of no single item: who waits for one starts over. Whether stale
@@ -203,17 +276,9 @@ where
     fn land_error(&mut self, computing: &[At]) -> bool {
         let (cache, purpose) = (self.cache, self.purpose());
         let mut standing_in = Vec::new();
-        for at in computing {
-            let at = match *at {
-                At::Track(at) => at,
-                At::Slot(at) => {
-                    self.slots[at].done(cache, None);
-                    continue;
-                }
-            };
-            let track = &mut self.tracks[at];
-            let stands_in = Flight::take(at, track).and_then(|flight| {
-                let leading = leading(cache, track, flight.lead, flight.held);
+        for at in computing.iter().filter_map(At::track) {
+            let stands_in = self.flight(at).and_then(|flight| {
+                let leading = leading(cache, &self.all[at], flight.lead, flight.held);
                 let entry = leading.stand_in(purpose)?;
                 leading.lead.land(Landing::StandIn(entry.clone()), |_| ());
                 Some(entry)
@@ -224,14 +289,41 @@ where
         let answers_all = standing_in.len() == computing.len() && !self.is_forced;
         if answers_all {
             for (at, entry) in standing_in {
-                let track = &mut self.tracks[at];
-                let output = answer_stale(&mut track.tally, track.plan, &entry);
-                track.done(cache, output.and_then(|output| track.plan.answer.item(output)));
+                let track = &mut self.all[at];
+                let reply = answer_stale(&mut track.tally, track.plan, entry);
+                track.done(cache, reply);
             }
         } else {
-            computing.iter().filter_map(At::track).for_each(|at| self.tracks[at].note(cache));
+            computing.iter().filter_map(At::track).for_each(|at| self.all[at].note(cache));
         }
         answers_all
+    }
+
+    fn leads(&self) -> impl Iterator<Item = (&Lead<'c, Key, Borne, Landing>, Option<&Hold<'c>>)> {
+        self.all.iter().filter_map(|track| match &track.state {
+            State::Computes(lead, hold, _) => Some((lead, hold.as_deref())),
+            _ => None,
+        })
+    }
+
+    /// Shows that the leaders live.
+    fn beat(&self) {
+        self.leads().for_each(|(lead, _)| lead.beat());
+    }
+
+    /// Shows that the leaders live, and renews their leases, for as long as it is polled: also of those that come after
+    /// the body.
+    fn keeping(&self) -> BoxFuture<'_, Infallible> {
+        let clock = &self.cache.0.clock;
+        let holds = self.leads().filter_map(|(_, hold)| hold);
+        let mut renewals: Vec<_> = holds.map(|hold| Box::pin(hold.renew(clock))).collect();
+        let renewing = poll_fn(move |context| {
+            for renewal in &mut renewals {
+                let Poll::Pending = renewal.as_mut().poll(context);
+            }
+            Poll::Pending
+        });
+        Box::pin(liveness::keep_all(self.cache, || self.beat(), renewing))
     }
 }
 
@@ -257,78 +349,42 @@ struct Flight<'c> {
 }
 
 impl<'c> Flight<'c> {
-    /// Takes it from the track, if that leads one.
-    fn take<A: Each, S>(at: usize, track: &mut Track<'c, A, S>) -> Option<Self> {
-        match std::mem::replace(&mut track.state, State::Done) {
-            State::Computes(lead, hold, borne) => {
-                Some(Self { at, lead, hold, borne, held: track.held.take() })
-            }
-            _ => None,
-        }
-    }
-
     /// Ends it, as far as that goes without waiting.
-    fn land<'t, A, S>(
-        self,
-        cache: &'t Cache,
-        track: &'t Track<'_, A, S>,
-        purpose: Purpose,
-        opening: &Opening<'_>,
-        ended: Ended<'t, A::Value>,
-    ) -> Landed<'t, A, S>
+    fn land<'t>(self, cache: &'t Cache, track: &'t Track<'_>, end: &End<'_>, ended: Ended) -> Landed<'t>
     where
         'c: 't,
-        A: Each,
-        A::Value: Clone + Send + Sync + 'static,
-        S: Storage<A::Value>,
     {
         let Self { lead, hold, borne, held, .. } = self;
         let leading = leading(cache, track, lead, held);
-        leading.land(borne, hold.map(|hold| *hold), purpose, opening, ended)
+        leading.land(borne, hold.map(|hold| *hold), end.purpose, &end.opening, ended)
     }
 }
 
 /// Whoever leads the flight of a track.
-fn leading<'t, 'c: 't, A, S>(
+fn leading<'t, 'c: 't>(
     cache: &'t Cache,
-    track: &'t Track<'_, A, S>,
+    track: &'t Track<'_>,
     lead: Lead<'c, Key, Borne, Landing>,
     held: Option<Held>,
-) -> Leading<'t, A, S>
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+) -> Leading<'t> {
     let question = track.question.as_ref();
     Leading { held, ..Leading::new(cache, track.function, lead, track.plan, question) }
 }
 
-/// Runs the body, shows that the leaders live, and renews their leases: also of those that come after it.
-async fn keep<A: Each, S, F: Future>(cache: &Cache, tracks: &[Track<'_, A, S>], body: F) -> F::Output {
-    let clock = &cache.0.clock;
-    let leads = || {
-        tracks.iter().filter_map(|track| match &track.state {
-            State::Computes(lead, hold, _) => Some((lead, hold.as_deref())),
-            _ => None,
-        })
-    };
+/// Runs the body, and keeps what is led meanwhile.
+async fn keep<F: Future>(tracks: &Tracks<'_>, body: F) -> F::Output {
     let mut body = pin!(body);
     // Only made for a body that waits.
-    let mut renewals: Option<Vec<Renewal<'_>>> = None;
-    let renewing = poll_fn(|context| {
+    let mut keeping: Option<Pin<Box<dyn Future<Output = Infallible> + Send + '_>>> = None;
+    tracks.beat();
+    poll_fn(|context| {
         if let Poll::Ready(output) = body.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        let holds = || leads().filter_map(|(_, hold)| hold);
-        let renewals = renewals
-            .get_or_insert_with(|| holds().map(|hold| Box::pin(hold.renew(clock)) as Renewal<'_>).collect());
-        for renewal in renewals {
-            let Poll::Pending = renewal.as_mut().poll(context);
-        }
+        let Poll::Pending = keeping.get_or_insert_with(|| tracks.keeping()).as_mut().poll(context);
         Poll::Pending
-    });
-    liveness::keep_all(cache, || leads().for_each(|(lead, _)| lead.beat()), renewing).await
+    })
+    .await
 }
 
 /// A list of which nobody can tell what belongs to which id.

@@ -1,5 +1,6 @@
 //! Batches without the macro.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -154,17 +155,18 @@ impl Cache {
             note(Answered::LocalHit);
             return Ok(found);
         }
-        match self.look_closer(&key.view(), false) {
-            Closer::Fresh(value, _) => {
+        let entry = match self.look_closer(&key.view(), TypeId::of::<V>(), false) {
+            Closer::Fresh(entry, _) => {
                 note(Answered::LocalHit);
-                Ok(value)
+                entry
             }
-            Closer::Resting(value, function) => {
-                self.count(&function, key, Happening::Stale);
+            Closer::Resting(entry) => {
+                self.count(&entry.function, key, Happening::Stale);
                 note(Answered::Stale);
-                Ok(value)
+                entry
             }
-            Closer::Miss(reason) => Err(reason),
-        }
+            Closer::Miss(reason) => return Err(reason),
+        };
+        entry.value().cloned().ok_or(MissReason::Undecodable)
     }
 }

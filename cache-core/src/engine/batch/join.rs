@@ -1,30 +1,24 @@
 //! Joining the flights of a batch, and looking into the shared tier for all that it leads.
 
 use super::{State, Track};
-use crate::batched::Each;
+use crate::engine::calling::Reply;
 use crate::engine::fill::{self, Fill};
 use crate::engine::flight::{Joined, Lead};
 use crate::engine::lead::keep_stale;
 use crate::engine::liveness;
 use crate::engine::shared::{Borne, Glanced, Looked, Question, glance_many, look_many};
-use crate::engine::stale::{Held, answer_stale};
+use crate::engine::stale::Held;
 use crate::engine::together::together;
 use crate::engine::{Cache, Landing, computing};
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
 use crate::key::Key;
-use crate::storage::Storage;
 
 /// Whose look into the shared tier an answer belongs to: of a leader, or of a call that looks for itself.
 pub(super) type Leader<'c> = Lead<'c, Key, Borne, Landing>;
 
 /// Finds for each key that is open who computes it.
-pub(super) async fn join<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+pub(super) async fn join<'c>(cache: &'c Cache, tracks: &mut [Track<'c>]) {
     // `tier = shared`: each call looks for itself, since who began earlier may have seen an older value.
     look_through(cache, tracks).await;
     glance(cache, tracks).await;
@@ -44,14 +38,10 @@ where
         }
         let stored = || plan.peek(cache);
         match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), stored) {
-            Joined::Found(entry) => match entry.value::<A::Value>() {
-                Some(value) => {
-                    track.tally.count_hit();
-                    let item = plan.answer.item(plan.answer.restore(value.clone()));
-                    track.done(cache, item);
-                }
-                None => track.state = State::Open,
-            },
+            Joined::Found(entry) => {
+                track.tally.count_hit();
+                track.done(cache, Some(Reply::Entry(entry)));
+            }
             Joined::Follow(follow) => {
                 track.tally.count(Happening::Joined);
                 track.state = State::Follows(follow);
@@ -82,20 +72,12 @@ where
 }
 
 /// One round trip for all that this call leads.
-async fn look<'c, A, S>(
-    cache: &'c Cache,
-    tracks: &mut [Track<'c, A, S>],
-    mut leaders: Vec<(usize, Leader<'c>, Borne)>,
-) where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    let asked: Vec<(&Question<'_, S>, &mut Borne)> = leaders
+async fn look<'c>(cache: &'c Cache, tracks: &mut [Track<'c>], mut leaders: Vec<(usize, Leader<'c>, Borne)>) {
+    let asked: Vec<(&Question<'_>, &mut Borne)> = leaders
         .iter_mut()
         .filter_map(|(at, _, borne)| Some((tracks[*at].question.as_ref()?, borne)))
         .collect();
-    let looked = look_many::<A::Value, S>(asked).await;
+    let looked = look_many(asked).await;
     for ((at, lead, borne), looked) in leaders.into_iter().zip(looked) {
         let track = &mut tracks[at];
         match looked {
@@ -103,17 +85,17 @@ async fn look<'c, A, S>(
                 track.tally.count(Happening::SharedHit);
                 let plan = track.plan;
                 let fill = Fill::found(&plan.key, &plan.remember, track.function, &stored);
-                fill::land_found(cache, lead, &fill, &borne, plan.storage, &stored.value, stored.size);
-                track.done(cache, plan.answer.item(plan.answer.restore(stored.value)));
+                let reply = fill::land_found(cache, lead, &fill, &borne, stored.value, stored.size);
+                track.done(cache, Some(reply));
             }
             Looked::Stale(stored) => {
                 let seen = (MissReason::Expired, Some(stored.frame.clone()));
                 let held = keep_stale(cache, track.function, track.plan, &lead, &borne, stored);
                 if cache.is_resting(&track.plan.key)
-                    && let Some(output) = answer_stale(&mut track.tally, track.plan, &held.entry)
+                    && let Some(reply) = held.answer(&mut track.tally, track.plan)
                 {
                     lead.land(Landing::StandIn(held.entry), |_| ());
-                    track.done(cache, track.plan.answer.item(output));
+                    track.done(cache, Some(reply));
                     continue;
                 }
                 track.held = Some(held);
@@ -130,13 +112,8 @@ async fn look<'c, A, S>(
 }
 
 /// One round trip for all that are looked for by each call itself.
-async fn look_through<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    let looks = |track: &Track<'c, A, S>| {
+async fn look_through<'c>(cache: &'c Cache, tracks: &mut [Track<'c>]) {
+    let looks = |track: &Track<'c>| {
         let through = track.question.as_ref().is_some_and(|question| question.reads_through);
         through && matches!(track.state, State::Open) && !computing::is_within(cache, &track.plan.key)
     };
@@ -146,22 +123,22 @@ where
         ats.iter().map(|at| Borne::now(cache, tracks[*at].function, &tracks[*at].plan.tags)).collect();
     let asked =
         ats.iter().zip(&mut bornes).filter_map(|(at, borne)| Some((tracks[*at].question.as_ref()?, borne)));
-    let looked = look_many::<A::Value, S>(asked.collect()).await;
+    let looked = look_many(asked.collect()).await;
     for ((at, borne), looked) in ats.into_iter().zip(bornes).zip(looked) {
         let track = &mut tracks[at];
         track.looks_itself = true;
         match looked {
             Looked::Usable(stored) => {
                 track.tally.count(Happening::SharedHit);
-                track.done(cache, track.plan.answer.item(track.plan.answer.restore(stored.value)));
+                track.done(cache, Some(Reply::Value(stored.value)));
             }
             Looked::Stale(stored) => {
                 let seen = (MissReason::Expired, Some(stored.frame.clone()));
                 let held = Held::new(cache, track.function, track.plan, &borne, stored);
                 if cache.is_resting(&track.plan.key)
-                    && let Some(output) = answer_stale(&mut track.tally, track.plan, &held.entry)
+                    && let Some(reply) = held.answer(&mut track.tally, track.plan)
                 {
-                    track.done(cache, track.plan.answer.item(output));
+                    track.done(cache, Some(reply));
                     continue;
                 }
                 track.held = Some(held);
@@ -182,28 +159,23 @@ where
 }
 
 /// One round trip for all that are glanced at. Who computes is only asked where nothing is found.
-async fn glance<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
-    let glances = |track: &Track<'c, A, S>| {
+async fn glance<'c>(cache: &'c Cache, tracks: &mut [Track<'c>]) {
+    let glances = |track: &Track<'c>| {
         let is_open = matches!(track.state, State::Open) && track.plan.glances(cache, track.function);
         is_open && !computing::is_within(cache, &track.plan.key)
     };
-    let (ats, asked): (Vec<usize>, Vec<&Question<'_, S>>) = tracks
+    let (ats, asked): (Vec<usize>, Vec<&Question<'_>>) = tracks
         .iter()
         .enumerate()
         .filter(|(_, track)| glances(track))
         .filter_map(|(at, track)| Some((at, track.question.as_ref()?)))
         .unzip();
-    for (at, glanced) in ats.into_iter().zip(glance_many::<A::Value, S>(&asked).await) {
+    for (at, glanced) in ats.into_iter().zip(glance_many(&asked).await) {
         let track = &mut tracks[at];
         match glanced {
             Glanced::Usable(stored) => {
                 track.tally.count(Happening::SharedHit);
-                track.done(cache, track.plan.answer.item(track.plan.answer.restore(stored.value)));
+                track.done(cache, Some(Reply::Value(stored.value)));
             }
             Glanced::Absent => track.state = State::Looked(Some((MissReason::Absent, None))),
             // Once is enough: a call waits for a dead server no longer than one time limit.
@@ -214,12 +186,7 @@ where
 }
 
 /// Takes all keys, whatever is stored and whoever computes.
-pub(super) async fn force<'c, A, S>(cache: &'c Cache, tracks: &mut [Track<'c, A, S>])
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+pub(super) async fn force<'c>(cache: &'c Cache, tracks: &mut [Track<'c>]) {
     let taking = tracks.iter_mut().map(|track| async move {
         let lead = cache.0.flights.lead(&track.plan.key);
         let (hold, borne) = match &track.question {

@@ -4,6 +4,8 @@
 //! [`Batch::next`] says that ids are missing. The rules are those of single calls. None is broken by going together:
 //! a batch never waits for others while it has something to compute, and before a body it lets go of what it leads and
 //! cannot compute yet. So two batches wait for each other only if their bodies ask for each other's items.
+//!
+//! Ids and items have types of their own; what is compiled for each is in [`Asked`] and [`Batch`], all else in [`Tracks`].
 
 mod asked;
 mod compute;
@@ -15,13 +17,16 @@ use std::sync::Arc;
 
 pub use asked::Asked;
 
+use super::calling::Reply;
 use super::fetch::Plan;
 use super::flight::{Follow, Lead};
+use super::means::Means;
 use super::shared::{Borne, Hold, Question, Seen};
 use super::stale::Held;
 use super::tally::Tally;
 use super::trace::{self, Answered};
-use super::{Cache, Function, Landing, boxed::Pending};
+use super::{Cache, Function, Landing};
+use crate::backend::dynamic::BoxFuture;
 use crate::batched::{Division, Each, Whole};
 use crate::clock::Tick;
 use crate::entry::MissReason;
@@ -43,17 +48,14 @@ pub enum Next<K, O> {
 ///
 /// Dropping it drops what it computes; others who wait for that take over.
 pub struct Batch<'c, K, A: Each, W: Whole, D, S, P> {
-    cache: &'c Cache,
     whole: W,
     division: D,
+    means: Means<A, S, ()>,
     store_if: &'c P,
-    at_most: usize,
-    is_forced: bool,
-    asked: Tick,
     slots: Vec<Slot<K, A::Item>>,
-    /// For each plan what is known of it.
-    tracks: Vec<Track<'c, A, S>>,
-    computing: Vec<At>,
+    tracks: Tracks<'c>,
+    /// What the body brought for each track.
+    brought: Vec<Option<A::Item>>,
     failed: Option<W::Error>,
     /// What the body returned, where nobody can tell what belongs to which id.
     verbatim: Option<W::Value>,
@@ -69,14 +71,27 @@ enum Slotted<V> {
     Item(Option<V>),
     /// As the track of this number has it.
     Track(usize),
-    /// Past the cache; not computed yet. With what is told of it, where somebody wants to know.
-    Bypass(Option<Box<Bypassed>>),
+    /// Past the cache; not computed yet.
+    Bypass,
 }
 
-/// A call past the cache, as a trace tells it.
-struct Bypassed {
-    function: Arc<Function>,
-    key: Option<Key>,
+/// The keys of a batch that the local tier did not have, and how far they have come.
+struct Tracks<'c> {
+    cache: &'c Cache,
+    all: Vec<Track<'c>>,
+    /// The calls past the cache that are not computed yet.
+    bypasses: Vec<Bypass>,
+    at_most: usize,
+    is_forced: bool,
+    asked: Tick,
+    computing: Vec<At>,
+}
+
+/// A call past the cache.
+struct Bypass {
+    slot: usize,
+    /// What is told of it, where somebody wants to know.
+    told: Option<(Arc<Function>, Option<Key>)>,
 }
 
 /// What is being computed: a track, or the slot of a call past the cache.
@@ -96,10 +111,10 @@ impl At {
 }
 
 /// One key of a batch that the local tier did not have.
-struct Track<'c, A: Each, S> {
-    plan: &'c Plan<A, S>,
+struct Track<'c> {
+    plan: &'c Plan,
     function: &'c Arc<Function>,
-    question: Option<Question<'c, S>>,
+    question: Option<Question<'c>>,
     /// The first slot that asks for it.
     slot: usize,
     /// The last one.
@@ -110,7 +125,8 @@ struct Track<'c, A: Each, S> {
     looks_itself: bool,
     held: Option<Held>,
     state: State<'c>,
-    item: Option<A::Item>,
+    /// The answer; `None` where there is no item.
+    reply: Option<Reply>,
 }
 
 /// How far a key has come.
@@ -132,7 +148,7 @@ enum State<'c> {
 
 impl<K, A: Each, W: Whole, D, S, P> std::fmt::Debug for Batch<'_, K, A, W, D, S, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let keys = self.tracks.iter().map(|track| &track.plan.key).collect::<Vec<_>>();
+        let keys = self.tracks.all.iter().map(|track| &track.plan.key).collect::<Vec<_>>();
         f.debug_struct("Batch").field("keys", &keys).finish_non_exhaustive()
     }
 }
@@ -153,64 +169,20 @@ where
     /// # Cancel safety
     ///
     /// Nothing is lost: to be asked again.
-    pub fn next(&mut self) -> Pending<impl Future<Output = Next<K, W::Output>>> {
-        Pending::new(async move {
-            let mut has_settled = false;
-            loop {
-                if let Some(error) = self.failed.take() {
-                    return Next::Done(self.whole.close(Err(error)));
-                }
-                let is_any =
-                    |which: fn(&State<'c>) -> bool| self.tracks.iter().any(|track| which(&track.state));
-                if is_any(|state| matches!(state, State::Computes(..) | State::Alone)) {
-                    return Next::Compute(self.take_missing());
-                }
-                if is_any(|state| matches!(state, State::Open | State::Looked(_))) {
-                    match self.is_forced {
-                        true => join::force(self.cache, &mut self.tracks).await,
-                        false => join::join(self.cache, &mut self.tracks).await,
-                    }
-                    continue;
-                }
-                let bypasses = self.slots.iter().any(|slot| matches!(slot.state, Slotted::Bypass(_)));
-                // What goes past the cache goes to the body with what this call gets a lease for.
-                let waits_for_leases = !has_settled && is_any(|state| matches!(state, State::Leads(..)));
-                if bypasses && !waits_for_leases {
-                    return Next::Compute(self.take_missing());
-                }
-                if self.tracks.iter().all(|track| matches!(track.state, State::Done)) {
-                    return Next::Done(self.answer());
-                }
-                has_settled = true;
-                settle::settle(self.cache, self.asked, &mut self.tracks, bypasses).await;
-            }
-        })
-    }
-
-    /// The ids that are to be computed now, no more than go at once.
-    fn take_missing(&mut self) -> Vec<K> {
-        let slots = self.slots.iter().enumerate();
-        let bypassed =
-            slots.filter(|(_, slot)| matches!(slot.state, Slotted::Bypass(_))).map(|(at, _)| At::Slot(at));
-        let tracks = self.tracks.iter().enumerate();
-        let missing = tracks.filter(|(_, track)| matches!(track.state, State::Computes(..) | State::Alone));
-        let missing = missing.map(|(at, _)| At::Track(at));
-        let mut computing: Vec<At> = bypassed.chain(missing).collect();
-        computing.sort_by_key(|at| self.slot_of(*at));
-        computing.truncate(self.at_most);
-        self.computing = computing;
-        self.ids_of(&self.computing)
-    }
-
-    fn ids_of(&self, computing: &[At]) -> Vec<K> {
-        computing.iter().map(|at| self.slots[self.slot_of(*at)].id.clone()).collect()
-    }
-
-    fn slot_of(&self, at: At) -> usize {
-        match at {
-            At::Track(at) => self.tracks[at].slot,
-            At::Slot(at) => at,
+    pub async fn next(&mut self) -> Next<K, W::Output> {
+        if let Some(error) = self.failed.take() {
+            return Next::Done(self.whole.close(Err(error)));
         }
+        match self.tracks.go_on().await {
+            true => Next::Compute(self.missing()),
+            false => Next::Done(self.answer()),
+        }
+    }
+
+    /// The ids that are to be computed.
+    fn missing(&self) -> Vec<K> {
+        let computing = self.tracks.computing.iter();
+        computing.map(|at| self.slots[self.tracks.slot_of(*at)].id.clone()).collect()
     }
 
     /// Puts the answer together. Nothing is left of it afterwards.
@@ -218,15 +190,26 @@ where
         if let Some(all) = self.verbatim.take() {
             return self.whole.close(Ok(all));
         }
-        let mut items: Vec<Option<A::Item>> = self.tracks.iter_mut().map(|track| track.item.take()).collect();
+        let (means, tracks) = (self.means, &mut self.tracks.all);
+        let mut brought = std::mem::take(&mut self.brought).into_iter();
+        let mut items: Vec<Option<A::Item>> = tracks
+            .iter_mut()
+            .map(|track| {
+                let brought = brought.next().flatten();
+                match track.reply.take()? {
+                    Reply::Computed => brought,
+                    reply => means.item(reply),
+                }
+            })
+            .collect();
         let slots = std::mem::take(&mut self.slots);
         let all = slots.into_iter().enumerate().map(|(at, slot)| {
             let item = match slot.state {
                 Slotted::Item(item) => item,
                 // Others who ask for the same get a clone.
-                Slotted::Track(track) if self.tracks[track].is_last(at) => items[track].take(),
+                Slotted::Track(track) if tracks[track].is_last(at) => items[track].take(),
                 Slotted::Track(track) => items[track].clone(),
-                Slotted::Bypass(_) => None,
+                Slotted::Bypass => None,
             };
             (slot.id, item)
         });
@@ -234,24 +217,89 @@ where
     }
 }
 
-impl<K, V> Slot<K, V> {
-    /// The call past the cache has ended: with `item`, or without one.
-    fn done(&mut self, cache: &Cache, item: Option<V>) {
-        if let Slotted::Bypass(Some(told)) = std::mem::replace(&mut self.state, Slotted::Item(item)) {
-            trace::note(cache, told.key.as_ref(), &told.function.title(), Answered::Bypassed);
+impl<A, S> Means<A, S, ()>
+where
+    A: Each,
+    A::Value: Clone + Send + Sync + 'static,
+    S: Storage<A::Value>,
+{
+    /// The item that the engine's reply is.
+    fn item(&self, reply: Reply) -> Option<A::Item> {
+        self.answer.item(self.answer(reply, None))
+    }
+}
+
+impl<'c> Tracks<'c> {
+    /// Goes on until something is to be computed (true), or everything is known.
+    fn go_on(&mut self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let mut has_settled = false;
+            loop {
+                let is_any = |which: fn(&State<'c>) -> bool| self.all.iter().any(|track| which(&track.state));
+                if is_any(|state| matches!(state, State::Computes(..) | State::Alone)) {
+                    self.take_missing();
+                    return true;
+                }
+                if is_any(|state| matches!(state, State::Open | State::Looked(_))) {
+                    match self.is_forced {
+                        true => join::force(self.cache, &mut self.all).await,
+                        false => join::join(self.cache, &mut self.all).await,
+                    }
+                    continue;
+                }
+                let bypasses = !self.bypasses.is_empty();
+                // What goes past the cache goes to the body with what this call gets a lease for.
+                let waits_for_leases = !has_settled && is_any(|state| matches!(state, State::Leads(..)));
+                if bypasses && !waits_for_leases {
+                    self.take_missing();
+                    return true;
+                }
+                if self.all.iter().all(|track| matches!(track.state, State::Done)) {
+                    return false;
+                }
+                has_settled = true;
+                settle::settle(self.cache, self.asked, &mut self.all, bypasses).await;
+            }
+        })
+    }
+
+    /// Picks what is to be computed now, no more than goes at once.
+    fn take_missing(&mut self) {
+        let bypassed = self.bypasses.iter().map(|bypass| At::Slot(bypass.slot));
+        let tracks = self.all.iter().enumerate();
+        let missing = tracks.filter(|(_, track)| matches!(track.state, State::Computes(..) | State::Alone));
+        let missing = missing.map(|(at, _)| At::Track(at));
+        let mut computing: Vec<At> = bypassed.chain(missing).collect();
+        computing.sort_by_key(|at| self.slot_of(*at));
+        computing.truncate(self.at_most);
+        self.computing = computing;
+    }
+
+    fn slot_of(&self, at: At) -> usize {
+        match at {
+            At::Track(at) => self.all[at].slot,
+            At::Slot(at) => at,
+        }
+    }
+
+    /// The call past the cache of this slot has ended.
+    fn bypassed(&mut self, slot: usize) {
+        let Some(at) = self.bypasses.iter().position(|bypass| bypass.slot == slot) else { return };
+        if let Some((function, key)) = self.bypasses.swap_remove(at).told {
+            trace::note(self.cache, key.as_ref(), &function.title(), Answered::Bypassed);
         }
     }
 }
 
-impl<A: Each, S> Track<'_, A, S> {
+impl Track<'_> {
     /// Whether no slot behind `slot` asks for it.
     fn is_last(&self, slot: usize) -> bool {
         self.last <= slot
     }
 
-    /// It is known: `item`, or that there is none.
-    fn done(&mut self, cache: &Cache, item: Option<A::Item>) {
-        self.item = item;
+    /// It is known: the answer, or that there is none.
+    fn done(&mut self, cache: &Cache, reply: Option<Reply>) {
+        self.reply = reply;
         self.state = State::Done;
         self.note(cache);
     }

@@ -7,8 +7,8 @@ use std::task::Poll;
 
 use super::join::Leader;
 use super::{State, Track};
-use crate::batched::Each;
 use crate::clock::Tick;
+use crate::engine::calling::Reply;
 use crate::engine::flight::Joined;
 use crate::engine::lead::Leading;
 use crate::engine::liveness::{self, Waited};
@@ -18,13 +18,11 @@ use crate::engine::together::{AT_ONCE, Wakeful};
 use crate::engine::{Cache, Landing};
 use crate::entry::MissReason;
 use crate::event::stats::Happening;
-use crate::local::StoredEntry;
-use crate::storage::Storage;
 
 /// What one wait came to.
-enum Event<'c, A: Each> {
+enum Event<'c> {
     /// Another process has filled it, and whoever followed has it, too: others may wait for that.
-    Filled(A::Output),
+    Filled(Reply),
     /// It is up to this call.
     Leased(Leader<'c>, Box<(Hold<'c>, Borne, MissReason)>),
     /// So it is, without a lease.
@@ -32,7 +30,7 @@ enum Event<'c, A: Each> {
     Waited(Waited),
 }
 
-impl<A: Each> Event<'_, A> {
+impl Event<'_> {
     /// Whether it leaves this call something to do.
     fn is_work(&self) -> bool {
         !matches!(self, Self::Filled(_) | Self::Waited(Waited::Landed(Landing::Value(_))))
@@ -40,25 +38,16 @@ impl<A: Each> Event<'_, A> {
 }
 
 /// One wait.
-type Wait<'w, 'c, A> = Pin<Box<dyn Future<Output = Event<'c, A>> + Send + 'w>>;
+type Wait<'w, 'c> = Pin<Box<dyn Future<Output = Event<'c>> + Send + 'w>>;
 
 /// Waits. What is to be computed is not kept from it by what others take their time for: a lease that is granted
 /// would pass meanwhile, and two batches that hold what the other one waits for would wait for ever. Where it `has_work`
 /// from the beginning, it only asks. What it led and has no answer for is open again.
-pub(super) async fn settle<'c, A, S>(
-    cache: &'c Cache,
-    asked: Tick,
-    tracks: &mut [Track<'c, A, S>],
-    mut has_work: bool,
-) where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+pub(super) async fn settle<'c>(cache: &'c Cache, asked: Tick, tracks: &mut [Track<'c>], mut has_work: bool) {
     let flags: Vec<AtomicBool> = tracks.iter().map(|_| AtomicBool::new(false)).collect();
     let mut events = Vec::new();
     let mut ats = Vec::new();
-    let mut waits: Vec<Wait<'_, 'c, A>> = Vec::new();
+    let mut waits: Vec<Wait<'_, 'c>> = Vec::new();
     for (at, (track, is_waiting)) in tracks.iter_mut().zip(&flags).enumerate() {
         let Track { plan, function, question, tally, state, .. } = track;
         let key = &plan.key;
@@ -67,7 +56,7 @@ pub(super) async fn settle<'c, A, S>(
             State::Leads(..) => std::mem::replace(state, State::Open),
             _ => State::Open,
         };
-        let wait: Wait<'_, 'c, A> = match (led, state, question) {
+        let wait: Wait<'_, 'c> = match (led, state, question) {
             (_, State::Follows(follow), _) => {
                 is_waiting.store(true, Ordering::Relaxed);
                 Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) })
@@ -102,7 +91,7 @@ pub(super) async fn settle<'c, A, S>(
     // Who follows waits from the beginning. No more ask for a lease at the same time than a server takes well.
     let (to_ask, following): (Vec<usize>, Vec<usize>) = (0..ats.len()).partition(|place| asks(*place));
     let mut to_ask = to_ask.into_iter();
-    let mut waits: Wakeful<Wait<'_, 'c, A>> = waits.into_iter().collect();
+    let mut waits: Wakeful<Wait<'_, 'c>> = waits.into_iter().collect();
     let (mut begins, mut asking) = (Some(following), 0);
     poll_fn(|context| {
         let mut turns = waits.woken(context);
@@ -134,14 +123,9 @@ pub(super) async fn settle<'c, A, S>(
     }
 }
 
-fn apply<'c, A, S>(cache: &'c Cache, asked: Tick, track: &mut Track<'c, A, S>, event: Event<'c, A>)
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+fn apply<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, event: Event<'c>) {
     match event {
-        Event::Filled(output) => track.done(cache, track.plan.answer.item(output)),
+        Event::Filled(reply) => track.done(cache, Some(reply)),
         Event::Leased(lead, leased) => {
             let (hold, borne, reason) = *leased;
             track.tally.count(Happening::Miss(reason));
@@ -160,35 +144,30 @@ where
 }
 
 /// What a flight that was followed came to. Where it brings nothing, the key is open again.
-fn followed<'c, A, S>(cache: &'c Cache, asked: Tick, track: &mut Track<'c, A, S>, waited: Waited)
-where
-    A: Each,
-    A::Value: Clone + Send + Sync + 'static,
-    S: Storage<A::Value>,
-{
+fn followed<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, waited: Waited) {
     let (plan, looks_itself) = (track.plan, track.looks_itself);
-    let stale = |track: &mut Track<'c, A, S>, entry: &StoredEntry| {
-        if let Some(output) = answer_stale(&mut track.tally, plan, entry) {
-            track.done(cache, plan.answer.item(output));
+    let stale = |track: &mut Track<'c>, entry| {
+        if let Some(reply) = answer_stale(&mut track.tally, plan, entry) {
+            track.done(cache, Some(reply));
         }
     };
     match waited {
         // Whoever led it took too long, perhaps: then the next attempt waits, for this call, too.
         Waited::Abandoned => {
             if cache.is_resting(&plan.key)
-                && let Some(entry) = cache.newest::<A::Value>(&plan.key, track.held.as_ref())
+                && let Some(entry) = plan.newest(cache, track.held.as_ref())
             {
-                stale(track, &entry);
+                stale(track, entry);
             }
         }
         // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that came
         // before it asked, unless its computation began after that: then it looks for itself.
         Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => {}
         Waited::Landed(Landing::StandIn(_) | Landing::Absent) if looks_itself => {}
-        Waited::Landed(Landing::StandIn(entry)) => stale(track, &entry),
-        Waited::Landed(Landing::Value(entry)) => match entry.value::<A::Value>() {
-            Some(value) => track.done(cache, plan.answer.item(plan.answer.restore(value.clone()))),
-            None => track.state = State::Alone,
+        Waited::Landed(Landing::StandIn(entry)) => stale(track, entry),
+        Waited::Landed(Landing::Value(entry)) => match entry.is_a(plan.of()) {
+            true => track.done(cache, Some(Reply::Entry(entry))),
+            false => track.state = State::Alone,
         },
         Waited::Landed(Landing::Absent) => track.done(cache, None),
         // An error is of a computation of other ids, too: each computes its own, at once and not one after the other; one

@@ -11,12 +11,11 @@ use crate::backend::{Epoch, Found, ServerTime};
 use crate::engine::{Cache, Function};
 use crate::error::Error;
 use crate::key::Tag;
-use crate::storage::Storage;
 
 /// What a glance came to.
 #[derive(Debug)]
-pub(in crate::engine) enum Glanced<V> {
-    Usable(Stored<V>),
+pub(in crate::engine) enum Glanced {
+    Usable(Stored),
     Absent,
     /// The read failed.
     Away,
@@ -24,28 +23,22 @@ pub(in crate::engine) enum Glanced<V> {
     Unsure,
 }
 
-impl<S: Copy> Question<'_, S> {
+impl Question<'_> {
     /// Looks by what the bus has told. Not for who reads the epochs each time.
-    pub(in crate::engine) async fn glance<V>(&self) -> Glanced<V>
-    where
-        S: Storage<V>,
-    {
+    pub(in crate::engine) async fn glance(&self) -> Glanced {
         let Some(mut told) = Told::now(self.cache) else { return Glanced::Unsure };
         let Some(epoch) = told.epoch(self.function, self.tags) else { return Glanced::Unsure };
         let read = self.shared.ask(self.shared.backend.read(&self.key, &[])).await;
         self.judge_glance(read.map(|read| read.found), epoch, &told, self.known_time())
     }
 
-    fn judge_glance<V>(
+    fn judge_glance(
         &self,
         found: Result<Option<Found>, Error>,
         epoch: Epoch,
         told: &Told<'_>,
         now: Option<ServerTime>,
-    ) -> Glanced<V>
-    where
-        S: Storage<V>,
-    {
+    ) -> Glanced {
         let (found, now) = match (found, now) {
             (Ok(Some(found)), Some(now)) => (found, now),
             (Ok(Some(_)), None) => return Glanced::Unsure,
@@ -61,11 +54,7 @@ impl<S: Copy> Question<'_, S> {
 }
 
 /// Glances at all of them, in one round trip.
-pub(in crate::engine) async fn glance_many<V, S>(asked: &[&Question<'_, S>]) -> Vec<Glanced<V>>
-where
-    V: Send,
-    S: Storage<V>,
-{
+pub(in crate::engine) async fn glance_many(asked: &[&Question<'_>]) -> Vec<Glanced> {
     let at_hand = asked.first().and_then(|first| Some((first, Told::now(first.cache)?)));
     let Some((first, mut told)) = at_hand else {
         return asked.iter().map(|_| Glanced::Unsure).collect();

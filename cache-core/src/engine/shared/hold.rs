@@ -89,7 +89,7 @@ pub(in crate::engine) enum Filled {
 
 impl<'c> Hold<'c> {
     /// None yet.
-    pub(super) fn none<S>(question: &Question<'c, S>) -> Self {
+    pub(super) fn none(question: &Question<'c>) -> Self {
         Self {
             shared: question.shared,
             backend: question.shared.backend.clone(),
@@ -112,18 +112,14 @@ impl<'c> Hold<'c> {
     }
 
     /// Takes the key, whatever is there and whoever computes.
-    pub(in crate::engine) async fn take<S: Copy>(question: &Question<'c, S>) -> Result<Self, Error> {
+    pub(in crate::engine) async fn take(question: &Question<'c>) -> Result<Self, Error> {
         let mut hold = Self::none(question);
         hold.ask(question, Claim::Take).await?;
         Ok(hold)
     }
 
     /// Asks for the lease.
-    pub(super) async fn ask<S: Copy>(
-        &mut self,
-        question: &Question<'_, S>,
-        claim: Claim<'_>,
-    ) -> Result<Lease, Error> {
+    pub(super) async fn ask(&mut self, question: &Question<'_>, claim: Claim<'_>) -> Result<Lease, Error> {
         let clock = &question.cache.0.clock;
         (self.tags, self.tag_life) = (question.tag_keys(), question.tag_life());
         let tags = Tags { keys: &self.tags, life: self.tag_life };

@@ -8,22 +8,22 @@ use tokio::runtime::Handle;
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
 use crate::backend::{EntryKey, Epoch, Found, FrameBytes, Read, ServerTime, TagKey, Tags};
+use crate::engine::value::Kind;
 use crate::engine::{Cache, Function};
 use crate::entry::{MissReason, Remember};
 use crate::epochs::Stamp;
 use crate::error::Error;
 use crate::key::{Key, Tag};
-use crate::storage::Storage;
 
 /// What is asked of the shared tier, and how its answer is read.
 #[derive(Debug)]
-pub(in crate::engine) struct Question<'c, S> {
+pub(in crate::engine) struct Question<'c> {
     pub(in crate::engine) cache: &'c Cache,
     pub(in crate::engine) shared: &'c Shared,
     pub(in crate::engine) function: &'c Function,
     pub(in crate::engine) tags: &'c [Tag],
     pub(in crate::engine) key: EntryKey,
-    pub(in crate::engine) storage: S,
+    pub(in crate::engine) kind: Kind,
     pub(in crate::engine) fingerprint: u64,
     pub(in crate::engine) remember: &'c Remember,
     /// Whether the epochs are asked for each time, whatever the bus has told.
@@ -34,35 +34,31 @@ pub(in crate::engine) struct Question<'c, S> {
 
 /// What a look came to.
 #[derive(Debug)]
-pub(in crate::engine) enum Looked<V> {
+pub(in crate::engine) enum Looked {
     /// A value that may be used.
-    Usable(Stored<V>),
+    Usable(Stored),
     /// One that may stand in.
-    Stale(Stored<V>),
+    Stale(Stored),
     /// None; with what is there in its place.
     Unusable(MissReason, Option<FrameBytes>),
     /// Nobody knows.
     Away(Error),
 }
 
-impl<'c, S: Copy> Question<'c, S> {
+impl<'c> Question<'c> {
     /// A question about `key`, if there is a shared tier for values of that kind.
-    pub(in crate::engine) fn new<V>(
+    pub(in crate::engine) fn new(
         cache: &'c Cache,
         function: &'c Function,
         key: &Key,
         tags: &'c [Tag],
         remember: &'c Remember,
-        storage: S,
-    ) -> Option<Self>
-    where
-        V: 'static,
-        S: Storage<V>,
-    {
+        kind: Kind,
+    ) -> Option<Self> {
         let shared = cache.0.shared.as_deref()?;
         // Also for what stays here: it bears tags that others invalidate.
         shared.keeper.ensure(cache);
-        let fingerprint = function.fingerprint::<V, S>(storage)?;
+        let fingerprint = function.fingerprint(kind.id(), |version| kind.fingerprint(version))?;
         if !is_in_runtime() {
             return None;
         }
@@ -72,7 +68,7 @@ impl<'c, S: Copy> Question<'c, S> {
             function,
             tags,
             key: key.with_text(|text| EntryKey::from(text)),
-            storage,
+            kind,
             fingerprint,
             remember,
             reads_through: remember.reads_through,
@@ -162,10 +158,7 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// Looks. `borne` was taken before, and learns from the answer.
-    pub(in crate::engine) async fn look<V>(&self, borne: &mut Borne) -> Looked<V>
-    where
-        S: Storage<V>,
-    {
+    pub(in crate::engine) async fn look(&self, borne: &mut Borne) -> Looked {
         if self.shared.is_away() {
             return Looked::Away(away());
         }
@@ -182,15 +175,12 @@ impl<'c, S: Copy> Question<'c, S> {
 
     /// What that is worth which was read, if it can be told without waiting; else what waits for it, in a box, so that the
     /// future of what mostly happens is small.
-    fn judge_at_once<'l, V>(
+    fn judge_at_once<'l>(
         &'l self,
         read: Read,
         known: Option<Epoch>,
         borne: &'l mut Borne,
-    ) -> Result<Looked<V>, Pin<Box<impl Future<Output = Looked<V>>>>>
-    where
-        S: Storage<V>,
-    {
+    ) -> Result<Looked, Pin<Box<impl Future<Output = Looked>>>> {
         let current = known.or_else(|| self.learn(borne, read.epochs));
         let (found, stored) = match (read.found, self.known_time()) {
             (None, _) => return Ok(Looked::Unusable(MissReason::Absent, None)),
@@ -224,10 +214,7 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// Looks, and reads the epochs.
-    pub(super) async fn look_whole<V>(&self, borne: &mut Borne) -> Looked<V>
-    where
-        S: Storage<V>,
-    {
+    pub(super) async fn look_whole(&self, borne: &mut Borne) -> Looked {
         match self.shared.ask(self.shared.backend.read(&self.key, &self.tag_keys())).await {
             Ok(read) => {
                 let current = self.learn(borne, read.epochs);
@@ -238,15 +225,12 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// What a value found under `current` epochs is worth. `borne` learns of the tags that it names itself.
-    pub(super) async fn judge<V>(
+    pub(super) async fn judge(
         &self,
         found: Option<Found>,
         current: Option<Epoch>,
         borne: &mut Borne,
-    ) -> Looked<V>
-    where
-        S: Storage<V>,
-    {
+    ) -> Looked {
         let Some(found) = found else { return Looked::Unusable(MissReason::Absent, None) };
         let now = match self.known_time() {
             Some(now) => Ok(now),
@@ -264,10 +248,7 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// The same at a time that is known, without waiting.
-    pub(super) fn judge_at<V>(&self, now: ServerTime, found: Found, current: Option<Epoch>) -> Judged<V>
-    where
-        S: Storage<V>,
-    {
+    pub(super) fn judge_at(&self, now: ServerTime, found: Found, current: Option<Epoch>) -> Judged {
         match stored::read(self, found, current, now) {
             Ok(stored) if stored.named.is_empty() => Judged::As(Looked::found(stored)),
             Ok(stored) => Judged::Naming(stored),
@@ -281,10 +262,7 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 
     /// What a value is worth that names tags itself.
-    pub(super) async fn judge_named<V>(&self, stored: Stored<V>, borne: &mut Borne) -> Looked<V>
-    where
-        S: Storage<V>,
-    {
+    pub(super) async fn judge_named(&self, stored: Stored, borne: &mut Borne) -> Looked {
         match self.compare_named(&stored, borne).await {
             Ok(Named::Current) => Looked::found(stored),
             Ok(Named::Outdated) => Looked::Unusable(MissReason::Invalidated, Some(stored.frame.shared())),
@@ -293,17 +271,17 @@ impl<'c, S: Copy> Question<'c, S> {
     }
 }
 
-impl<V> Looked<V> {
-    fn found(stored: Stored<V>) -> Self {
+impl Looked {
+    fn found(stored: Stored) -> Self {
         if stored.fresh.is_zero() { Self::Stale(stored.kept()) } else { Self::Usable(stored) }
     }
 }
 
 /// What a value that was found comes to by what is known already.
-pub(super) enum Judged<V> {
-    As(Looked<V>),
+pub(super) enum Judged {
+    As(Looked),
     /// Its own tags have yet to be compared.
-    Naming(Stored<V>),
+    Naming(Stored),
 }
 
 /// Whether the tags that only a value knows have the epochs that it bears.
@@ -312,9 +290,9 @@ enum Named {
     Outdated,
 }
 
-impl<S: Copy> Question<'_, S> {
+impl Question<'_> {
     /// Compares the epochs of the tags that only the value knows: with those that are known here, or by one more round trip.
-    async fn compare_named<V>(&self, stored: &Stored<V>, borne: &mut Borne) -> Result<Named, Error> {
+    async fn compare_named(&self, stored: &Stored, borne: &mut Borne) -> Result<Named, Error> {
         let named = &stored.named;
         let tags: Vec<Tag> = named.iter().map(|(tag, _)| tag.clone()).collect();
         let stamps = self.cache.0.epochs.stamp(&tags);

@@ -7,7 +7,6 @@ use super::{Borne, Looked, Question, Stored, away};
 use crate::backend::{EntryKey, Epoch, TagKey};
 use crate::engine::together::together;
 use crate::entry::MissReason;
-use crate::storage::Storage;
 
 /// How an entry's epochs are known.
 enum Known {
@@ -18,11 +17,7 @@ enum Known {
 }
 
 /// Looks for all of them, each with the epochs that were taken for it before, which learn from the answer.
-pub(in crate::engine) async fn look_many<V, S>(asked: Vec<(&Question<'_, S>, &mut Borne)>) -> Vec<Looked<V>>
-where
-    V: Send,
-    S: Storage<V>,
-{
+pub(in crate::engine) async fn look_many(asked: Vec<(&Question<'_>, &mut Borne)>) -> Vec<Looked> {
     let Some((first, _)) = asked.first() else { return Vec::new() };
     let (cache, shared) = (first.cache, first.shared);
     let all_away = |error: crate::Error| asked.iter().map(|_| Looked::Away(error.clone())).collect();
@@ -48,7 +43,7 @@ where
     };
     // A backend that answers too little has not answered the rest.
     let found = read.found.into_iter().chain(std::iter::repeat_with(|| Err(away())));
-    let mut looked: Vec<Option<Looked<V>>> = Vec::with_capacity(asked.len());
+    let mut looked: Vec<Option<Looked>> = Vec::with_capacity(asked.len());
     let mut later = Vec::new();
     for (at, (((question, borne), known), found)) in asked.into_iter().zip(known).zip(found).enumerate() {
         let (current, is_told) = match known {
@@ -85,12 +80,12 @@ where
 }
 
 /// Judges one that takes another round trip: what names tags itself, or what the bus tells to be outdated.
-async fn judge<V, S: Storage<V>>(
+async fn judge(
     at: usize,
-    question: &Question<'_, S>,
+    question: &Question<'_>,
     borne: &mut Borne,
-    stored: Option<Stored<V>>,
-) -> (usize, Looked<V>) {
+    stored: Option<Stored>,
+) -> (usize, Looked) {
     let looked = match stored {
         Some(stored) => match question.judge_named(stored, borne).await {
             Looked::Unusable(MissReason::Invalidated, _) => question.look_whole(borne).await,

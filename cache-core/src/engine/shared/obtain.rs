@@ -6,7 +6,6 @@ use super::stored::Stored;
 use super::{Borne, Hold, Looked, Question};
 use crate::backend::{Claim, Epoch, FrameBytes, Lease};
 use crate::entry::MissReason;
-use crate::storage::Storage;
 
 /// How long a waiter sleeps at most before it looks for itself: messages can be lost.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -15,9 +14,9 @@ const IMPATIENCE: Duration = Duration::from_millis(40);
 
 /// What came of asking the shared tier.
 #[derive(Debug)]
-pub(in crate::engine) enum Obtained<'c, V> {
+pub(in crate::engine) enum Obtained<'c> {
     /// A value that another process filled.
-    Value(Stored<V>, Borne),
+    Value(Stored, Borne),
     /// The right to compute, and why there was no value.
     Lease(Hold<'c>, Borne, MissReason),
     /// The shared tier cannot be asked: go on without.
@@ -43,14 +42,11 @@ pub(in crate::engine) type Seen = (MissReason, Option<FrameBytes>);
 /// # Cancel safety
 ///
 /// A lease that was granted, or may have been, is given up.
-pub(in crate::engine) async fn obtain<'c, V, S>(
-    question: &Question<'c, S>,
+pub(in crate::engine) async fn obtain<'c>(
+    question: &Question<'c>,
     seen: Seen,
     mut tell: impl FnMut(Underway<'_>),
-) -> Obtained<'c, V>
-where
-    S: Storage<V>,
-{
+) -> Obtained<'c> {
     let (mut reason, mut seen) = seen;
     // Before the lease is asked for: a message that overtakes the answer is not missed.
     let waiter = question.shared.waiters.register(&question.key);
@@ -91,7 +87,7 @@ fn claim(seen: Option<&FrameBytes>) -> Claim<'_> {
     seen.map_or(Claim::Absent, Claim::Replace)
 }
 
-impl<S> Question<'_, S> {
+impl Question<'_> {
     /// Waits for a message, for the end of the lease, or for the time to look again.
     async fn wait(&self, waiter: &super::waiters::Waiter<'_>, remaining: Duration) {
         let cache = &self.cache.0;

@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::{Question, Shared};
 use crate::backend::{Epoch, Found, FrameBytes, ServerTime};
 use crate::codec::Codec;
+use crate::engine::value::AnyValue;
 use crate::entry::frame::{Frame, FrameView};
 use crate::entry::{Lifetime, MissReason};
 use crate::key::Tag;
-use crate::storage::Storage;
 
 /// A value as it was found in the shared tier: fresh, or at least one that may stand in.
 #[derive(Debug)]
-pub(in crate::engine) struct Stored<V> {
-    pub(in crate::engine) value: V,
+pub(in crate::engine) struct Stored {
+    pub(in crate::engine) value: AnyValue,
     /// How long it is fresh yet; zero for a stale one.
     pub(in crate::engine) fresh: Duration,
     /// How long it may stand in beyond that.
@@ -31,7 +31,7 @@ pub(in crate::engine) struct Stored<V> {
     pub(in crate::engine) frame: FrameBytes,
 }
 
-impl<V> Stored<V> {
+impl Stored {
     /// To be kept: as what was seen, and as what may stand in.
     pub(in crate::engine) fn kept(self) -> Self {
         Self { frame: self.frame.shared(), ..self }
@@ -40,12 +40,12 @@ impl<V> Stored<V> {
 
 /// Reads the value out of what was found, if it may be used or stand in: `current` are the epochs of its declared tags,
 /// combined; `None` if one is absent, which equals nothing.
-pub(super) fn read<V, S: Storage<V>>(
-    question: &Question<'_, S>,
+pub(super) fn read(
+    question: &Question<'_>,
     found: Found,
     current: Option<Epoch>,
     now: ServerTime,
-) -> Result<Stored<V>, (MissReason, FrameBytes)> {
+) -> Result<Stored, (MissReason, FrameBytes)> {
     match judge(question, &found, current, now) {
         Ok(judged) => Ok(judged(found.frame)),
         Err(reason) => Err((reason, found.frame.shared())),
@@ -53,12 +53,12 @@ pub(super) fn read<V, S: Storage<V>>(
 }
 
 /// Judges what was found without taking it: what makes the value of the frame, if it is of use.
-fn judge<V, S: Storage<V>>(
-    question: &Question<'_, S>,
+fn judge(
+    question: &Question<'_>,
     found: &Found,
     current: Option<Epoch>,
     now: ServerTime,
-) -> Result<impl FnOnce(FrameBytes) -> Stored<V> + use<V, S>, MissReason> {
+) -> Result<impl FnOnce(FrameBytes) -> Stored + use<>, MissReason> {
     let view = FrameView::parse(&found.frame).map_err(|_| MissReason::Undecodable)?;
     let codec = question.shared.codec;
     if view.fingerprint() != question.fingerprint || view.codec() != codec.id() {
@@ -80,7 +80,7 @@ fn judge<V, S: Storage<V>>(
     if fresh.is_zero() && !stands_in {
         return Err(MissReason::Expired);
     }
-    let value = question.storage.decode(codec, view.payload()).map_err(|_| MissReason::Undecodable)?;
+    let value = question.kind.decode(codec, view.payload()).map_err(|_| MissReason::Undecodable)?;
     let (size, cost, version) = (view.payload().len(), view.cost(), view.created_millis());
     question.function.has_size(size);
     let named = view.named().map(|named| (Tag::from(named.name), named.epoch)).collect();
@@ -88,8 +88,8 @@ fn judge<V, S: Storage<V>>(
 }
 
 /// A value on its way to the shared tier.
-pub(in crate::engine) struct Unstored<'v, V> {
-    pub(in crate::engine) value: &'v V,
+pub(in crate::engine) struct Unstored<'v> {
+    pub(in crate::engine) value: &'v AnyValue,
     pub(in crate::engine) lifetime: Lifetime,
     pub(in crate::engine) cost: Duration,
     /// The tags that only the value knows.
@@ -106,16 +106,15 @@ pub(in crate::engine) enum Unframed {
 }
 
 /// Makes the frame of a value that was computed under `epochs` and is created at `now`.
-pub(in crate::engine) fn frame_of<V, S: Storage<V>>(
+pub(in crate::engine) fn frame_of(
     shared: &Shared,
-    storage: S,
     fingerprint: u64,
-    unstored: &Unstored<'_, V>,
+    unstored: &Unstored<'_>,
     epochs: &[Epoch],
     now: ServerTime,
 ) -> Result<Vec<u8>, Unframed> {
     let mut payload = Vec::new();
-    storage.encode(shared.codec, unstored.value, &mut payload).map_err(|_| Unframed::NotEncodable)?;
+    unstored.value.encode(shared.codec, &mut payload).map_err(|_| Unframed::NotEncodable)?;
     if payload.len() > shared.max_value_bytes {
         return Err(Unframed::TooLarge);
     }
@@ -126,10 +125,10 @@ pub(in crate::engine) fn frame_of<V, S: Storage<V>>(
 }
 
 /// Makes the head of a frame for a payload of `length` bytes that is there already.
-pub(in crate::engine) fn head_of<V>(
+pub(in crate::engine) fn head_of(
     shared: &Shared,
     fingerprint: u64,
-    unstored: &Unstored<'_, V>,
+    unstored: &Unstored<'_>,
     epochs: &[Epoch],
     now: ServerTime,
     length: usize,
@@ -143,7 +142,7 @@ fn combined(epochs: &[Epoch]) -> [Epoch; 1] {
     [Epoch::combined(epochs.iter().copied())]
 }
 
-impl<V> Unstored<'_, V> {
+impl Unstored<'_> {
     /// A frame that has no payload yet.
     fn head<'f>(
         &'f self,

@@ -72,6 +72,53 @@ async fn a_value_that_is_put_decides_too() {
     scene.cache.scope(test).await;
 }
 
+#[cached(ttl = |page| Duration::from_secs(page.seconds), skip(source))]
+async fn by_body(source: &Source, seconds: u64) -> Result<Page, Down> {
+    current().ttl(MINUTE);
+    Page::read(source, seconds).await
+}
+
+#[tokio::test]
+async fn what_the_body_says_of_the_ttl_goes_before_what_the_value_says() {
+    let scene = Scene::new();
+    let test = async {
+        by_body(&scene.source, 10).await.unwrap();
+        scene.pass(MINUTE - MOMENT).await;
+        by_body(&scene.source, 10).await.unwrap();
+        assert_eq!(scene.source.asked(), 1);
+        scene.pass(MOMENT).await;
+        by_body(&scene.source, 10).await.unwrap();
+        assert_eq!(scene.source.asked(), 2);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[cached(
+    ttl = |page: &Option<Page>| Duration::from_secs(page.as_ref().expect("a page").seconds),
+    none_ttl = 10,
+    skip(source)
+)]
+async fn found(source: &Source) -> Result<Option<Page>, Down> {
+    current().ttl(MINUTE);
+    source.read().await.map(|_| None)
+}
+
+#[tokio::test]
+async fn that_there_is_nothing_is_not_asked_how_long_it_is_kept() {
+    let scene = Scene::new();
+    let test = async {
+        assert_eq!(found(&scene.source).await, Ok(None));
+        found_entry().put(Ok(None)).await.unwrap();
+        scene.pass(Duration::from_secs(10) - MOMENT).await;
+        found(&scene.source).await.unwrap();
+        assert_eq!(scene.source.asked(), 1);
+        scene.pass(MOMENT).await;
+        found(&scene.source).await.unwrap();
+        assert_eq!(scene.source.asked(), 2);
+    };
+    scene.cache.scope(test).await;
+}
+
 #[cached(ttl = 600, tags = ["page"], tags_from = |page| page.topics.clone(), skip(source))]
 async fn by_topic(source: &Source) -> Result<Page, Down> {
     Page::read(source, 1).await

@@ -218,6 +218,40 @@ async fn a_value_that_is_invalidated_while_a_call_waits_does_not_answer_it() {
     assert_eq!(scene.cache.scope(test).await, Ok(1));
 }
 
+#[tokio::test]
+async fn a_failure_within_the_soft_timeout_has_the_stale_value_answer() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.source.set_down(true);
+        scene.pass(MINUTE).await;
+        row(&scene.source, 1).await
+    };
+
+    assert_eq!(scene.cache.scope(test).await, Ok(0));
+    let stats = scene.stats("row");
+    assert_eq!((stats.stale, stats.soft_timeouts, stats.misses.total(), stats.errors), (1, 0, 1, 1));
+}
+
+#[cached(ttl = 60, skip(source), grace = "10m", timeout(soft = "50ms"))]
+async fn found(source: &Source) -> Result<Option<u64>, Down> {
+    source.read().await.map(|row| (row == 0).then_some(row))
+}
+
+#[tokio::test]
+async fn that_there_is_nothing_answers_in_time_though_it_is_not_stored() {
+    let scene = Scene::new();
+    let test = async {
+        assert_eq!(found(&scene.source).await, Ok(Some(0)));
+        scene.source.write();
+        scene.pass(MINUTE).await;
+        found(&scene.source).await
+    };
+
+    assert_eq!(scene.cache.scope(test).await, Ok(None));
+    assert_eq!((scene.stats("found").stale, scene.stats("found").misses.total()), (0, 2));
+}
+
 #[cached(ttl = 60, err_ttl = 60, skip(source), grace = 1, tier = local, timeout(soft = "5s"))]
 async fn erring(source: &Source) -> Result<u64, Down> {
     source.read().await

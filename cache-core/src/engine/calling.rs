@@ -73,7 +73,7 @@ where
             outcome,
             error: error.map(|(error, sharing)| (sharing.pack)(error)),
             is_stored,
-            // `None` and errors have ttls of their own.
+            // `None` and errors have ttls of their own, and are not asked.
             ttl: value.filter(|_| outcome == Outcome::Value).and_then(|value| decides.ttl(value)),
             tags: value.map_or_else(Vec::new, |value| decides.tags(value)),
             value: value.map(|value| AnyValue::new(value.clone(), self.storage)),

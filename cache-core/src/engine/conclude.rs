@@ -81,7 +81,7 @@ impl<'c> Leading<'c> {
             }
             return Landed::Here(None);
         };
-        let verdict = Verdict::of(outcome, is_stored, ttl, tags, directions);
+        let verdict = Verdict::of(is_stored, ttl, tags, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
         let fill = Fill {
@@ -199,17 +199,9 @@ struct Verdict {
 
 impl Verdict {
     /// What the body has said goes before what the options say.
-    fn of(
-        outcome: Outcome,
-        is_stored: bool,
-        ttl: Option<Duration>,
-        tags: Vec<Tag>,
-        directions: Directions,
-    ) -> Self {
+    fn of(is_stored: bool, ttl: Option<Duration>, tags: Vec<Tag>, directions: Directions) -> Self {
         let Directions { ttl: directed, tags: mut all, is_not_stored, is_unchanged } = directions;
         all.extend(tags);
-        // `None` and errors have ttls of their own.
-        let ttl = directed.filter(|_| outcome == Outcome::Value).or(ttl);
-        Self { is_stored: is_stored && !is_not_stored, ttl, tags: all, is_unchanged }
+        Self { is_stored: is_stored && !is_not_stored, ttl: directed.or(ttl), tags: all, is_unchanged }
     }
 }

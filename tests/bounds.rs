@@ -62,6 +62,20 @@ fn a_value_weighs_at_least_its_bytes() {
 }
 
 #[test]
+fn a_value_that_keeps_nothing_elsewhere_weighs_its_own_struct_alone() {
+    let weight = |put: fn(&Stage)| {
+        let stage = Stage::new();
+        put(&stage);
+        stage.cache.stats().local_weight
+    };
+
+    let small = weight(|stage| stage.run(stage.cache.put(&key(1), [7_u64; 1], &hour())).expect("put"));
+    let large = weight(|stage| stage.run(stage.cache.put(&key(1), [7_u64; 9], &hour())).expect("put"));
+
+    assert_eq!(large - small, 64);
+}
+
+#[test]
 fn a_tier_of_some_entries_holds_that_many() {
     for entries in [1, 2, 100, 5_000] {
         let stage = Stage::with(Cache::builder().local(Local::entries(entries)));

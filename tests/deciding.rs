@@ -308,6 +308,31 @@ async fn a_value_that_still_holds_is_renewed() {
     scene.cache.scope(test).await;
 }
 
+/// Says that what is stored still holds, and answers something else.
+#[cached(ttl = 60, grace = "10m", skip(source))]
+async fn contradicting(source: &Source) -> Result<u64, Down> {
+    current().not_modified();
+    source.read().await
+}
+
+#[tokio::test]
+async fn what_is_said_to_hold_and_is_another_value_is_stored_all_the_same() {
+    let memory = Memory::new();
+    let on_memory = || Scene::with(Cache::builder().shared(memory.clone()));
+    let (scene, elsewhere) = (on_memory(), on_memory());
+    let test = async {
+        assert_eq!(contradicting(&scene.source).await, Ok(0));
+        scene.source.write();
+        contradicting_entry().expire().await.unwrap();
+        assert_eq!(contradicting(&scene.source).await, Ok(1));
+    };
+    scene.cache.scope(test).await;
+
+    let there = elsewhere.cache.scope(async { contradicting_entry().peek().await }).await.unwrap();
+
+    assert_eq!(there.map(|peeked| peeked.value), Some(Ok(1)));
+}
+
 #[tokio::test]
 async fn a_body_never_sees_what_was_invalidated() {
     let scene = Scene::new();

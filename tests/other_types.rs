@@ -72,6 +72,7 @@ fn a_stale_value_stands_in_for_its_own_type_alone() {
     let number = stage.run(stage.cache.try_get_or_compute(&key(), &options, async || Err::<u64, _>("away")));
 
     assert_eq!((words, number), (Err("away"), Ok(0)));
+    assert_eq!(stage.stats("menu").computations, 3, "no rest after the failure of another type");
 }
 
 #[test]

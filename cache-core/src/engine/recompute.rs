@@ -33,11 +33,9 @@ impl Finished {
     pub(super) fn computed(computed: Computed) -> Self {
         match computed.outcome {
             Outcome::Error => Self::FAILED,
-            Outcome::Value | Outcome::Absent => Self {
-                // That there is nothing is an entry only where that is stored.
-                reply: Some(computed.entry.map_or(Reply::Absent, Reply::Entry)),
-                has_failed: false,
-            },
+            Outcome::Value | Outcome::Absent => {
+                Self { reply: computed.entry.map(Reply::Entry), has_failed: false }
+            }
         }
     }
 }

@@ -54,8 +54,8 @@ fn each_follower_clones_once() {
     let (leader, followers) = (stage.begin(row(&db, 1)), [(); 3].map(|()| stage.begin(row(&db, 1))));
     db.release();
 
-    let led = clones(|| drop(leader.end()));
-    let followed = clones(|| followers.into_iter().for_each(|follower| drop(follower.end())));
+    let led = clones(|| assert_eq!(leader.end(), Row(0)));
+    let followed = clones(|| followers.into_iter().for_each(|follower| assert_eq!(follower.end(), Row(0))));
 
     assert_eq!((led, followed), (1, 3));
 }

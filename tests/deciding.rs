@@ -72,14 +72,14 @@ async fn a_value_that_is_put_decides_too() {
     scene.cache.scope(test).await;
 }
 
-#[cached(ttl = |page| Duration::from_secs(page.seconds), skip(source))]
+#[cached(ttl = |_: &Page| -> Duration { unreachable!("the body has said it") }, skip(source))]
 async fn by_body(source: &Source, seconds: u64) -> Result<Page, Down> {
     current().ttl(MINUTE);
     Page::read(source, seconds).await
 }
 
 #[tokio::test]
-async fn what_the_body_says_of_the_ttl_goes_before_what_the_value_says() {
+async fn who_hears_the_ttl_from_the_body_does_not_ask_the_value() {
     let scene = Scene::new();
     let test = async {
         by_body(&scene.source, 10).await.unwrap();
@@ -115,6 +115,23 @@ async fn that_there_is_nothing_is_not_asked_how_long_it_is_kept() {
         scene.pass(MOMENT).await;
         found(&scene.source).await.unwrap();
         assert_eq!(scene.source.asked(), 2);
+    };
+    scene.cache.scope(test).await;
+}
+
+#[cached(ttl = 600, tags_from = |page: &Option<Page>| page.as_ref().expect("a page").topics.clone(), skip(source))]
+async fn some(source: &Source) -> Result<Option<Page>, Down> {
+    Page::read(source, 1).await.map(Some)
+}
+
+#[tokio::test]
+async fn what_is_put_and_not_kept_is_not_asked_for_tags() {
+    let scene = Scene::new();
+    let test = async {
+        some(&scene.source).await.unwrap();
+        some_entry().put(Ok(None)).await.unwrap();
+        some_entry().put(Err(Down("no".into()))).await.unwrap();
+        assert_eq!(some_entry().peek().await.unwrap(), None);
     };
     scene.cache.scope(test).await;
 }

@@ -133,6 +133,25 @@ fn a_follower_takes_over_when_the_leader_panics() {
 }
 
 #[test]
+fn a_follower_takes_over_when_what_is_said_of_the_value_panics() {
+    #[cached(ttl = "1h", tags_from = |row| vec![format!("row:{}", 7 / *row)], skip(db))]
+    async fn named(db: &Db, id: u64) -> u64 {
+        db.row(id).await
+    }
+    let (stage, db) = (Stage::new(), Db::held());
+    let mut leader = stage.begin(named(&db, 1));
+    let follower = stage.begin(named(&db, 1));
+    db.write();
+
+    db.release();
+    catch_unwind(AssertUnwindSafe(|| leader.poll())).expect_err("0 divides nothing");
+
+    assert!(follower.is_woken());
+    assert_eq!((follower.end(), db.asked()), (1, 2));
+    assert_eq!(stage.cache.computations_in_flight(), 0);
+}
+
+#[test]
 fn followers_share_an_error_that_can_be_cloned() {
     #[derive(Debug, Clone, PartialEq)]
     struct Shareable(u64);

@@ -1,5 +1,7 @@
 //! Callers that ask for values of different types under one key get values of their own, and never those of the other type.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
+
 mod support;
 
 use std::time::Duration;

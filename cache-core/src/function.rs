@@ -22,16 +22,16 @@ pub(crate) struct Function {
     pub(crate) counters: Counters,
     /// Whether the value that was last read from the shared tier, or stored there, is large.
     is_large: AtomicBool,
-    /// Of the type of its values ...
+    /// Of the kind of its values ...
     fingerprint: OnceLock<Fingerprint>,
-    /// ... and of further types, if it is called without the macro.
+    /// ... and of further kinds, if it is called without the macro.
     others: Mutex<Vec<Fingerprint>>,
 }
 
 /// Reading a value of more bytes costs more than to find out whether another call is reading it.
 const LARGE: usize = 16 << 10;
 
-/// A type of values and their fingerprint; `None` where they stay in this process.
+/// A kind of values and their fingerprint; `None` where they stay in this process.
 type Fingerprint = (TypeId, Option<u64>);
 
 /// All functions that were called on a cache.
@@ -148,7 +148,7 @@ impl Function {
         }
     }
 
-    /// The fingerprint of its values of the type `of`, or `None` where they stay in this process. `take` takes it, for a version of
+    /// The fingerprint of its values of the kind `of`, or `None` where they stay in this process. `take` takes it, for a version of
     /// the function.
     pub(crate) fn fingerprint(&self, of: TypeId, take: impl Fn(u32) -> Option<u64>) -> Option<u64> {
         if call_site::is_ambiguous(self.identity) {

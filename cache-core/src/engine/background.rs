@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::Cache;
 use super::body::{Beside, Body, Brought, Edge, Engine};
+use super::computing::Running;
 use super::current::Scope;
 use super::fetch::Plan;
 use super::holders::Holder;
@@ -22,7 +23,10 @@ use crate::storage::Storage;
 pub(super) struct Background(Box<dyn FnMut() -> AnyBody + Send>);
 
 /// A body that can be anywhere, and so need not be known for what surrounds it.
-type AnyBody = Pin<Box<dyn Future<Output = Brought> + Send>>;
+type AnyBody = Pin<Box<dyn Future<Output = Ended> + Send>>;
+
+/// What it came to, to be told when it is gone.
+type Ended = Box<dyn FnOnce(&Running) -> Brought + Send>;
 
 /// A computation in the background.
 pub(super) type Task = JoinHandle<Option<Finished>>;
@@ -41,7 +45,10 @@ impl Background {
     {
         Self(Box::new(move || {
             let body = make();
-            Box::pin(async move { body.await.brought(&means) })
+            Box::pin(async move {
+                let recomputed = body.await;
+                Box::new(move |running: &Running| recomputed.brought(&means, running.has_ttl())) as Ended
+            })
         }))
     }
 
@@ -104,8 +111,8 @@ impl Edge<AnyBody, Finished> for Uncalled {
         self.0.take()
     }
 
-    fn end(&mut self, brought: Brought, _: bool) -> Brought {
-        brought
+    fn end(&mut self, ended: Ended, running: &Running) -> Brought {
+        ended(running)
     }
 
     fn answer(&mut self, finished: Finished) -> Finished {

@@ -185,8 +185,8 @@ pub(super) trait Edge<F: Future, W> {
     /// Makes the body: once, since the engine asks for no more.
     fn make(&mut self) -> Option<F>;
 
-    /// Takes what the body came to, and tells the engine. Where nothing `is_kept` of it, the value is not needed.
-    fn end(&mut self, output: F::Output, is_kept: bool) -> Brought;
+    /// Takes what the body came to as the computation `running`, and tells the engine.
+    fn end(&mut self, output: F::Output, running: &Running) -> Brought;
 
     /// The answer.
     fn answer(&mut self, word: W) -> Self::Answer;
@@ -223,9 +223,9 @@ impl<E: Edge<F, W>, F: Future, W> Future for Beside<'_, E, F, W> {
             if let Some(running) = run
                 && let Poll::Ready(output) = Pin::new(&mut *running).poll(context)
             {
-                let is_kept = running.is_kept();
+                let running = running.running().clone();
                 *run = None;
-                handover.end(edge.end(output, is_kept));
+                handover.end(edge.end(output, &running));
             }
             if let Poll::Ready(word) = engine.as_mut().poll(context) {
                 return Poll::Ready(edge.answer(word));

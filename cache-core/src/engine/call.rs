@@ -1,6 +1,6 @@
 //! One call of a cached function, from the macro's side.
 //!
-//! What is generic here is compiled for each type of values; all else is in [`Asked`] and [`Left`].
+//! What is generic here is compiled for each type of values; all else is in [`Parts`] and [`Left`].
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -32,13 +32,13 @@ use crate::storage::Storage;
 /// [`find`](Self::find), or [`unlooked`](Self::unlooked).
 #[derive(Debug)]
 pub struct Call<A: Answer> {
-    asked: Asked,
+    parts: Parts,
     answer: A,
 }
 
-/// What a call asks for, whatever its types.
+/// The parts of a call that are the same for all types.
 #[derive(Debug)]
-struct Asked {
+struct Parts {
     site: &'static CallSite,
     cache: CacheRef,
     key: KeyWriter,
@@ -67,7 +67,7 @@ pub struct Rest<A: Answer> {
 /// The same, whatever its types.
 #[derive(Debug)]
 struct Left {
-    asked: Asked,
+    parts: Parts,
     reason: MissReason,
     attention: Attention,
     tags: TagList,
@@ -109,18 +109,18 @@ impl<A: Answer> Call<A> {
         answer: A,
     ) -> Self {
         let key = KeyWriter::new(site.identity(path, types));
-        Self { asked: Asked { site, cache, key, ttl: None, is_bypassed: false }, answer }
+        Self { parts: Parts { site, cache, key, ttl: None, is_bypassed: false }, answer }
     }
 
     /// Where key parts go.
     #[inline(always)]
     pub fn key(&mut self) -> &mut KeyWriter {
-        &mut self.asked.key
+        &mut self.parts.key
     }
 
     /// Where secret key parts go, and the key of their digests.
     pub fn secret(&mut self) -> (&mut KeyWriter, &SecretKey) {
-        let Asked { cache, key, .. } = &mut self.asked;
+        let Parts { cache, key, .. } = &mut self.parts;
         if !cache.0.has_common_secret {
             key.refuse_secrets();
         }
@@ -130,14 +130,14 @@ impl<A: Answer> Call<A> {
     /// `when = EXPR`: false bypasses the cache for this call.
     #[inline]
     pub fn when(&mut self, is_cached: bool) {
-        self.asked.is_bypassed |= !is_cached;
+        self.parts.is_bypassed |= !is_cached;
     }
 
     /// `ttl = EXPR` over the arguments; zero bypasses the cache for this call.
     #[inline]
     pub fn ttl(&mut self, ttl: Duration) {
-        self.asked.ttl = Some(ttl);
-        self.asked.is_bypassed |= ttl.is_zero();
+        self.parts.ttl = Some(ttl);
+        self.parts.is_bypassed |= ttl.is_zero();
     }
 
     /// Looks in the local tier for what nearly all hits find: the value of a short key about which nothing is to be
@@ -147,7 +147,7 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        let Asked { site, cache, key, is_bypassed, .. } = &self.asked;
+        let Parts { site, cache, key, is_bypassed, .. } = &self.parts;
         // A cache that is disabled has nothing in it.
         if *is_bypassed || site.policy.reads_through {
             return None;
@@ -163,46 +163,46 @@ impl<A: Answer> Call<A> {
     where
         A::Value: Clone + Send + Sync + 'static,
     {
-        let Self { asked, answer } = self;
-        if asked.goes_past_the_local_tier() {
-            return Found::Nothing(asked.unlooked().into());
+        let Self { parts, answer } = self;
+        if parts.goes_past_the_local_tier() {
+            return Found::Nothing(parts.unlooked().into());
         }
         let long;
-        let key = match asked.key.view() {
+        let key = match parts.key.view() {
             Some(key) => key,
-            None => match asked.key.clone().finish() {
+            None => match parts.key.clone().finish() {
                 Ok(key) => {
                     long = key;
                     long.view()
                 }
                 // It fails again when the call goes on.
-                Err(_) => return Found::Nothing(asked.unlooked().into()),
+                Err(_) => return Found::Nothing(parts.unlooked().into()),
             },
         };
-        if !asked.was_looked_for()
-            && let Some(found) = asked.cache.0.look_up(&key, answer)
+        if !parts.was_looked_for()
+            && let Some(found) = parts.cache.0.look_up(&key, answer)
         {
-            asked.note_hit();
+            parts.note_hit();
             return Found::Value(found);
         }
-        let (entry, attention) = match asked.look_closer(&key, TypeId::of::<A::Value>()) {
+        let (entry, attention) = match parts.look_closer(&key, TypeId::of::<A::Value>()) {
             Ok(found) => found,
-            Err(reason) => return Found::Nothing(Left { reason, ..asked.unlooked() }.into()),
+            Err(reason) => return Found::Nothing(Left { reason, ..parts.unlooked() }.into()),
         };
         match (entry.value().cloned().map(|value| answer.restore(value)), attention) {
             (Some(found), Attention::Nothing) => Found::Value(found),
-            (Some(found), attention) => Found::Due(found, Left { attention, ..asked.unlooked() }.into()),
-            (None, _) => Found::Nothing(asked.unlooked().into()),
+            (Some(found), attention) => Found::Due(found, Left { attention, ..parts.unlooked() }.into()),
+            (None, _) => Found::Nothing(parts.unlooked().into()),
         }
     }
 
     /// The call as it goes on without a look.
     pub fn unlooked(self) -> Rest<A> {
-        self.asked.unlooked().into()
+        self.parts.unlooked().into()
     }
 }
 
-impl Asked {
+impl Parts {
     fn goes_past_the_local_tier(&self) -> bool {
         self.goes_past_the_cache() || self.site.policy.reads_through && self.cache.0.shared.is_some()
     }
@@ -239,7 +239,7 @@ impl Asked {
     }
 
     fn unlooked(self) -> Left {
-        Left { asked: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
+        Left { parts: self, reason: MissReason::Absent, attention: Attention::Nothing, tags: TagList::None }
     }
 
     fn note_hit(&self) {
@@ -401,12 +401,12 @@ impl<A: Answer> Rest<A> {
 
     /// What a batch takes over of a call that did not hit.
     pub(super) fn opened(self) -> Opened {
-        let Left { asked, tags, reason, .. } = self.left;
-        let remember = asked.remember();
+        let Left { parts, tags, reason, .. } = self.left;
+        let remember = parts.remember();
         Opened {
-            identity: asked.key.identity(),
-            is_bypassed: asked.goes_past_the_cache(),
-            key: asked.key.finish().ok(),
+            identity: parts.key.identity(),
+            is_bypassed: parts.goes_past_the_cache(),
+            key: parts.key.finish().ok(),
             remember,
             tags,
             reason,
@@ -420,9 +420,9 @@ impl<A: Answer> Rest<A> {
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        let Left { asked, tags, .. } = self.left;
-        let remember = asked.remember();
-        Entry::new(Cache::clone(&asked.cache), asked.key.finish(), remember, tags, means)
+        let Left { parts, tags, .. } = self.left;
+        let remember = parts.remember();
+        Entry::new(Cache::clone(&parts.cache), parts.key.finish(), remember, tags, means)
     }
 }
 
@@ -436,7 +436,7 @@ impl Left {
         body: Body,
     ) -> Engine<'static, Reply> {
         let reason = self.reason;
-        let Some(key) = self.asked.key_unless_bypassed() else { return Box::pin(self.asked.bypass(body)) };
+        let Some(key) = self.parts.key_unless_bypassed() else { return Box::pin(self.parts.bypass(body)) };
         let (cache, plan) = self.planned(key, terms);
         Box::pin(async move {
             let (reply, due) = run(&cache, reason, &plan, &mut background, body).await;
@@ -451,7 +451,7 @@ impl Left {
 
     /// Computes whatever is stored.
     fn refreshed(self, terms: Terms, body: Body) -> Engine<'static, Reply> {
-        let Some(key) = self.asked.key_unless_bypassed() else { return Box::pin(self.asked.bypass(body)) };
+        let Some(key) = self.parts.key_unless_bypassed() else { return Box::pin(self.parts.bypass(body)) };
         let (cache, plan) = self.planned(key, terms);
         Box::pin(async move {
             let stop = body.stop();
@@ -468,7 +468,7 @@ impl Left {
 
     fn refresh_later(self, terms: Terms, background: Background) {
         let attention = self.attention;
-        let Some(key) = self.asked.key_unless_bypassed() else { return };
+        let Some(key) = self.parts.key_unless_bypassed() else { return };
         let (cache, plan) = self.planned(key, terms);
         let Some(entry) = cache.0.entry_of(&plan.key, plan.of()) else { return };
         let Some(upkeep) = entry.upkeep() else { return };
@@ -485,7 +485,7 @@ impl Left {
 
     /// What the call is about.
     fn planned(self, key: Key, terms: Terms) -> (CacheRef, Plan) {
-        let Self { asked: Asked { site, cache, ttl, .. }, tags, .. } = self;
+        let Self { parts: Parts { site, cache, ttl, .. }, tags, .. } = self;
         let remember = cache.remember(site, ttl);
         (cache, Plan { key, remember, tags, terms })
     }

@@ -5,6 +5,7 @@ use std::any::TypeId;
 use std::sync::Arc;
 
 use super::body::{Brought, Edge};
+use super::computing::Running;
 use super::means::{Means, Recomputed};
 use super::value::{AnyValue, Kind};
 use crate::answer::{Answer, Outcome};
@@ -64,8 +65,8 @@ where
         }
     }
 
-    /// Tells the engine what a body came to of which something is kept.
-    pub(super) fn brought(&self, output: &A::Output, is_stored: bool) -> Brought {
+    /// Tells the engine what a body came to. Where it `has_ttl` already, the value is not asked for one.
+    pub(super) fn brought(&self, output: &A::Output, is_stored: bool, has_ttl: bool) -> Brought {
         let (answer, decides) = (self.answer, self.decides);
         let (outcome, value) = (answer.outcome(output), answer.stored(output));
         let error = answer.error(output).zip(self.sharing.as_ref());
@@ -74,7 +75,7 @@ where
             error: error.map(|(error, sharing)| (sharing.pack)(error)),
             is_stored,
             // `None` and errors have ttls of their own, and are not asked.
-            ttl: value.filter(|_| outcome == Outcome::Value).and_then(|value| decides.ttl(value)),
+            ttl: value.filter(|_| outcome == Outcome::Value && !has_ttl).and_then(|value| decides.ttl(value)),
             tags: value.map_or_else(Vec::new, |value| decides.tags(value)),
             value: value.map(|value| AnyValue::new(value.clone(), self.storage)),
         }
@@ -103,13 +104,13 @@ where
 
 impl<O> Recomputed<O> {
     /// Tells the engine what it is.
-    pub(super) fn brought<A, S>(self, means: &Means<A, S, ()>) -> Brought
+    pub(super) fn brought<A, S>(self, means: &Means<A, S, ()>, has_ttl: bool) -> Brought
     where
         A: Answer<Output = O>,
         A::Value: Clone + Send + Sync + 'static,
         S: Storage<A::Value>,
     {
-        means.brought(&self.output, self.is_stored)
+        means.brought(&self.output, self.is_stored, has_ttl)
     }
 }
 
@@ -144,17 +145,14 @@ where
         self.make.take().map(|make| make())
     }
 
-    fn end(&mut self, output: A::Output, is_kept: bool) -> Brought {
+    fn end(&mut self, output: A::Output, running: &Running) -> Brought {
         let answer = self.means.answer;
-        let brought = match is_kept {
-            true => {
-                let is_stored = answer
-                    .stored(&output)
-                    .zip(self.store_if.take())
-                    .is_none_or(|(value, store_if)| store_if(value));
-                self.means.brought(&output, is_stored)
-            }
-            false => Brought::nothing(answer.outcome(&output)),
+        let brought = if running.is_kept() {
+            let asked = answer.stored(&output).zip(self.store_if.take());
+            let is_stored = asked.is_none_or(|(value, store_if)| store_if(value));
+            self.means.brought(&output, is_stored, running.has_ttl())
+        } else {
+            Brought::nothing(answer.outcome(&output))
         };
         self.own = Some(output);
         brought

@@ -166,6 +166,16 @@ impl Running {
         })
     }
 
+    /// Whether what it comes to is kept, for others or for later.
+    pub(super) fn is_kept(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether the body has said how long.
+    pub(super) fn has_ttl(&self) -> bool {
+        self.directions().ttl.is_some()
+    }
+
     fn directions(&self) -> MutexGuard<'_, Directions> {
         self.directions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -191,9 +201,9 @@ impl<F: Future> Run<F> {
         Self { running, body }
     }
 
-    /// Whether what it comes to is kept, for others or for later.
-    pub(super) fn is_kept(&self) -> bool {
-        !self.running.keys.is_empty()
+    /// The computation.
+    pub(super) fn running(&self) -> &Arc<Running> {
+        &self.running
     }
 }
 

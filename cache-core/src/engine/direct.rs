@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::Cache;
 use super::body::{Beside, Body, Engine};
+use super::boxed::Pending;
 use super::calling::{Calling, Reply, Terms};
 use super::computing::{self, Run};
 use super::fetch::{self, Plan};
@@ -176,7 +177,7 @@ impl Cache {
         };
         let terms = means.terms();
         let engine = |body| self.answering(key, options, terms, reason, body);
-        Beside::new(Calling::new(means, store_if, compute), engine).await
+        Pending::new(Beside::new(Calling::new(means, store_if, compute), engine)).await
     }
 
     /// The engine for a call that the local tier does not answer.

@@ -46,7 +46,7 @@ impl Plan {
 
     /// Which type of values it is about.
     pub(super) fn of(&self) -> TypeId {
-        self.terms.kind.id()
+        self.terms.kind.value_type()
     }
 
     /// What a flight that has just landed has stored here. Not for who asks the shared tier each time.

@@ -12,7 +12,7 @@ use super::value::{AnyValue, Kind};
 use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
 use crate::backend::dynamic::BoxFuture;
-use crate::entry::{Freshness, Lifetime, Remembered, lifetime};
+use crate::entry::{Freshness, Lifetime, Remember, Remembered, lifetime};
 use crate::error::{Error, ErrorKind};
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag, TagList};
@@ -28,9 +28,11 @@ use crate::storage::Storage;
 pub struct Entry<R> {
     untyped: Untyped,
     /// What needs the types behind `R`: to tell what an answer is, and to make one.
-    brought: Box<dyn Fn(&R) -> Brought + Send + Sync>,
+    brought: Bringing<R>,
     answer: Box<dyn Fn(Reply) -> R + Send + Sync>,
 }
+
+type Bringing<R> = Box<dyn Fn(&R, &Remember) -> Brought + Send + Sync>;
 
 /// An entry, whatever its types.
 struct Untyped {
@@ -69,8 +71,11 @@ impl<R> Entry<R> {
         let (means, _) = means.parted();
         Self {
             untyped: Untyped { cache, key, remember, tags, kind: means.terms().kind },
-            // What is put was decided on.
-            brought: Box::new(move |output| means.brought(output, true)),
+            brought: Box::new(move |output, remember| match A::SELF.outcome(output) {
+                // What is put was decided on.
+                outcome if remember.keeps(outcome) => means.brought(output, true, false),
+                outcome => Brought::nothing(outcome),
+            }),
             answer: Box::new(move |reply| means.answer(reply, None)),
         }
     }
@@ -154,7 +159,7 @@ impl<R> Entry<R> {
         if self.cache().0.is_disabled {
             return Ok(());
         }
-        let brought = (self.brought)(&value);
+        let brought = (self.brought)(&value, &self.untyped.remember);
         drop(value);
         self.untyped.put(brought).await
     }
@@ -206,7 +211,7 @@ impl Untyped {
         });
         if let Some((entry, is_fresh)) = found.flatten() {
             let age = entry.age(now);
-            let entry = Some(entry).filter(|entry| entry.is_a(self.kind.id()));
+            let entry = Some(entry).filter(|entry| entry.is_a(self.kind.value_type()));
             return Ok(entry.map(|entry| Peek { value: Reply::Entry(entry), is_fresh, age }));
         }
         let function = cache.functions.of(key.identity());
@@ -283,7 +288,8 @@ impl Untyped {
         }
         fill.version = share.version();
         lead.learn(borne.clone());
-        match fill::land(cache, lead, &fill, &borne, value, share).0 {
+        let (happened, _) = fill::land(cache, lead, &fill, &borne, value, share);
+        match happened {
             // An invalidation or another `put` came meanwhile; or the lease was lost. The older value may still be there.
             Some(Happening::Refused) => self.invalidate().await,
             _ => Ok(()),

@@ -22,7 +22,7 @@ pub(super) struct AnyValue(Box<dyn Erased>);
 pub(super) struct Kind(&'static dyn AnyKind);
 
 /// A value under the rules of its storage.
-struct Kept<V, S> {
+struct Typed<V, S> {
     value: V,
     storage: S,
 }
@@ -36,7 +36,7 @@ trait Erased: Any + Send + Sync {
     fn into_entry(self: Box<Self>, header: Header) -> Arc<StoredEntry>;
 }
 
-impl<V, S> Erased for Kept<V, S>
+impl<V, S> Erased for Typed<V, S>
 where
     V: Send + Sync + 'static,
     S: Storage<V>,
@@ -72,13 +72,13 @@ impl AnyValue {
         V: Send + Sync + 'static,
         S: Storage<V>,
     {
-        Self(Box::new(Kept { value, storage }))
+        Self(Box::new(Typed { value, storage }))
     }
 
     /// Takes the value out, if it is a `V` that is kept in `S`.
     pub(super) fn take<V: 'static, S: 'static>(self) -> Option<V> {
-        let kept: Box<dyn Any> = self.0;
-        kept.downcast::<Kept<V, S>>().ok().map(|kept| kept.value)
+        let typed: Box<dyn Any> = self.0;
+        typed.downcast::<Typed<V, S>>().ok().map(|typed| typed.value)
     }
 
     pub(super) fn as_any(&self) -> &dyn Any {
@@ -122,6 +122,7 @@ impl fmt::Debug for AnyValue {
 }
 
 trait AnyKind: Send + Sync {
+    fn value_type(&self) -> TypeId;
     fn id(&self) -> TypeId;
     fn fingerprint(&self, version: u32) -> Option<u64>;
     fn decode(&self, codec: AnyCodec, bytes: &[u8]) -> Result<AnyValue, Error>;
@@ -134,8 +135,12 @@ where
     V: Send + Sync + 'static,
     S: Storage<V>,
 {
-    fn id(&self) -> TypeId {
+    fn value_type(&self) -> TypeId {
         TypeId::of::<V>()
+    }
+
+    fn id(&self) -> TypeId {
+        TypeId::of::<Self>()
     }
 
     fn fingerprint(&self, version: u32) -> Option<u64> {
@@ -158,7 +163,12 @@ impl Kind {
         Self(&Of::<V, S>(PhantomData))
     }
 
-    /// Which type it is.
+    /// The type of the values.
+    pub(super) fn value_type(self) -> TypeId {
+        self.0.value_type()
+    }
+
+    /// What tells it from all other kinds, of the same type of values also.
     pub(super) fn id(self) -> TypeId {
         self.0.id()
     }
@@ -206,7 +216,7 @@ mod tests {
 
         let read = kind.decode(AnyCodec::default(), &bytes).unwrap();
 
-        assert_eq!(kind.id(), read.as_any().type_id());
+        assert_eq!(kind.value_type(), read.as_any().type_id());
         assert_eq!(read.take::<String, Encoded>().as_deref(), Some("soup"));
     }
 

@@ -120,6 +120,15 @@ impl Remember {
     pub(crate) fn keeps_old(&self) -> bool {
         !self.grace.is_zero() || self.refresh.is_some()
     }
+
+    /// Whether an answer like that is kept at all.
+    pub(crate) fn keeps(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Value => true,
+            Outcome::Absent => self.none_ttl.is_some(),
+            Outcome::Error => self.err_ttl.is_some(),
+        }
+    }
 }
 
 /// What is remembered for a call. Mostly it is what the attribute says, which is there once for all calls.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Batch, Bypass, Slot, Slotted, State, Track, Tracks};
+use super::{At, Batch, Bypass, Slot, Slotted, State, Track, Tracks};
 use crate::batched::{Division, Each, Whole};
 use crate::engine::call::{Opened, Rest};
 use crate::engine::calling::Terms;
@@ -101,8 +101,8 @@ where
     pub(in crate::engine) fn add(&mut self, id: K, opened: Opened) {
         let (slot, to_come) = (self.slots.len(), self.slots.capacity().saturating_sub(self.slots.len()));
         let state = match self.missing.add(slot, to_come, opened) {
-            Some(plan) => Slotted::Track(plan),
-            None => Slotted::Bypass,
+            At::Track(plan) => Slotted::Track(plan),
+            At::Bypass(_) => Slotted::Bypass,
         };
         self.slots.push(Slot { id, state });
     }
@@ -136,7 +136,7 @@ where
             store_if: &self.store_if,
             slots,
             tracks,
-            brought: Vec::new(),
+            items: Vec::new(),
             failed: None,
             verbatim: None,
         }
@@ -148,8 +148,8 @@ impl Missing {
         self.plans.is_empty() && self.bypasses.is_empty()
     }
 
-    /// Adds what `slot` asks for; tells its number, or `None` if it goes past the cache. Up to `to_come` more may follow.
-    fn add(&mut self, slot: usize, to_come: usize, opened: Opened) -> Option<usize> {
+    /// Adds what `slot` asks for; tells which plan that is, or which call past the cache. Up to `to_come` more may follow.
+    fn add(&mut self, slot: usize, to_come: usize, opened: Opened) -> At {
         let Opened { identity, key, is_bypassed, remember, tags, reason } = opened;
         let function = match self.plans.last() {
             Some(last) if last.plan.key.identity() == identity => last.function.clone(),
@@ -160,8 +160,8 @@ impl Missing {
             key => {
                 function.counters.count(Happening::Bypassed);
                 let told = trace::is_watched().then_some((function, key));
-                self.bypasses.push(Bypass { slot, told });
-                return None;
+                self.bypasses.push(Bypass { slot, is_done: false, told });
+                return At::Bypass(self.bypasses.len() - 1);
             }
         };
         if self.plans.len() == self.plans.capacity() {
@@ -171,7 +171,7 @@ impl Missing {
         }
         let plan = Plan { key, remember, tags, terms: self.terms };
         self.plans.push(Missed { plan, function, reason, slot });
-        Some(self.plans.len() - 1)
+        At::Track(self.plans.len() - 1)
     }
 
     /// A track for each key, and which that is for each that was added.

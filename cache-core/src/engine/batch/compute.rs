@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{At, Batch, State, Track, Tracks};
+use super::{At, Batch, Slotted, State, Track, Tracks};
 use crate::answer::Outcome;
 use crate::backend::dynamic::BoxFuture;
 use crate::batched::{Division, Each, Whole};
@@ -49,14 +49,14 @@ where
         F: Future<Output = W::Output>,
     {
         Pending::new(async move {
-            let computation = self.tracks.begin();
-            let output = keep(&self.tracks, Run::new(computation.running.clone(), || Some(body))).await;
+            let round = self.tracks.begin();
+            let output = keep(&self.tracks, Run::new(round.running.clone(), || Some(body))).await;
 
             let ids = self.missing();
             let computing = std::mem::take(&mut self.tracks.computing);
             let opened = self.whole.open(output);
             let outcome = if opened.is_err() { Outcome::Error } else { Outcome::Value };
-            let end = computation.end(outcome, ids.len());
+            let end = round.end(outcome, ids.len());
             match opened {
                 Ok(all) if self.division.fits(&all, &ids) => {
                     let items = self.division.divide(all, &ids);
@@ -78,12 +78,12 @@ where
             let output = answer.of(item);
             if let Some(flight) = self.tracks.flight(at) {
                 let is_stored = answer.stored(&output).is_none_or(self.store_if);
-                let ended = end.ended(self.means.brought(&output, is_stored));
+                let ended = end.ended(self.means.brought(&output, is_stored, end.directions.ttl.is_some()));
                 shared.extend(self.tracks.land(flight, ended, &end));
             } else {
-                self.tracks.computed(at);
+                self.tracks.note_computed(at);
             }
-            self.set_brought(at, answer.item(output));
+            self.set_item(at, answer.item(output));
         }
         if !shared.is_empty() {
             self.tracks.share(shared, end).await;
@@ -94,19 +94,19 @@ where
     fn slot_or_track(&mut self, at: At, item: Option<A::Item>) -> Option<(usize, Option<A::Item>)> {
         match at {
             At::Track(at) => Some((at, item)),
-            At::Slot(at) => {
-                self.slots[at].state = super::Slotted::Item(item);
-                self.tracks.bypassed(at);
+            At::Bypass(bypass) => {
+                self.slots[self.tracks.slot_of(at)].state = Slotted::Item(item);
+                self.tracks.bypassed(bypass);
                 None
             }
         }
     }
 
-    fn set_brought(&mut self, at: usize, item: Option<A::Item>) {
-        if self.brought.is_empty() {
-            self.brought.resize_with(self.tracks.all.len(), || None);
+    fn set_item(&mut self, at: usize, item: Option<A::Item>) {
+        if self.items.is_empty() {
+            self.items.resize_with(self.tracks.all.len(), || None);
         }
-        self.brought[at] = item;
+        self.items[at] = item;
     }
 
     /// Answers with a list of which nobody can tell what belongs to which id: nobody else gets anything of it.
@@ -126,8 +126,8 @@ where
             if let Some(flight) = self.tracks.flight(at) {
                 flight.lead.land(Landing::NotShared, |_| ());
             }
-            self.tracks.computed(at);
-            self.set_brought(at, item);
+            self.tracks.note_computed(at);
+            self.set_item(at, item);
         }
     }
 
@@ -143,7 +143,7 @@ where
 }
 
 /// One run of the body of a batch.
-struct Computation<'c> {
+struct Round<'c> {
     running: Arc<Running>,
     opening: Opening<'c>,
     attempts: Vec<Attempt<'c>>,
@@ -159,7 +159,7 @@ struct End<'c> {
     purpose: Purpose,
 }
 
-impl<'c> Computation<'c> {
+impl<'c> Round<'c> {
     /// It has ended, with `items`.
     fn end(self, outcome: Outcome, items: usize) -> End<'c> {
         let Self { running, opening, attempts, purpose } = self;
@@ -177,7 +177,7 @@ impl End<'_> {
 
 impl<'c> Tracks<'c> {
     /// Begins to compute what is to be computed.
-    fn begin(&mut self) -> Computation<'c> {
+    fn begin(&mut self) -> Round<'c> {
         let cache = self.cache;
         for at in self.computing.iter().filter_map(At::track) {
             let track = &mut self.all[at];
@@ -207,7 +207,7 @@ impl<'c> Tracks<'c> {
         let opening = cache.0.epochs.open();
         let computing = self.computing.iter().filter_map(At::track);
         let attempts = attempts(cache, computing.map(|at| self.all[at].function));
-        Computation { running, opening, attempts, purpose: self.purpose() }
+        Round { running, opening, attempts, purpose: self.purpose() }
     }
 
     fn purpose(&self) -> Purpose {
@@ -236,7 +236,7 @@ impl<'c> Tracks<'c> {
     }
 
     /// A track's item was computed.
-    fn computed(&mut self, at: usize) {
+    fn note_computed(&mut self, at: usize) {
         self.all[at].done(self.cache, Some(Reply::Computed));
     }
 
@@ -248,7 +248,7 @@ impl<'c> Tracks<'c> {
         // Without a lease nothing is waited for.
         let at = flight.at;
         drop(flight.land(self.cache, &self.all[at], end, ended));
-        self.computed(at);
+        self.note_computed(at);
         None
     }
 
@@ -266,8 +266,9 @@ impl<'c> Tracks<'c> {
                     sharing.push(first);
                 }
             }
-            together(sharing.into_iter().map(|sharing| sharing.finishing())).await;
-            ats.into_iter().for_each(|at| self.computed(at));
+            // Each entry goes as soon as it has landed.
+            together(sharing.into_iter().map(|sharing| async { drop(sharing.finishing().await) })).await;
+            ats.into_iter().for_each(|at| self.note_computed(at));
         })
     }
 

@@ -54,8 +54,8 @@ pub struct Batch<'c, K, A: Each, W: Whole, D, S, P> {
     store_if: &'c P,
     slots: Vec<Slot<K, A::Item>>,
     tracks: Tracks<'c>,
-    /// What the body brought for each track.
-    brought: Vec<Option<A::Item>>,
+    /// What the body brought for each track, once it has run.
+    items: Vec<Option<A::Item>>,
     failed: Option<W::Error>,
     /// What the body returned, where nobody can tell what belongs to which id.
     verbatim: Option<W::Value>,
@@ -79,7 +79,7 @@ enum Slotted<V> {
 struct Tracks<'c> {
     cache: &'c Cache,
     all: Vec<Track<'c>>,
-    /// The calls past the cache that are not computed yet.
+    /// The calls past the cache.
     bypasses: Vec<Bypass>,
     at_most: usize,
     is_forced: bool,
@@ -90,22 +90,23 @@ struct Tracks<'c> {
 /// A call past the cache.
 struct Bypass {
     slot: usize,
+    is_done: bool,
     /// What is told of it, where somebody wants to know.
     told: Option<(Arc<Function>, Option<Key>)>,
 }
 
-/// What is being computed: a track, or the slot of a call past the cache.
+/// What is being computed: a track, or a call past the cache.
 #[derive(Debug, Clone, Copy)]
 enum At {
     Track(usize),
-    Slot(usize),
+    Bypass(usize),
 }
 
 impl At {
     fn track(&self) -> Option<usize> {
         match self {
             Self::Track(at) => Some(*at),
-            Self::Slot(_) => None,
+            Self::Bypass(_) => None,
         }
     }
 }
@@ -191,7 +192,7 @@ where
             return self.whole.close(Ok(all));
         }
         let (means, tracks) = (self.means, &mut self.tracks.all);
-        let mut brought = std::mem::take(&mut self.brought).into_iter();
+        let mut brought = std::mem::take(&mut self.items).into_iter();
         let mut items: Vec<Option<A::Item>> = tracks
             .iter_mut()
             .map(|track| {
@@ -247,7 +248,7 @@ impl<'c> Tracks<'c> {
                     }
                     continue;
                 }
-                let bypasses = !self.bypasses.is_empty();
+                let bypasses = self.bypasses.iter().any(|bypass| !bypass.is_done);
                 // What goes past the cache goes to the body with what this call gets a lease for.
                 let waits_for_leases = !has_settled && is_any(|state| matches!(state, State::Leads(..)));
                 if bypasses && !waits_for_leases {
@@ -265,11 +266,12 @@ impl<'c> Tracks<'c> {
 
     /// Picks what is to be computed now, no more than goes at once.
     fn take_missing(&mut self) {
-        let bypassed = self.bypasses.iter().map(|bypass| At::Slot(bypass.slot));
+        let bypasses = self.bypasses.iter().enumerate().filter(|(_, bypass)| !bypass.is_done);
+        let bypasses = bypasses.map(|(at, _)| At::Bypass(at));
         let tracks = self.all.iter().enumerate();
         let missing = tracks.filter(|(_, track)| matches!(track.state, State::Computes(..) | State::Alone));
         let missing = missing.map(|(at, _)| At::Track(at));
-        let mut computing: Vec<At> = bypassed.chain(missing).collect();
+        let mut computing: Vec<At> = bypasses.chain(missing).collect();
         computing.sort_by_key(|at| self.slot_of(*at));
         computing.truncate(self.at_most);
         self.computing = computing;
@@ -278,14 +280,15 @@ impl<'c> Tracks<'c> {
     fn slot_of(&self, at: At) -> usize {
         match at {
             At::Track(at) => self.all[at].slot,
-            At::Slot(at) => at,
+            At::Bypass(at) => self.bypasses[at].slot,
         }
     }
 
-    /// The call past the cache of this slot has ended.
-    fn bypassed(&mut self, slot: usize) {
-        let Some(at) = self.bypasses.iter().position(|bypass| bypass.slot == slot) else { return };
-        if let Some((function, key)) = self.bypasses.swap_remove(at).told {
+    /// A call past the cache has ended.
+    fn bypassed(&mut self, at: usize) {
+        let bypass = &mut self.bypasses[at];
+        bypass.is_done = true;
+        if let Some((function, key)) = bypass.told.take() {
             trace::note(self.cache, key.as_ref(), &function.title(), Answered::Bypassed);
         }
     }

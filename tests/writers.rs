@@ -558,6 +558,116 @@ fn attributes_stack_in_their_order() {
     });
 }
 
+#[cached(ttl = "1h", none_ttl = "1h", skip(db))]
+async fn other_name(db: &Db, id: u64) -> Written<Option<String>> {
+    let _ = id;
+    Ok(db.name())
+}
+
+#[invalidates(tags = ["dish:{id}"], strict)]
+#[invalidates(entries = [other_name_entry(id)])]
+async fn both(db: &Db, id: u64, name: &str) -> Written<Dish> {
+    Ok(db.set(name).with_id(id))
+}
+
+/// Reads until it finds something else than at first: that there is nothing.
+async fn until_found(cache: &Cache, db: &Db) {
+    let reading = cache.scope(async {
+        while dish_name(db, 1).await.unwrap().is_none() || other_name(db, 1).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::time::timeout(Duration::from_secs(10), reading).await.expect("both are invalidated");
+}
+
+#[tokio::test]
+async fn all_attributes_take_effect_when_the_caller_goes_away_during_the_first() {
+    let (pair, db) = (Pair::new(), Db::default());
+    for cache in [&pair.cache, &pair.other] {
+        hears(cache).await;
+        cache.scope(async { (dish_name(&db, 1).await.unwrap(), other_name(&db, 1).await.unwrap()) }).await;
+    }
+    let gate = pair.faults.hold(Operation::InvalidateTags);
+    let writing = Task::begun(pair.cache.scope(both(&db, 1, "a")));
+    gate.arrived().await;
+
+    drop(writing);
+    gate.open();
+
+    for cache in [&pair.cache, &pair.other] {
+        until_found(cache, &db).await;
+    }
+}
+
+#[tokio::test]
+async fn all_attributes_take_effect_where_a_strict_one_fails() {
+    let (pair, db) = (Pair::new(), Db::default());
+    hears(&pair.cache).await;
+    pair.cache.scope(async { (dish_name(&db, 1).await.unwrap(), other_name(&db, 1).await.unwrap()) }).await;
+    pair.faults.fail(Operation::InvalidateTags);
+
+    let written = pair.cache.scope(both(&db, 1, "a")).await;
+
+    assert_eq!(written, Err(Trouble::Cache(ErrorKind::Unreachable)));
+    until_found(&pair.cache, &db).await;
+}
+
+#[invalidates(entries = [other_name_entry(1)], strict)]
+#[invalidates(tags = ["dish:1"], strict)]
+async fn doubly_strict(db: &Db) -> Written<Dish> {
+    Ok(db.set("a"))
+}
+
+#[tokio::test]
+async fn of_two_strict_attributes_either_answers_its_error() {
+    let (pair, db) = (Pair::new(), Db::default());
+    hears(&pair.cache).await;
+    for failing in [Operation::Invalidate, Operation::InvalidateTags] {
+        pair.faults.fail(failing);
+
+        let written = pair.cache.scope(doubly_strict(&db)).await;
+
+        assert_eq!(written, Err(Trouble::Cache(ErrorKind::Unreachable)));
+        pair.comes_about(|pair| pair.shared().queued_invalidations == 0).await;
+    }
+    assert_eq!(pair.cache.scope(doubly_strict(&db)).await.unwrap().name, "a");
+}
+
+#[invalidates(entries = [dish_name_entry(id)])]
+#[updates(entry = other_name_entry(id), value = |result: &Dish| -> Written<Option<String>> { unreachable!("{}", result.name) })]
+async fn broken(db: &Db, id: u64) -> Written<Dish> {
+    Ok(db.set("a").with_id(id))
+}
+
+#[tokio::test]
+async fn the_first_attribute_takes_effect_where_a_closure_of_the_second_panics() {
+    let db = std::sync::Arc::new(Db::default());
+    let (cache, task_db) = (Cache::default(), db.clone());
+    assert_eq!(cache.scope(dish_name(&db, 1)).await, Ok(None));
+    let (task_cache, here) = (cache.clone(), cache.clone());
+
+    let writing = tokio::spawn(async move { task_cache.scope(broken(&task_db, 1)).await });
+
+    assert!(writing.await.expect_err("it panics").is_panic());
+    assert_eq!(here.scope(dish_name(&db, 1)).await.unwrap().as_deref(), Some("a"));
+}
+
+#[test]
+fn what_several_attributes_change_is_recorded() {
+    run(async |db, stage| {
+        dish_name(db, 1).await.unwrap();
+        other_name(db, 1).await.unwrap();
+        let changes = stage.cache.deferred();
+
+        changes.scope(both(db, 1, "a")).await.unwrap();
+
+        assert_eq!((dish_name(db, 1).await, other_name(db, 1).await), (Ok(None), Ok(None)));
+        changes.apply().await.unwrap();
+        let names = [dish_name(db, 1).await.unwrap(), other_name(db, 1).await.unwrap()];
+        assert_eq!(names, [Some("a".to_owned()), Some("a".to_owned())]);
+    });
+}
+
 #[test]
 fn what_writers_in_its_scope_change_is_recorded() {
     run(async |db, stage| {

@@ -9,7 +9,8 @@ pub use crate::call_site::CallSite;
 pub use crate::decide::{tags_of, ttl_of};
 use crate::engine::Entry;
 pub use crate::engine::{
-    Asked, CacheRef, Call, Found, Means, Next, Recomputed, Rest, Updating, Writing, current, given, holds,
+    Asked, CacheRef, Call, Change, Due, Found, Means, Next, Recomputed, Rest, Updating, Writing, current,
+    given, holds,
 };
 pub use crate::give_up::{
     GiveUpProbe, GivesUp, GivesUpWithNoError, GivesUpWithoutError, IsStrict, IsStrictWithNoError,

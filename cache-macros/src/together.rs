@@ -3,8 +3,8 @@
 //! The first one gives each pattern among the arguments a name, and matches it in the body that the others find. So it tells them
 //! what the pattern was, by an option of their own that nobody else writes.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::parse::ParseStream;
 use syn::{Attribute, LitInt, Meta, Pat, Token};
 
@@ -12,9 +12,13 @@ use crate::expand::site;
 use crate::item::{Argument, Function};
 use crate::names;
 use crate::scan::plain;
+use crate::writer::Kind;
 
 /// The option.
 pub(crate) const PATTERNS: &str = "__larder_patterns";
+
+/// The option of an attribute that was expanded together with the one before it.
+const DONE: &str = "__larder_done";
 
 /// The pattern that an argument was, by its place.
 pub(crate) type Taken = (usize, Pat);
@@ -41,8 +45,40 @@ pub(crate) fn told(function: &Function) -> Vec<Attribute> {
 
 /// Told by its name: what it is imported as does not show.
 pub(crate) fn is_ours(attr: &Attribute) -> bool {
-    let name = attr.path().segments.last().map(|last| plain(&last.ident));
-    name.is_some_and(|name| ["cached", "invalidates", "updates"].contains(&name.as_str()))
+    let is_done = matches!(&attr.meta, Meta::List(list) if is_done(&list.tokens));
+    !is_done && ["cached", "invalidates", "updates"].contains(&&*name(attr))
+}
+
+/// Whether an attribute was expanded together with the one before it.
+pub(crate) fn is_done(options: &TokenStream) -> bool {
+    options.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(ident) if ident == DONE))
+}
+
+/// What is written at the end of its path.
+fn name(attr: &Attribute) -> String {
+    attr.path().segments.last().map(|last| plain(&last.ident)).unwrap_or_default()
+}
+
+/// The attributes of a writer behind its first, with their options, and all attributes as they are once these are expanded, too:
+/// they stay, and do nothing, since what is imported is to be used. Those behind a `#[cached]` belong to another function than those
+/// before it.
+pub(crate) fn writers(function: &Function) -> (Vec<(Kind, TokenStream)>, Vec<Attribute>) {
+    let (mut writers, mut attrs) = (Vec::new(), function.attrs.clone());
+    let mut is_behind_cached = false;
+    for attr in &mut attrs {
+        let name = name(attr);
+        is_behind_cached |= name == "cached";
+        let kind = match name.as_str() {
+            "invalidates" => Some(Kind::Invalidates),
+            "updates" => Some(Kind::Updates),
+            _ => None,
+        };
+        if let (Some(kind), Meta::List(list), false) = (kind, &mut attr.meta, is_behind_cached) {
+            let done = Ident::new(DONE, site()).to_token_stream();
+            writers.push((kind, std::mem::replace(&mut list.tokens, done)));
+        }
+    }
+    (writers, attrs)
 }
 
 /// What to write where an attribute before this one has given a name to a pattern, and could not tell.

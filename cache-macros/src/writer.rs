@@ -6,8 +6,12 @@ mod expand;
 
 use proc_macro2::TokenStream;
 
+use args::Options;
+
 use crate::diag::Diagnostics;
 use crate::item::{Function, Wording};
+use crate::scan::Names;
+use crate::together;
 
 /// Which of the two attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,21 +45,63 @@ impl Kind {
     }
 }
 
+/// One attribute of a writer.
+struct Written {
+    kind: Kind,
+    options: Options,
+}
+
+impl Written {
+    fn parse(kind: Kind, options: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        Self { kind, options: Options::parse(kind, options, diagnostics) }
+    }
+
+    fn check(&self, function: &Function, diagnostics: &mut Diagnostics) {
+        check::check(self.kind, function, &self.options, diagnostics);
+    }
+}
+
 /// The function with its body as written, and what comes before and after it.
 pub(crate) fn expanded(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
+    if together::is_done(&options) {
+        return item;
+    }
     let mut diagnostics = Diagnostics::default();
-    let options = args::Options::parse(kind, options, &mut diagnostics);
+    let first = Written::parse(kind, options, &mut diagnostics);
     // No functions are emitted beside it, so it may stand in a trait's `impl`.
     let function = match Function::parse(item.clone(), true, kind.wording()) {
-        Ok(function) => function.taken_apart(&options.patterns).used_by(options.names()),
+        Ok(function) => function.taken_apart(&first.options.patterns),
         Err(mistake) => {
             diagnostics.absorb(mistake);
             return crate::with_mistakes(item, diagnostics);
         }
     };
-    check::check(kind, &function, &options, &mut diagnostics);
+    first.check(&function, &mut diagnostics);
     match diagnostics.is_empty() {
-        true => expand::expand(kind, &function, &options),
+        true => {
+            let (function, all) = all_of(first, function);
+            expand::expand(&function, &all)
+        }
         false => crate::with_mistakes(item, diagnostics),
     }
+}
+
+/// The attributes of the function that are expanded together with the first: what they do after the body has one end, and takes
+/// effect as a whole. One that is wrong is left to tell so itself.
+fn all_of(first: Written, mut function: Function) -> (Function, Vec<Written>) {
+    let mut all = vec![first];
+    let mut diagnostics = Diagnostics::default();
+    let (others, attrs) = together::writers(&function);
+    for (kind, options) in others {
+        let other = Written::parse(kind, options, &mut diagnostics);
+        other.check(&function, &mut diagnostics);
+        all.push(other);
+    }
+    match diagnostics.is_empty() {
+        true => function.attrs = attrs,
+        false => all.truncate(1),
+    }
+    let mut names = Names::default();
+    all.iter().for_each(|written| written.options.add_names(&mut names));
+    (function.used_by(names), all)
 }

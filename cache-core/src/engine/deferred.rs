@@ -64,6 +64,14 @@ impl Cache {
         }
     }
 
+    /// The same for a caller that goes away.
+    pub(super) fn begin_or_record(&self, set: Invalidate) {
+        match Recorded::here() {
+            Some(recorded) => recorded.record(set.within(self)),
+            None => drop(self.begin_to_apply(set)),
+        }
+    }
+
     /// Applies `set` once more after `delay`, in the background.
     fn apply_again(&self, set: Invalidate, delay: Duration) -> Result<(), Error> {
         let clock = self.0.clock.clone();

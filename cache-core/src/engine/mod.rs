@@ -68,7 +68,7 @@ pub use invalidation::Invalidate;
 pub use means::{Means, Recomputed};
 pub use trace::{Answered, Trace, TracedCall, trace};
 pub use warm_up::{Progress, WarmUp, Warmed, warm_up};
-pub use writing::{Updating, Writing, holds};
+pub use writing::{Change, Due, Updating, Writing, holds};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Sweep};

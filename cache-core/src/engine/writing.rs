@@ -54,6 +54,54 @@ impl Writing {
     }
 }
 
+/// What a writer changes once its body has returned.
+pub trait Change {
+    /// Begins it, for a caller that goes away.
+    fn begin(self);
+}
+
+/// What is due, and takes effect also when its caller goes away before its turn has come.
+#[derive(Debug)]
+pub struct Due<C: Change>(Option<C>);
+
+impl<C: Change> Due<C> {
+    /// A change.
+    pub fn new(change: C) -> Self {
+        Self(Some(change))
+    }
+
+    /// None.
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Its turn has come. To be applied at once.
+    pub fn take(&mut self) -> Option<C> {
+        self.0.take()
+    }
+}
+
+impl<C: Change> Drop for Due<C> {
+    fn drop(&mut self) {
+        if let Some(change) = self.0.take() {
+            change.begin();
+        }
+    }
+}
+
+impl Change for Writing {
+    fn begin(self) {
+        self.cache.begin_or_record(self.set);
+    }
+}
+
+impl<R> Change for Updating<R> {
+    /// The value is not put any more: its entry is invalidated.
+    fn begin(self) {
+        self.entry.cache().begin_or_record(Invalidate::entry(&self.entry));
+    }
+}
+
 /// What `entries = [..]` and `functions = [..]` take.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` does not name what is to be invalidated",

@@ -62,14 +62,12 @@ impl Options {
         entries.chain(self.entry.iter().map(|entry| &entry.value))
     }
 
-    /// The names that any option uses.
-    pub(super) fn names(&self) -> Names {
-        let mut names = Names::default();
-        self.tags.iter().flat_map(|tags| &tags.value).for_each(|tag| tag.add_names(&mut names));
+    /// Adds the names that any option uses.
+    pub(super) fn add_names(&self, names: &mut Names) {
+        self.tags.iter().flat_map(|tags| &tags.value).for_each(|tag| tag.add_names(names));
         self.handles().for_each(|handle| names.add(handle));
         self.cache.iter().for_each(|cache| names.add(&cache.value));
         [&self.when, &self.value].into_iter().flatten().for_each(|closure| names.add(&closure.value));
-        names
     }
 
     fn parse_one(

@@ -7,8 +7,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, ExprPath, LitStr};
 
-use super::Kind;
 use super::args::Options;
+use super::{Kind, Written};
 use crate::args::TagOption;
 use crate::expand::body::awaited_here;
 use crate::expand::call::{at, bindings, cache_of, facade_at, field_ident, fields_of, place_of, tag_from};
@@ -25,25 +25,21 @@ pub(super) fn mentions_result(expr: &Expr) -> bool {
 }
 
 /// The function.
-pub(super) fn expand(kind: Kind, function: &Function, options: &Options) -> TokenStream {
-    let parts = Parts::of(kind, function, options);
-    let Parts { p, before, after, finish, .. } = &parts;
-    let kept = parts.kept();
+pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
+    let mut parts = Parts::of(function);
+    let changes: Vec<Change<'_>> = all.iter().enumerate().map(|(at, one)| parts.change(at, one)).collect();
+    let Parts { before, .. } = &parts;
     let again = parts.again();
     let body = awaited_here(function);
-    let when = options.when.as_ref().map(|when| {
-        let when = &when.value;
-        quote_spanned!(at(when)=> #p::holds(__larder_value, #when))
-    });
-    let when = when.unwrap_or_else(|| quote_spanned!(site()=> true));
-    let after = quote_spanned! {site()=>
-        #again
-        if #when {
-            #after
-        } else {
-            ::core::option::Option::None
-        }
-    };
+    // Each of them is armed before the next is made: what is told of it may panic.
+    let (due, after, nothing, finish) = (
+        changes.iter().map(|change| &change.due),
+        changes.iter().map(Change::after),
+        changes.iter().map(|Change { p, .. }| quote_spanned!(site()=> #p::Due::nothing())),
+        finish(&changes),
+    );
+    let Some(p) = changes.first().map(|first| &first.p) else { return TokenStream::new() };
+    let kept = parts.kept(p);
     let steps = quote_spanned! {site()=>
         #before
         #kept
@@ -52,12 +48,13 @@ pub(super) fn expand(kind: Kind, function: &Function, options: &Options) -> Toke
             use #p::{AnswersFallible as _, AnswersPlain as _};
             (&&&&#p::Probe::of(&__larder_output)).answer()
         };
-        let __larder_changes = match #p::Answer::stored(__larder_answer, &__larder_output) {
+        let (#(mut #due,)*) = match #p::Answer::stored(__larder_answer, &__larder_output) {
             ::core::option::Option::Some(__larder_value) => {
                 let _ = __larder_value;
-                #after
+                #again
+                (#(#after,)*)
             }
-            ::core::option::Option::None => ::core::option::Option::None,
+            ::core::option::Option::None => (#(#nothing,)*),
         };
         #finish
     };
@@ -70,75 +67,97 @@ pub(super) fn expand(kind: Kind, function: &Function, options: &Options) -> Toke
     quote_spanned!(site()=> #(#attrs)* #vis #sig { #block })
 }
 
-/// What is put around the body.
+/// What is put around the body, for all attributes.
 struct Parts<'f> {
     function: &'f Function,
-    p: TokenStream,
     before: TokenStream,
-    /// An expression: what is to be applied, if anything.
-    after: TokenStream,
-    /// Applies `changes`, and ends with what is answered.
-    finish: TokenStream,
     /// Expressions that are evaluated after the body.
     late: Vec<Expr>,
     /// How many texts were formatted before the body.
     texts: usize,
 }
 
+/// What one attribute changes.
+struct Change<'o> {
+    options: &'o Options,
+    p: TokenStream,
+    /// What names it before the body.
+    named: Ident,
+    /// What is due after it.
+    due: Ident,
+    /// An expression that makes it, if it is made.
+    made: TokenStream,
+}
+
+impl Change<'_> {
+    /// The expression that arms it.
+    fn after(&self) -> TokenStream {
+        let Self { options, p, made, .. } = self;
+        let when = options.when.as_ref().map(|when| {
+            let when = &when.value;
+            quote_spanned!(at(when)=> #p::holds(__larder_value, #when))
+        });
+        let when = when.unwrap_or_else(|| quote_spanned!(site()=> true));
+        quote_spanned!(site()=> if #when { #p::Due::new({ #made }) } else { #p::Due::nothing() })
+    }
+}
+
 impl<'f> Parts<'f> {
-    fn of(kind: Kind, function: &'f Function, options: &Options) -> Self {
-        let facade = facade_at(options.krate.as_ref());
-        let p = quote_spanned!(site()=> #facade::__private);
-        let finish = finish(options, &p);
-        let empty = TokenStream::new;
-        let mut parts =
-            Self { function, p, before: empty(), after: empty(), finish, late: Vec::new(), texts: 0 };
-        let closures = [&options.when, &options.value].into_iter().flatten();
-        parts.late.extend(closures.map(|closure| Expr::Closure(closure.value.clone())));
-        match kind {
-            Kind::Invalidates => parts.invalidates(options),
-            Kind::Updates => parts.updates(options),
-        }
-        parts
+    fn of(function: &'f Function) -> Self {
+        Self { function, before: TokenStream::new(), late: Vec::new(), texts: 0 }
     }
 
-    fn invalidates(&mut self, options: &Options) {
-        let p = self.p.clone();
+    /// Adds an attribute.
+    fn change<'o>(&mut self, at: usize, Written { kind, options }: &'o Written) -> Change<'o> {
+        let facade = facade_at(options.krate.as_ref());
+        let mut change = Change {
+            options,
+            p: quote_spanned!(site()=> #facade::__private),
+            named: names::own(&format!("named{at}"), site()),
+            due: names::own(&format!("due{at}"), site()),
+            made: TokenStream::new(),
+        };
+        let closures = [&options.when, &options.value].into_iter().flatten();
+        self.late.extend(closures.map(|closure| Expr::Closure(closure.value.clone())));
+        match kind {
+            Kind::Invalidates => self.invalidates(&mut change),
+            Kind::Updates => self.updates(&mut change),
+        }
+        change
+    }
+
+    fn invalidates(&mut self, change: &mut Change<'_>) {
+        let (options, p, named) = (change.options, change.p.clone(), change.named.clone());
         let cache = cache_of(options.cache.as_ref(), &p);
         let bound = bindings(self.function, cache.clone());
         self.before.extend(quote_spanned! {site()=>
-            let mut __larder_writing = { #bound #p::Writing::new(#cache) };
+            let mut #named = { #bound #p::Writing::new(#cache) };
         });
         for function in &options.functions {
             let clear = sibling(function);
-            self.before
-                .extend(quote_spanned!(at(function)=> #p::Writing::add(&mut __larder_writing, #clear());));
+            self.before.extend(quote_spanned!(at(function)=> #p::Writing::add(&mut #named, #clear());));
         }
         for tag in options.tags.iter().flat_map(|tags| &tags.value) {
             match tag {
-                TagOption::Template(template) => self.template(template),
+                TagOption::Template(template) => self.template(change, template),
                 TagOption::Expr(expr) => {
                     let span = at(expr);
                     let tag = tag_from(&p, span, expr);
-                    let tag = quote_spanned!(span=> #p::Writing::tag(&mut __larder_writing, #tag););
-                    self.add(expr, tag);
+                    self.add(change, expr, quote_spanned!(span=> #p::Writing::tag(&mut #named, #tag);));
                 }
             }
         }
         for entry in options.handles() {
-            let p = &self.p;
-            let add = quote_spanned!(at(entry)=> #p::Writing::add(&mut __larder_writing, #entry););
-            self.add(entry, add);
+            self.add(change, entry, quote_spanned!(at(entry)=> #p::Writing::add(&mut #named, #entry);));
         }
-        let softly = options
-            .expire
-            .as_ref()
-            .map(|_| quote_spanned!(site()=> let __larder_writing = __larder_writing.softly();));
-        self.after.extend(quote_spanned!(site()=> #softly ::core::option::Option::Some(__larder_writing)));
+        change.made.extend(match options.expire {
+            Some(_) => quote_spanned!(site()=> #named.softly()),
+            None => quote_spanned!(site()=> #named),
+        });
     }
 
-    fn updates(&mut self, options: &Options) {
-        let p = self.p.clone();
+    fn updates(&mut self, change: &mut Change<'_>) {
+        let (options, p, named) = (change.options, &change.p, &change.named);
         // Cannot be missing: that is a rule.
         let (Some(entry), Some(value)) = (&options.entry, &options.value) else { return };
         let (entry, value) = (&entry.value, &value.value);
@@ -146,23 +165,19 @@ impl<'f> Parts<'f> {
         if mentions_result(entry) {
             self.late.push(entry.clone());
             let result = result(entry);
-            self.after
-                .extend(quote_spanned!(at(entry)=> let __larder_entry = #p::handle({ #result #entry });));
+            change.made.extend(quote_spanned!(at(entry)=> let #named = #p::handle({ #result #entry });));
         } else {
-            self.before
-                .extend(quote_spanned!(at(entry)=> let __larder_entry = #p::handle({ #bound #entry });));
+            self.before.extend(quote_spanned!(at(entry)=> let #named = #p::handle({ #bound #entry });));
         }
-        self.after.extend(quote_spanned! {at(value)=>
-            ::core::option::Option::Some(#p::Updating::new(__larder_entry, __larder_value, #value))
-        });
+        change.made.extend(quote_spanned!(at(value)=> #p::Updating::new(#named, __larder_value, #value)));
     }
 
     /// Adds what `expr` names by `add`, before the body if it can be told then.
-    fn add(&mut self, expr: &Expr, add: TokenStream) {
+    fn add(&mut self, change: &mut Change<'_>, expr: &Expr, add: TokenStream) {
         if mentions_result(expr) {
             self.late.push(expr.clone());
             let result = result(expr);
-            self.after.extend(quote_spanned!(site()=> { #result #add }));
+            change.made.extend(quote_spanned!(site()=> { #result #add }));
         } else {
             let bound = bindings(self.function, expr.to_token_stream());
             self.before.extend(quote_spanned!(site()=> { #bound #add }));
@@ -170,14 +185,14 @@ impl<'f> Parts<'f> {
     }
 
     /// A tag with placeholders. What they say of the arguments is formatted before the body, whatever becomes of those.
-    fn template(&mut self, template: &Template) {
-        let (p, span) = (self.p.clone(), site().located_at(template.span));
+    fn template(&mut self, change: &mut Change<'_>, template: &Template) {
+        let (p, named, span) = (&change.p, &change.named, site().located_at(template.span));
         let of_result = |place: &crate::template::Place| place.name == "result";
         let is_late = template.places.iter().any(of_result);
         if template.places.is_empty() {
             let text = LitStr::new(&template.format, span);
-            let tag = tag_from(&p, span, text);
-            self.before.extend(quote_spanned!(span=> #p::Writing::tag(&mut __larder_writing, #tag);));
+            let tag = tag_from(p, span, text);
+            self.before.extend(quote_spanned!(span=> #p::Writing::tag(&mut #named, #tag);));
             return;
         }
         let (mut specs, mut values) = (Vec::new(), Vec::new());
@@ -204,10 +219,10 @@ impl<'f> Parts<'f> {
             values.push(text.to_token_stream());
         }
         let format = LitStr::new(&template.format_with(&specs), span);
-        let tag = tag_from(&p, span, quote_spanned!(span=> ::core::format_args!(#format, #(#values),*)));
-        let add = quote_spanned!(span=> #p::Writing::tag(&mut __larder_writing, #tag););
+        let tag = tag_from(p, span, quote_spanned!(span=> ::core::format_args!(#format, #(#values),*)));
+        let add = quote_spanned!(span=> #p::Writing::tag(&mut #named, #tag););
         if is_late {
-            self.after.extend(add);
+            change.made.extend(add);
         } else {
             let names = template.places.iter().map(|place| word(place, span));
             let bound = bindings(self.function, quote!(#(#names)*));
@@ -233,8 +248,7 @@ impl<'f> Parts<'f> {
     }
 
     /// Keeps the arguments that are used after the body.
-    fn kept(&self) -> TokenStream {
-        let p = &self.p;
+    fn kept(&self, p: &TokenStream) -> TokenStream {
         let keep = |(argument, bound, kept, span): (&Argument, &Ident, Ident, Span)| {
             let probed = match argument.is_pattern {
                 true => quote!(#bound),
@@ -274,31 +288,41 @@ fn result(expr: &Expr) -> TokenStream {
     quote_spanned!(site()=> let #result = __larder_value; let _ = #result;)
 }
 
-/// What happens to `changes`, and what is answered.
-fn finish(options: &Options, p: &TokenStream) -> TokenStream {
-    let Some(strict) = &options.strict else {
-        return quote_spanned! {site()=>
-            if let ::core::option::Option::Some(__larder_changes) = __larder_changes {
-                __larder_changes.apply_quietly().await;
-            }
-            __larder_output
+/// What is due takes effect, one after the other, whatever fails; then what is answered: an error of one that is strict, or what the
+/// body came to.
+fn finish(changes: &[Change<'_>]) -> TokenStream {
+    let (mut apply, mut answer) = (TokenStream::new(), quote_spanned!(site()=> __larder_output));
+    for Change { options, p, due, .. } in changes.iter().rev() {
+        let Some(strict) = &options.strict else {
+            apply = quote_spanned! {site()=>
+                if let ::core::option::Option::Some(__larder_changes) = #p::Due::take(&mut #due) {
+                    __larder_changes.apply_quietly().await;
+                }
+                #apply
+            };
+            continue;
         };
-    };
-    let answer = quote_spanned! {at(&strict.option)=>
-        {
-            use #p::{IsStrict as _, IsStrictWithNoError as _, IsStrictWithoutError as _};
-            (&&&#p::StrictProbe(__larder_answer)).answer(__larder_error)
-        }
-    };
-    quote_spanned! {site()=>
-        match __larder_changes {
-            ::core::option::Option::Some(__larder_changes) => match __larder_changes.apply().await {
-                ::core::result::Result::Ok(()) => __larder_output,
-                ::core::result::Result::Err(__larder_error) => #answer,
-            },
-            ::core::option::Option::None => __larder_output,
-        }
+        apply = quote_spanned! {site()=>
+            let #due = match #p::Due::take(&mut #due) {
+                ::core::option::Option::Some(__larder_changes) => __larder_changes.apply().await,
+                ::core::option::Option::None => ::core::result::Result::Ok(()),
+            };
+            #apply
+        };
+        let failed = quote_spanned! {at(&strict.option)=>
+            {
+                use #p::{IsStrict as _, IsStrictWithNoError as _, IsStrictWithoutError as _};
+                (&&&#p::StrictProbe(__larder_answer)).answer(__larder_error)
+            }
+        };
+        answer = quote_spanned! {site()=>
+            match #due {
+                ::core::result::Result::Ok(()) => { #answer }
+                ::core::result::Result::Err(__larder_error) => #failed,
+            }
+        };
     }
+    quote_spanned!(site()=> #apply #answer)
 }
 
 /// `menu_of_clear` for `menu_of`, with the path before it.

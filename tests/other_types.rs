@@ -6,7 +6,9 @@ mod support;
 
 use std::time::Duration;
 
+use cache_core::testing::Operation;
 use larder::{Key, Options, cached};
+use support::pair::Pair;
 use support::{Db, MINUTE, Stage};
 
 fn key() -> Key {
@@ -90,6 +92,25 @@ fn who_follows_is_not_handed_what_stands_in_for_another_type() {
     db.release();
 
     assert_eq!((number.end(), words.end()), (Ok(7), "row 0".into()));
+}
+
+#[cached(ttl = 60, tier = local, skip(db))]
+async fn at_home(db: &Db, id: u64) -> u64 {
+    db.row(id).await
+}
+
+#[tokio::test]
+async fn what_stays_here_does_so_also_where_its_key_was_asked_for_in_every_tier() {
+    let (pair, db) = (Pair::new(), Db::open());
+    let test = async {
+        let key = at_home_entry(1).key().cloned().expect("a number is a key part");
+        assert_eq!(pair.cache.get::<u64>(&key, &minute()).await.expect("it is there"), None);
+        at_home(&db, 1).await
+    };
+
+    assert_eq!(pair.cache.scope(test).await, 0);
+
+    assert_eq!(pair.faults.calls(Operation::Lease), 0);
 }
 
 #[cached(ttl = 60, skip(db))]

@@ -75,6 +75,19 @@ async fn so_do_invalidations_around_an_update() {
 }
 
 #[tokio::test]
+async fn what_stands_above_a_cached_attribute_is_apart_from_what_stands_below() {
+    #[invalidates(tags = ["even:{a}"])]
+    #[cached(ttl = 60, tags = ["pair:{a}"], key = (a, b))]
+    #[invalidates(tags = ["even:{b}"])]
+    async fn around((a, b): (u64, u64)) -> u64 {
+        a + b
+    }
+
+    assert_eq!(after(around((1, 2))).await.1, [0, 1, 1, 0]);
+    assert_eq!(after(around_uncached((1, 2))).await.1, [0, 1, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_cached_function_may_invalidate_above_and_below_its_attribute() {
     #[invalidates(tags = ["even:{a}"])]
     #[cached(ttl = 60, tags = ["pair:{a}"], skip(c), store_if = |sum| *sum > 0)]

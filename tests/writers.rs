@@ -6,6 +6,7 @@ mod support;
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -650,6 +651,32 @@ async fn the_first_attribute_takes_effect_where_a_closure_of_the_second_panics()
 
     assert!(writing.await.expect_err("it panics").is_panic());
     assert_eq!(here.scope(dish_name(&db, 1)).await.unwrap().as_deref(), Some("a"));
+}
+
+#[test]
+fn so_it_is_recorded_where_it_is_deferred() {
+    let (stage, db) = (Stage::new(), Db::default());
+    assert_eq!(stage.run(dish_name(&db, 1)), Ok(None));
+    let changes = stage.cache.deferred();
+    let mut writing = Task::new(stage.cache.scope(changes.scope(broken(&db, 1))));
+
+    catch_unwind(AssertUnwindSafe(|| writing.poll())).expect_err("it panics");
+    drop(writing);
+
+    assert!(!changes.is_empty());
+    stage.run(changes.apply()).unwrap();
+    assert_eq!(stage.run(dish_name(&db, 1)).unwrap().as_deref(), Some("a"));
+}
+
+#[tokio::test]
+async fn each_attribute_takes_effect_once() {
+    let (pair, db) = (Pair::new(), Db::default());
+    hears(&pair.cache).await;
+
+    pair.cache.scope(both(&db, 1, "a")).await.unwrap();
+
+    let calls = |operation| pair.faults.calls(operation);
+    assert_eq!((calls(Operation::InvalidateTags), calls(Operation::Invalidate)), (1, 1));
 }
 
 #[test]

@@ -20,12 +20,30 @@ pub struct Computation(Option<Arc<Running>>);
 pub(super) struct Running {
     /// Which cache, by its address: it lives at least as long as the computation.
     cache: usize,
-    /// One, or those of a batch.
-    keys: Box<[Key]>,
+    keys: Keys,
     /// What is stored, if it may be seen.
     previous: Option<Arc<StoredEntry>>,
     directions: Mutex<Directions>,
     outer: Option<Arc<Running>>,
+}
+
+/// What is computed.
+pub(super) enum Keys {
+    /// Nothing that is kept.
+    None,
+    One(Key),
+    /// Those of a batch.
+    Many(Vec<Key>),
+}
+
+impl Keys {
+    fn all(&self) -> &[Key] {
+        match self {
+            Self::None => &[],
+            Self::One(key) => std::slice::from_ref(key),
+            Self::Many(keys) => keys,
+        }
+    }
 }
 
 /// What a body has said about its own answer.
@@ -144,7 +162,7 @@ impl Computation {
 impl fmt::Debug for Computation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Computation")
-            .field("keys", &self.0.as_ref().map(|running| &running.keys))
+            .field("keys", &self.0.as_ref().map(|running| running.keys.all()))
             .field("directions", &self.0.as_ref().map(|running| running.directions()))
             .finish_non_exhaustive()
     }
@@ -152,11 +170,11 @@ impl fmt::Debug for Computation {
 
 impl Running {
     pub(super) fn new(cache: &Cache, key: &Key, previous: Option<Arc<StoredEntry>>) -> Arc<Self> {
-        Self::of_all(cache, Box::new([key.clone()]), previous)
+        Self::of(cache, Keys::One(key.clone()), previous)
     }
 
-    /// One computation for several keys.
-    pub(super) fn of_all(cache: &Cache, keys: Box<[Key]>, previous: Option<Arc<StoredEntry>>) -> Arc<Self> {
+    /// One computation of all these keys.
+    pub(super) fn of(cache: &Cache, keys: Keys, previous: Option<Arc<StoredEntry>>) -> Arc<Self> {
         Arc::new(Self {
             cache: address(cache),
             keys,
@@ -168,7 +186,7 @@ impl Running {
 
     /// Whether what it comes to is kept, for others or for later.
     pub(super) fn is_kept(&self) -> bool {
-        !self.keys.is_empty()
+        !self.keys.all().is_empty()
     }
 
     /// Whether the body has said how long.
@@ -238,7 +256,7 @@ impl<F> Drop for Run<F> {
 /// A computation for its caller alone. What its body says of its answer is about no entry: also not about that of a computation
 /// around it, whose value it does not see either.
 pub(super) fn apart(cache: &Cache) -> Arc<Running> {
-    Running::of_all(cache, Box::default(), None)
+    Running::of(cache, Keys::None, None)
 }
 
 /// Whether `key` is being computed by this very task, at any depth.
@@ -247,7 +265,7 @@ pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
         let innermost = innermost.borrow();
         let mut next = innermost.as_ref();
         while let Some(running) = next {
-            if running.cache == address(cache) && running.keys.contains(key) {
+            if running.cache == address(cache) && running.keys.all().contains(key) {
                 return true;
             }
             next = running.outer.as_ref();

@@ -15,7 +15,7 @@ use crate::engine::body::Brought;
 use crate::engine::boxed::Pending;
 use crate::engine::calling::Reply;
 use crate::engine::compute::Attempt;
-use crate::engine::computing::{Directions, Run, Running};
+use crate::engine::computing::{Directions, Keys, Run, Running};
 use crate::engine::conclude::{Ended, Landed};
 use crate::engine::flight::Lead;
 use crate::engine::lead::{Leading, Purpose};
@@ -202,7 +202,7 @@ impl<'c> Tracks<'c> {
         };
         let mut keys = Vec::with_capacity(led().count());
         keys.extend(led().map(|track| track.plan.key.clone()));
-        let running = Running::of_all(cache, keys.into(), None);
+        let running = Running::of(cache, Keys::Many(keys), None);
         // Before the body begins: which tags it bears, it may yet say.
         let opening = cache.0.epochs.open();
         let computing = self.computing.iter().filter_map(At::track);

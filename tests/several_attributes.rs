@@ -74,6 +74,35 @@ async fn so_do_invalidations_around_an_update() {
     assert_eq!(written, ([0, 1, 7, 3], [0, 1, 0, 1]));
 }
 
+#[cached(ttl = 60)]
+async fn name_of(id: u64) -> String {
+    format!("old {id}")
+}
+
+#[cached(ttl = 60)]
+async fn label_of(id: u64) -> Result<String, String> {
+    Err(format!("no {id}"))
+}
+
+#[updates(entry = name_of_entry(id), value = |_| name)]
+#[cfg_attr(all(), invalidates(tags = ["x:{name}:{result}"], when = |_| name.len() > 2))]
+#[updates(entry = label_of_entry(id), value = |_| Ok(name))]
+async fn rename(id: u64, name: String) -> u64 {
+    drop(name);
+    id
+}
+
+#[tokio::test]
+async fn each_attribute_may_move_the_arguments_that_it_uses_with_the_result() {
+    Cache::default()
+        .scope(async {
+            rename(1, "new".to_owned()).await;
+
+            assert_eq!((name_of(1).await.as_str(), label_of(1).await), ("new", Ok("new".to_owned())));
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn what_stands_above_a_cached_attribute_is_apart_from_what_stands_below() {
     #[invalidates(tags = ["even:{a}"])]

@@ -656,10 +656,10 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 ///
 /// **Several attributes** on one function take effect in their order, all of them: whoever goes away meanwhile, and whichever fails.
 /// Of those that are `strict` the first that failed answers its error. A name that a pattern binds is visible to all of them. That goes
-/// for those that are written as `cached`, `invalidates` and `updates`, whatever the path before that. One that was imported by another
-/// name, or stands in a `cfg_attr`, begins when those before it have ended, and not at all if its caller is gone by then or got an
-/// error; it does not see what a pattern binds, nor does one behind a macro that gives patterns a name (`#[async_trait]`): write a name
-/// for the argument, and the pattern in the body.
+/// for those that are written as `cached`, `invalidates` and `updates`, whatever the path before that. One behind another that was
+/// imported by another name begins when those before it have ended, and not at all if its caller is gone by then or got an error; it
+/// does not see what a pattern binds, nor does one behind a macro that gives patterns a name (`#[async_trait]`): write a name for the
+/// argument, and the pattern in the body.
 ///
 /// **On a cached function** it counts where it stands. Above `#[cached]` it belongs to the body: it takes effect wherever that has
 /// run, for a miss, in `f_uncached`, `f_refresh` and in the background, and not on a hit. Below `#[cached]` it belongs to `f` alone: it

@@ -29,7 +29,7 @@ pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
     let mut parts = Parts::of(function);
     let changes: Vec<Change<'_>> = all.iter().enumerate().map(|(at, one)| parts.change(at, one)).collect();
     let Parts { before, .. } = &parts;
-    let again = parts.again();
+    let again = (0..changes.len()).map(|at| parts.again(at));
     let body = awaited_here(function);
     // Each of them is armed before the next is made: what is told of it may panic.
     let (due, after, nothing, finish) = (
@@ -51,8 +51,7 @@ pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
         let (#(mut #due,)*) = match #p::Answer::stored(__larder_answer, &__larder_output) {
             ::core::option::Option::Some(__larder_value) => {
                 let _ = __larder_value;
-                #again
-                (#(#after,)*)
+                (#({ #again #after },)*)
             }
             ::core::option::Option::None => (#(#nothing,)*),
         };
@@ -71,8 +70,10 @@ pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
 struct Parts<'f> {
     function: &'f Function,
     before: TokenStream,
-    /// Expressions that are evaluated after the body.
-    late: Vec<Expr>,
+    /// Expressions that are evaluated after the body, each with the place of its attribute.
+    late: Vec<(usize, Expr)>,
+    /// The attribute that is being added.
+    at: usize,
     /// How many texts were formatted before the body.
     texts: usize,
 }
@@ -104,11 +105,12 @@ impl Change<'_> {
 
 impl<'f> Parts<'f> {
     fn of(function: &'f Function) -> Self {
-        Self { function, before: TokenStream::new(), late: Vec::new(), texts: 0 }
+        Self { function, before: TokenStream::new(), late: Vec::new(), at: 0, texts: 0 }
     }
 
     /// Adds an attribute.
     fn change<'o>(&mut self, at: usize, Written { kind, options }: &'o Written) -> Change<'o> {
+        self.at = at;
         let facade = facade_at(options.krate.as_ref());
         let mut change = Change {
             options,
@@ -118,7 +120,7 @@ impl<'f> Parts<'f> {
             made: TokenStream::new(),
         };
         let closures = [&options.when, &options.value].into_iter().flatten();
-        self.late.extend(closures.map(|closure| Expr::Closure(closure.value.clone())));
+        self.late.extend(closures.map(|closure| (at, Expr::Closure(closure.value.clone()))));
         match kind {
             Kind::Invalidates => self.invalidates(&mut change),
             Kind::Updates => self.updates(&mut change),
@@ -163,7 +165,7 @@ impl<'f> Parts<'f> {
         let (entry, value) = (&entry.value, &value.value);
         let bound = bindings(self.function, entry.to_token_stream());
         if mentions_result(entry) {
-            self.late.push(entry.clone());
+            self.late.push((self.at, entry.clone()));
             let result = result(entry);
             change.made.extend(quote_spanned!(at(entry)=> let #named = #p::handle({ #result #entry });));
         } else {
@@ -175,7 +177,7 @@ impl<'f> Parts<'f> {
     /// Adds what `expr` names by `add`, before the body if it can be told then.
     fn add(&mut self, change: &mut Change<'_>, expr: &Expr, add: TokenStream) {
         if mentions_result(expr) {
-            self.late.push(expr.clone());
+            self.late.push((self.at, expr.clone()));
             let result = result(expr);
             change.made.extend(quote_spanned!(site()=> { #result #add }));
         } else {
@@ -230,17 +232,22 @@ impl<'f> Parts<'f> {
         }
     }
 
-    /// The arguments that are used after the body: which, what each is kept as, and where it is used.
-    fn late_names(&self) -> Vec<(&'f Argument, &'f Ident, Ident, Span)> {
+    /// The arguments that are used after the body.
+    fn late_names(&self) -> Vec<Late<'f>> {
         let words: Vec<String> = self.function.words();
-        let used: Vec<_> = self.late.iter().flat_map(|expr| uses(expr, &words)).collect();
+        let uses = |(at, expr): &(usize, Expr)| {
+            uses(expr, &words).into_iter().map(|(word, place)| (*at, word, place)).collect::<Vec<_>>()
+        };
+        let used: Vec<_> = self.late.iter().flat_map(uses).collect();
         let mut names = Vec::new();
         for argument in &self.function.arguments {
             for bound in &argument.bound {
                 let word = plain(bound);
-                if let Some((_, place)) = used.iter().find(|(used, _)| *used == word) {
+                let of_this = || used.iter().filter(|(_, used, _)| *used == word);
+                if let Some((.., place)) = of_this().next() {
                     let kept = names::own(&format!("kept{}", names.len()), site());
-                    names.push((argument, bound, kept, at(place)));
+                    let users = of_this().map(|(at, ..)| *at).collect();
+                    names.push(Late { argument, bound, kept, span: self::at(place), users });
                 }
             }
         }
@@ -249,7 +256,7 @@ impl<'f> Parts<'f> {
 
     /// Keeps the arguments that are used after the body.
     fn kept(&self, p: &TokenStream) -> TokenStream {
-        let keep = |(argument, bound, kept, span): (&Argument, &Ident, Ident, Span)| {
+        let keep = |Late { argument, bound, kept, span, .. }: Late<'_>| {
             let probed = match argument.is_pattern {
                 true => quote!(#bound),
                 false => quote!(&#bound),
@@ -266,14 +273,34 @@ impl<'f> Parts<'f> {
         self.late_names().into_iter().map(keep).collect()
     }
 
-    /// Gives them their names again; names that a pattern binds are references, as before the body.
-    fn again(&self) -> TokenStream {
-        let name = |(argument, bound, kept, _): (&Argument, &Ident, Ident, Span)| match argument.is_pattern {
-            true => quote_spanned!(site()=> let #bound = &#kept; let _ = #bound;),
-            false => quote_spanned!(site()=> let #bound = #kept; let _ = &#bound;),
+    /// Gives those that an attribute uses their names again, each attribute its own; names that a pattern binds are references, as
+    /// before the body.
+    fn again(&self, at: usize) -> TokenStream {
+        let names = self.late_names().into_iter().filter(|late| late.users.contains(&at));
+        let name = |Late { argument, bound, kept, users, .. }: Late<'_>| {
+            if argument.is_pattern {
+                return quote_spanned!(site()=> let #bound = &#kept; let _ = #bound;);
+            }
+            let value = match users.iter().any(|user| *user > at) {
+                true => quote_spanned!(site()=> ::core::clone::Clone::clone(&#kept)),
+                false => kept.to_token_stream(),
+            };
+            quote_spanned!(site()=> let #bound = #value; let _ = &#bound;)
         };
-        self.late_names().into_iter().map(name).collect()
+        names.map(name).collect()
     }
+}
+
+/// An argument that is used after the body.
+struct Late<'f> {
+    argument: &'f Argument,
+    bound: &'f Ident,
+    /// What it is kept as.
+    kept: Ident,
+    /// Where it is used first.
+    span: Span,
+    /// The places of the attributes that use it.
+    users: Vec<usize>,
 }
 
 /// `let result = value;` where an expression says `result`.

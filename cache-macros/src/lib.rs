@@ -584,7 +584,8 @@ use crate::model::{Batch, Model};
 ///   a `static` in it exists that often, and so does a cached function in it. Put it beside the function instead.
 /// - An argument cannot have a `#[cfg(..)]`: write one on the function, twice.
 /// - Other attributes (`#[instrument]`) stay on `f` alone; `#[cfg]` and lint levels go to all that is emitted.
-/// - What runs in the background is `Send + 'static`: the future of the body, and the types of the arguments. A
+/// - What runs in the background is `Send + 'static`: the future of the body, the types of the arguments, and what it returns, the
+///   error of a `Result` included. A
 ///   function that calls itself goes through one that returns `Pin<Box<dyn Future<Output = _> + Send>>`, since the
 ///   compiler cannot see whether its own future is `Send` while it checks the body.
 /// - `store_if` is asked in the background too; what `with(..)` gives is not at hand there.
@@ -672,7 +673,8 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 ///   `Clone`; one in a placeholder is formatted, whatever it is.
 /// - `self` can be used together with `result` where it is `&self`.
 /// - `.await`, `?` and `return` are refused in the options.
-/// - What the function returns is kept while the shared tier is told: for a future that is `Send` it must be `Send`.
+/// - What the function returns is kept while the shared tier is told, and so is what `#[updates]` puts, with the error type of its
+///   function: for a future that is `Send` they must be `Send`.
 ///
 /// ```compile_fail
 /// # use larder::invalidates;

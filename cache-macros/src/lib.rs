@@ -584,10 +584,10 @@ use crate::model::{Batch, Model};
 ///   a `static` in it exists that often, and so does a cached function in it. Put it beside the function instead.
 /// - An argument cannot have a `#[cfg(..)]`: write one on the function, twice.
 /// - Other attributes (`#[instrument]`) stay on `f` alone; `#[cfg]` and lint levels go to all that is emitted.
-/// - What runs in the background is `Send + 'static`: the future of the body, the types of the arguments, and what it returns, the
-///   error of a `Result` included. A
-///   function that calls itself goes through one that returns `Pin<Box<dyn Future<Output = _> + Send>>`, since the
-///   compiler cannot see whether its own future is `Send` while it checks the body.
+/// - What runs in the background is `Send + 'static`: the future of the body, the types of the arguments, and what it
+///   returns, the error of a `Result` included. A function that calls itself goes through one that returns
+///   `Pin<Box<dyn Future<Output = _> + Send>>`, since the compiler cannot see whether its own future is `Send` while it checks the
+///   body.
 /// - `store_if` is asked in the background too; what `with(..)` gives is not at hand there.
 /// - Under `#[async_trait]`, names bound by a pattern are not visible to options.
 #[proc_macro_attribute]

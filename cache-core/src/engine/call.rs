@@ -312,7 +312,8 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        self.run_in(means, None, body)
+        let (means, store_if) = means.parted();
+        self.run_in(means, store_if, None, body)
     }
 
     /// The same for a function that can be computed in the background.
@@ -335,14 +336,15 @@ impl<A: Answer> Rest<A> {
         F: Future<Output = A::Output>,
     {
         let (means, store_if) = means.parted();
-        self.run_in(means.store_if(store_if), Some(Background::new(means, background)), body)
+        self.run_in(means, store_if, Some(Background::new(means, background)), body)
     }
 
     #[cold]
     #[inline(never)]
     fn run_in<S, P, B, F>(
         self,
-        means: Means<A, S, P>,
+        means: Means<A, S, ()>,
+        store_if: P,
         background: Option<Background>,
         body: B,
     ) -> Pending<impl Future<Output = A::Output>>
@@ -353,7 +355,6 @@ impl<A: Answer> Rest<A> {
         B: FnOnce() -> F,
         F: Future<Output = A::Output>,
     {
-        let (means, store_if) = means.parted();
         let terms = means.terms();
         let engine = |body| self.left.answered(terms, background, body);
         Pending::new(Beside::new(Calling::new(means, store_if, body), engine))

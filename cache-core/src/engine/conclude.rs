@@ -148,8 +148,8 @@ struct ToStore<'c> {
 }
 
 impl<'c> Sharing<'c> {
-    /// Tells the shared tier, and lands; with the entry that was made. In a box made out of sight: a body may ask for others, whose bodies ask for more, and
-    /// each of them has this on its stack.
+    /// Tells the shared tier, and lands; with the entry that was made. In a box made out of sight: a body may ask for others, whose
+    /// bodies ask for more, and each of them has this on its stack.
     #[inline(never)]
     pub(super) fn finishing(self) -> Pin<Box<impl Future<Output = Option<Arc<StoredEntry>>> + use<'c>>> {
         Box::pin(self.finish())

@@ -158,22 +158,18 @@ impl Cache {
             note(Answered::LocalHit);
             return found;
         }
-        let kept = match self.look_closer(&key.view(), TypeId::of::<A::Value>(), false) {
+        let (means, store_if) = Means::new(answer, Encoded).parted();
+        let reason = match self.look_closer(&key.view(), TypeId::of::<A::Value>(), false) {
             Closer::Fresh(entry, _) => {
                 note(Answered::LocalHit);
-                Ok(entry)
+                return means.answer(Reply::Entry(entry), None);
             }
             Closer::Resting(entry) => {
                 self.count(&entry.function, key, Happening::Stale);
                 note(Answered::Stale);
-                Ok(entry)
+                return means.answer(Reply::Entry(entry), None);
             }
-            Closer::Miss(reason) => Err(reason),
-        };
-        let (means, store_if) = Means::new(answer, Encoded).parted();
-        let reason = match kept {
-            Ok(entry) => return means.answer(Reply::Entry(entry), None),
-            Err(reason) => reason,
+            Closer::Miss(reason) => reason,
         };
         let terms = means.terms();
         let engine = |body| self.answering(key, options, terms, reason, body);

@@ -224,12 +224,13 @@ impl Options {
             "in_trait" => self.in_trait = keep(option, ()),
             "crate" => self.krate = keep(option.clone(), value::path(&option, input)?),
             _ => {
-                let fix = match nearest(&word, OPTIONS) {
-                    Some(near) => {
+                let fix = match (example_of(&word), nearest(&word, OPTIONS)) {
+                    (Some(example), _) => format!("write `{example}`"),
+                    (None, Some(near)) => {
                         self.means_ttl |= near == "ttl";
                         format!("write `{near}`")
                     }
-                    None => format!("write one of {}", listed(OPTIONS)),
+                    (None, None) => format!("write one of {}", listed(OPTIONS)),
                 };
                 diagnostics.report(&option, format!("`{word}` is not an option of `#[cached]`: {fix}"));
                 return skip_value(input);
@@ -251,6 +252,22 @@ pub(crate) fn bare(expr: &Expr) -> &Expr {
 #[expect(clippy::unnecessary_wraps, reason = "it fills an optional field")]
 fn keep<T>(option: Ident, value: T) -> Option<Given<T>> {
     Some(Given { option, value })
+}
+
+/// How an option of an option is written, by its name.
+fn example_of(inner: &str) -> Option<&'static str> {
+    let example = match inner {
+        "after" => "refresh(after = 0.8)",
+        "priority" => "refresh(priority = 10)",
+        "idle" => "refresh(idle = \"1h\")",
+        "with" => "refresh(with(conn = POOL.acquire().await?))",
+        "soft" => "timeout(soft = \"50ms\")",
+        "hard" => "timeout(hard = \"2s\")",
+        "by" => "each(id in ids, by = |item| item.id)",
+        "at_most" => "each(id in ids, at_most = 500)",
+        _ => return None,
+    };
+    Some(example)
 }
 
 /// The time that stands where an option should.
@@ -349,6 +366,25 @@ mod tests {
             assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
             assert!(mistakes[0].ends_with(fix) && options.mentions_ttl(), "{mistakes:#?}");
         }
+    }
+
+    #[test]
+    fn an_option_of_an_option_is_shown_in_its_place() {
+        for (tokens, fix) in [
+            (quote!(ttl = 60, each = ids, at_most = 2), "write `each(id in ids, at_most = 500)`"),
+            (quote!(ttl = 60, timeout(hard = 2), soft = 1), "write `timeout(soft = \"50ms\")`"),
+            (
+                quote!(ttl = 60, refresh, with(conn = 1)),
+                "write `refresh(with(conn = POOL.acquire().await?))`",
+            ),
+        ] {
+            let (_, mistakes) = parse(tokens);
+
+            assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+            assert!(mistakes[0].ends_with(fix), "{mistakes:#?}");
+        }
+        let inner = ["after", "priority", "idle", "with", "soft", "hard", "by", "at_most"];
+        assert!(inner.iter().all(|inner| example_of(inner).is_some()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The values of options, each read in its own way.
 
+use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
@@ -184,7 +185,10 @@ pub(crate) fn names(option: &Ident, input: ParseStream<'_>, example: &str) -> sy
     }
     let content;
     syn::parenthesized!(content in input);
-    let names = Punctuated::<ArgumentName, Token![,]>::parse_terminated(&content)
+    let names = Punctuated::<ArgumentName, Token![,]>::parse_terminated(&content);
+    // What was not read would be a second mistake.
+    content.parse::<TokenStream>()?;
+    let names = names
         .map_err(|error| syn::Error::new(error.span(), format!("{error}: write `{option}({example})`")))?;
     if names.is_empty() {
         return Err(syn::Error::new(

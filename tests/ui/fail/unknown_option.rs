@@ -10,4 +10,10 @@ async fn values(id: u64) -> u64 {
     id
 }
 
+// Options of an option.
+#[cached(ttl = 60, each = ids, at_most = 2, refresh, after = 0.5, hard = 1)]
+async fn in_another_place(ids: &[u64]) -> Vec<u64> {
+    ids.to_vec()
+}
+
 fn main() {}

@@ -6,7 +6,7 @@ pub use crate::answer::{
 };
 pub use crate::batched::{EntryOf, EntryOfList, Natural, by, each, or_none};
 pub use crate::call_site::CallSite;
-pub use crate::decide::{tags_of, ttl_of};
+pub use crate::decide::{IntoTag, tags_of, ttl_of};
 use crate::engine::Entry;
 pub use crate::engine::{
     Asked, CacheRef, Call, Change, Due, Found, Means, Next, Recomputed, Rest, Updating, Writing, current,
@@ -51,21 +51,19 @@ pub fn type_of_val<T: ?Sized>(_: &T) -> &'static str {
     label = "not a handle",
     note = "write the handle of a cached function, `menu_of_entry(id)`"
 )]
-pub trait Handle {
-    /// What the function answers.
-    type Answer;
+pub trait Handle<R> {
     /// The handle itself.
-    fn into_entry(self) -> Entry<Self::Answer>;
+    fn into_entry(self) -> Entry<R>;
 }
 
-impl<R> Handle for Entry<R> {
-    type Answer = R;
+impl<R> Handle<R> for Entry<R> {
     fn into_entry(self) -> Self {
         self
     }
 }
 
 /// Asks what `entry = ..` gives whether it is a handle, so that a refusal is shown there.
-pub fn handle<H: Handle>(handle: H) -> Entry<H::Answer> {
+// The answer is a parameter: named through the trait it would be refused a second time.
+pub fn handle<R, H: Handle<R>>(handle: H) -> Entry<R> {
     handle.into_entry()
 }

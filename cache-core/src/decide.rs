@@ -6,6 +6,24 @@ use std::time::Duration;
 
 use crate::key::Tag;
 
+/// What an expression in `tags` gives, and each item of `tags_from`.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` is no tag",
+    label = "neither a text nor a `Tag`",
+    note = "write the text of one: with a placeholder, `tags = [\"menu:{{id}}\"]`, or `format!(\"menu:{{}}\", value.id)`"
+)]
+pub trait IntoTag {
+    /// The tag.
+    fn into_tag(self) -> Tag;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<Tag>> IntoTag for T {
+    fn into_tag(self) -> Tag {
+        self.into()
+    }
+}
+
 /// Asks what `ttl = |value| ..` says about a value.
 pub fn ttl_of<V, F: FnOnce(&V) -> Duration>(value: &V, ttl: F) -> Duration {
     ttl(value)
@@ -15,9 +33,9 @@ pub fn ttl_of<V, F: FnOnce(&V) -> Duration>(value: &V, ttl: F) -> Duration {
 pub fn tags_of<'v, V, F, I>(value: &'v V, tags_from: F) -> Vec<Tag>
 where
     F: FnOnce(&'v V) -> I,
-    I: IntoIterator<Item: Into<Tag>>,
+    I: IntoIterator<Item: IntoTag>,
 {
-    tags_from(value).into_iter().map(Into::into).collect()
+    tags_from(value).into_iter().map(IntoTag::into_tag).collect()
 }
 
 #[cfg(test)]

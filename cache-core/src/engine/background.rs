@@ -31,12 +31,24 @@ type Ended = Box<dyn FnOnce(&Running) -> Brought + Send>;
 /// A computation in the background.
 pub(super) type Task = JoinHandle<Option<Finished>>;
 
+/// What a computation in the background answers, perhaps on another thread.
+#[diagnostic::on_unimplemented(
+    message = "`refresh` and `timeout(soft = ..)` compute in the background, on any thread, and a `{Self}` may not go there: it is not \
+               `Send`",
+    label = "not `Send`",
+    note = "return what is `Send`: of an error what it says, perhaps; or remove the option"
+)]
+pub trait Sendable: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static> Sendable for T {}
+
 impl Background {
     /// Of the closure of a function.
     pub(super) fn new<A, S, M, F>(means: Means<A, S, ()>, mut make: M) -> Self
     where
         A: Answer + 'static,
-        A::Output: Send + 'static,
+        A::Output: Sendable,
         A::Value: Clone + Send + Sync + 'static,
         A::Error: 'static,
         S: Storage<A::Value>,

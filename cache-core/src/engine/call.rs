@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::background::Background;
+use super::background::{Background, Sendable};
 use super::body::{Beside, Body, Engine};
 use super::boxed::Pending;
 use super::calling::{Calling, Reply, Terms};
@@ -325,7 +325,7 @@ impl<A: Answer> Rest<A> {
     ) -> Pending<impl Future<Output = A::Output>>
     where
         A: 'static,
-        A::Output: Send + 'static,
+        A::Output: Sendable,
         A::Value: Clone + Send + Sync + 'static,
         A::Error: 'static,
         S: Storage<A::Value>,
@@ -366,7 +366,7 @@ impl<A: Answer> Rest<A> {
     pub fn refresh_later<S, P, M, G>(self, means: Means<A, S, P>, background: M)
     where
         A: 'static,
-        A::Output: Send + 'static,
+        A::Output: Sendable,
         A::Value: Clone + Send + Sync + 'static,
         A::Error: 'static,
         S: Storage<A::Value>,

@@ -76,7 +76,7 @@ fn output(ty: &Type, diagnostics: &mut Diagnostics) {
     if let Some(borrow) = borrows(ty) {
         diagnostics.report(
             borrow,
-            "a cached value outlives the call, so it cannot borrow from the arguments: return an owned type \
+            "what a cached function returns outlives the call, so it cannot borrow from the arguments: return an owned type \
              (`String` for `&str`, `Vec<T>` for `&[T]`, `Arc<T>` for what is costly to clone)",
         );
     }

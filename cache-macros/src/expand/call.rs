@@ -207,7 +207,7 @@ fn key_part(model: &Model, part: &Part) -> TokenStream {
     }
 }
 
-/// `Tag::from(format_args!("restaurant:{}", restaurant_id))`.
+/// The tag of `format_args!("restaurant:{}", restaurant_id)`.
 fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
     let span = site().located_at(template.span);
     let format = syn::LitStr::new(&template.format, span);
@@ -218,9 +218,9 @@ fn tag_of(model: &Model, template: &Template, p: &TokenStream) -> TokenStream {
     tag_from(p, span, quote_spanned!(span=> ::core::format_args!(#format, #(#places),*)))
 }
 
-/// `Tag::from(..)`, where no prelude brings `From` in.
+/// The tag that a text or an expression is.
 pub(crate) fn tag_from(p: &TokenStream, span: Span, what: impl ToTokens) -> TokenStream {
-    quote_spanned!(span=> <#p::Tag as ::core::convert::From<_>>::from(#what))
+    quote_spanned!(span=> #p::IntoTag::into_tag(#what))
 }
 
 /// `user.address.0`, the argument with its own hygiene, all shown at the literal.

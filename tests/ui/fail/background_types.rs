@@ -66,4 +66,11 @@ async fn nor_is_this(id: u64) -> u64 {
     *shared
 }
 
+struct Trouble(Rc<u64>);
+
+#[cached(ttl = 60, refresh)]
+async fn error_is_not_send(id: u64) -> Result<u64, Trouble> {
+    Err(Trouble(Rc::new(id)))
+}
+
 fn main() {}

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use larder::Cache;
+use larder::{Cache, CacheBuilder, Local};
 
 /// What a child prints about the cache that it got.
 fn told_with(variables: &[(&str, &std::ffi::OsStr)]) -> String {
@@ -31,7 +31,14 @@ fn told(variables: &[(&str, &str)]) -> String {
 #[ignore = "the child of the others"]
 #[allow(clippy::print_stdout, reason = "that is how it talks")]
 fn child() {
-    match Cache::from_env() {
+    let cache = match std::env::var_os("WITH_DEFAULTS") {
+        None => Cache::from_env(),
+        Some(_) => {
+            let defaults = Cache::builder().prefix("defaults").local(Local::bytes(1 << 20));
+            defaults.env().and_then(CacheBuilder::build)
+        }
+    };
+    match cache {
         Ok(cache) => {
             let stats = cache.stats();
             let shared = if stats.shared.is_some() { " and a shared tier" } else { "" };
@@ -54,6 +61,21 @@ fn a_size_and_a_prefix() {
         format!("app/eu {}", 256 << 20)
     );
     assert_eq!(told(&[("LARDER_URL", "memory:0MiB")]), "larder 0");
+}
+
+#[test]
+fn what_is_not_set_stays_as_it_was_built() {
+    let with_defaults = |variables: &[_]| told(&[&[("WITH_DEFAULTS", "")], variables].concat());
+
+    assert_eq!(with_defaults(&[]), format!("defaults {}", 1 << 20));
+    assert_eq!(with_defaults(&[("LARDER_URL", "memory:2MiB")]), format!("defaults {}", 2 << 20));
+    assert_eq!(with_defaults(&[("LARDER_PREFIX", "app")]), format!("app {}", 1 << 20));
+    #[cfg(feature = "redis")]
+    assert_eq!(
+        with_defaults(&[("LARDER_URL", "redis://localhost:1/")]),
+        format!("defaults {} and a shared tier", 1 << 20)
+    );
+    assert!(with_defaults(&[("LARDER_URL", "memory")]).contains("write `memory:`"));
 }
 
 #[test]

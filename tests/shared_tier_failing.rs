@@ -76,6 +76,21 @@ async fn calls_go_on_without_a_shared_tier_that_is_down() {
 }
 
 #[tokio::test]
+async fn what_failed_last_is_told() {
+    let (stage, source) = (Stage::new(), Source::default());
+    let last_error = || stage.cache.stats().shared.unwrap().last_error;
+    stage.cache.get_or_compute(&key(1), &hour(), || source.next()).await;
+    assert_eq!(last_error(), None);
+
+    stage.faults.set_down(true);
+    stage.cache.invalidate_tags(["menu"]).await.unwrap_err();
+
+    let told = last_error().unwrap();
+    assert!(told.ends_with("as the test planned"), "{told}");
+    assert!(stage.cache.stats().to_string().contains(&format!("last failure of the shared tier: {told}")));
+}
+
+#[tokio::test]
 async fn a_shared_tier_that_is_back_is_used_again() {
     let (stage, source) = (Stage::new(), Source::default());
     stage.faults.set_down(true);

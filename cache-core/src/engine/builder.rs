@@ -193,25 +193,21 @@ fn random_secret() -> SecretKey {
     SecretKey::from(bytes)
 }
 
-impl Cache {
-    /// Starts building a cache.
-    pub fn builder() -> CacheBuilder {
-        CacheBuilder::default()
-    }
-
-    /// Builds a cache after the environment.
+impl CacheBuilder {
+    /// Takes over what the environment sets; what it does not set stays as it is. So what is set before this is a default, and what
+    /// is set after it cannot be changed from outside.
     ///
     /// | variable | meaning | default |
     /// |---|---|---|
     /// | `LARDER_URL` | the tiers, see below | `memory:` |
-    /// | `LARDER_PREFIX` | as [`CacheBuilder::prefix`]; services on one Redis that do not set it share their entries | `larder` |
-    /// | `LARDER_SECRET_KEY` | as [`CacheBuilder::secret_key`], 64 hex digits | drawn at random |
+    /// | `LARDER_PREFIX` | as [`prefix`](Self::prefix); services on one Redis that do not set it share their entries | `larder` |
+    /// | `LARDER_SECRET_KEY` | as [`secret_key`](Self::secret_key), 64 hex digits | drawn at random |
     ///
     /// | `LARDER_URL` | tiers | feature |
     /// |---|---|---|
     /// | `memory:` | a local tier of 64 MiB | |
     /// | `memory:256MiB` | a local tier of another size (`KiB`, `MiB`, `GiB`) | |
-    /// | `redis://host:6379`, `valkey://host:6379`, `unix:///path` | one server behind a local tier of 64 MiB | `redis` |
+    /// | `redis://host:6379`, `valkey://host:6379`, `unix:///path` | one server behind the local tier | `redis` |
     /// | `redis+cluster://host:6379,host:6379` | a Redis Cluster | `redis-cluster` |
     /// | `redis+sentinel://host:26379,host:26379/primary/0` | what sentinels name | `redis-sentinel` |
     /// | `rediss://..`, `rediss+cluster://..`, `rediss+sentinel://..` | the same, encrypted | `redis-tls` and the above |
@@ -220,25 +216,50 @@ impl Cache {
     ///
     /// A shared tier is connected to with the first call that needs it: the program starts although it is down.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, Local};
+    ///
+    /// let builder = Cache::builder().prefix("menus").local(Local::bytes(256 << 20));
+    /// let cache = builder.env()?.max_local_staleness(Duration::from_secs(1)).build()?;
+    /// # Ok::<(), cache_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Configuration`, when a variable is set to something else, or to a scheme whose feature is not compiled
     /// in; the message names the variable and what to write.
-    pub fn from_env() -> Result<Cache, Error> {
-        let mut builder = Self::builder();
+    pub fn env(mut self) -> Result<Self, Error> {
         if let Some(url) = variable("LARDER_URL")? {
-            builder = tiers_of(builder, &url)?;
+            self = tiers_of(self, &url)?;
         }
         if let Some(prefix) = variable("LARDER_PREFIX")? {
             check_prefix(&prefix).map_err(|error| {
                 Error::new(error.kind(), format!("read LARDER_PREFIX: {error}")).with_source(error)
             })?;
-            builder = builder.prefix(prefix);
+            self = self.prefix(prefix);
         }
         if let Some(digits) = variable("LARDER_SECRET_KEY")? {
-            builder = builder.secret_key(secret_of(&digits)?);
+            self = self.secret_key(secret_of(&digits)?);
         }
-        builder.build()
+        Ok(self)
+    }
+}
+
+impl Cache {
+    /// Starts building a cache.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::default()
+    }
+
+    /// Builds a cache after the environment: `LARDER_URL`, `LARDER_PREFIX` and `LARDER_SECRET_KEY`, as
+    /// [`CacheBuilder::env`] reads them. Without them it has a local tier of 64 MiB.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`CacheBuilder::env`].
+    pub fn from_env() -> Result<Cache, Error> {
+        Self::builder().env()?.build()
     }
 }
 

@@ -65,6 +65,8 @@ pub struct SharedStats {
     pub repeated_invalidations: u64,
     /// Calls to the shared tier that failed.
     pub failures: u64,
+    /// What the last of them said. It stays when calls succeed again.
+    pub last_error: Option<String>,
     /// Times that the breaker opened.
     pub openings: u64,
     /// Messages heard on the bus.
@@ -306,7 +308,11 @@ impl fmt::Display for Stats {
             if shared.is_confirmed { "heard" } else { "silent" },
             grouped(shared.messages),
             grouped(shared.gaps),
-        )
+        )?;
+        match &shared.last_error {
+            Some(error) => write!(f, "\nlast failure of the shared tier: {error}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ const LOGGED: u64 = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct SharedCounters {
     failures: AtomicU64,
+    /// What the last of them said.
+    last_error: Mutex<Option<String>>,
     openings: AtomicU64,
     messages: AtomicU64,
     gaps: AtomicU64,
@@ -36,14 +38,15 @@ impl SharedCounters {
     }
 
     /// A call to the shared tier failed.
-    pub(crate) fn failed(&self) {
+    pub(crate) fn failed(&self, error: &Error) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
     /// The shared tier answered that it cannot do what it was asked. Logged when it begins, and now and then while it
     /// lasts.
     pub(crate) fn refused(&self, error: &Error) {
-        self.failed();
+        self.failed(error);
         if self.refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOGGED) {
             super::log::warn!(error, "the shared tier refuses; going on without it where it does");
         }
@@ -51,7 +54,7 @@ impl SharedCounters {
 
     /// Messages cannot be listened to. Logged when it begins.
     pub(crate) fn deaf(&self, error: &Error) {
-        self.failed();
+        self.failed(error);
         if !self.is_deaf.swap(true, Ordering::Relaxed) {
             super::log::warn!(
                 error,
@@ -122,6 +125,7 @@ impl SharedCounters {
             queued_invalidations,
             repeated_invalidations: read(&self.repeated),
             failures: read(&self.failures),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             openings: read(&self.openings),
             messages: read(&self.messages),
             gaps: read(&self.gaps),

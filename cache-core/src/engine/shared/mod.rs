@@ -176,7 +176,7 @@ impl Shared {
                 self.breaker.succeeded();
             }
             Err(error) => {
-                self.counters.failed();
+                self.counters.failed(error);
                 if self.breaker.failed() == Failed::Opened {
                     self.counters.opened();
                     crate::event::log::warn!(error, "the shared tier does not answer; going on without it");

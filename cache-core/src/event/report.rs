@@ -165,7 +165,8 @@ impl FunctionStats {
         self.hits + self.stale + self.misses.total() + self.joined
     }
 
-    /// The share of calls that were answered without a computation of their own; 0 without calls.
+    /// The share of calls that a stored value answered, fresh or stale; calls that joined a computation do not count as that. 0
+    /// without calls.
     pub fn hit_ratio(&self) -> f64 {
         ratio(self.hits + self.stale, self.calls())
     }
@@ -210,7 +211,7 @@ impl Stats {
     pub fn refused_fills(&self) -> u64 {
         self.sum(|f| f.refused_fills)
     }
-    /// The share of all calls that were answered without a computation of their own; 0 without calls.
+    /// The share of the calls of all functions that a stored value answered, as [`FunctionStats::hit_ratio`]; 0 without calls.
     pub fn hit_ratio(&self) -> f64 {
         ratio(self.hits() + self.stale(), self.calls())
     }

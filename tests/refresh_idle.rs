@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -67,6 +68,34 @@ async fn each_use_begins_the_idle_time_anew_also_after_it_was_over() {
         assert_eq!(scene.source.asked(), before + 2);
     };
     scene.cache.scope(test).await;
+}
+
+#[cached(ttl = 60, name = "item", skip(source), refresh(idle = "10m"))]
+async fn item(source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = id;
+    source.read().await
+}
+
+#[cached(ttl = 60, name = "item", each = ids, skip(source))]
+async fn items(source: &Source, ids: &[u64]) -> Result<HashMap<u64, u64>, Down> {
+    let item = source.read().await?;
+    Ok(ids.iter().map(|id| (*id, item)).collect())
+}
+
+#[tokio::test]
+async fn a_use_by_a_batch_is_a_use() {
+    let scene = Scene::new();
+    let test = async {
+        item(&scene.source, 1).await.unwrap();
+        for _ in 0..50 {
+            scene.pass(DUE).await;
+            items(&scene.source, &[1]).await.unwrap();
+            scene.settle().await;
+        }
+    };
+    scene.cache.scope(test).await;
+    assert_eq!(scene.stats("item").misses.total(), 1);
+    assert_eq!(scene.cache.stats().refreshes.scheduled, 1);
 }
 
 #[tokio::test]

@@ -46,7 +46,10 @@ impl Cache {
                 }
                 let attention = match attends {
                     true => entry.consider(now, cache.chance.unit()),
-                    false => Attention::Nothing,
+                    false => {
+                        entry.note_use(now);
+                        Attention::Nothing
+                    }
                 };
                 return Closer::Fresh(entry, attention);
             }

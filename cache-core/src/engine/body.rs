@@ -98,12 +98,13 @@ impl Handover {
         }
     }
 
-    /// Ends the body, unless it has ended.
-    fn stop(&self) {
+    /// Ends the body, unless it has ended. Whether it has yet to go.
+    fn stop(&self) -> bool {
         let mut state = self.state();
         if matches!(*state, State::Wanted(_) | State::Runs) {
             *state = State::Unwanted;
         }
+        matches!(*state, State::Unwanted)
     }
 }
 
@@ -157,8 +158,10 @@ impl Drop for Runs {
 impl Stop {
     /// Ends the body, and returns when it is gone: what else belongs to the call can go then.
     pub(super) async fn stop(self) {
-        self.0.stop();
-        turn().await;
+        // Where there is none, nobody polls the engine at once.
+        if self.0.stop() {
+            turn().await;
+        }
     }
 }
 

@@ -198,6 +198,9 @@ impl Inner {
 
     /// Removes what this process holds under `key`: the entry, and the flight for later callers.
     pub(super) fn remove_here(&self, key: &Key) {
+        if let Some(shared) = self.shared.as_deref() {
+            shared.note_removal(key);
+        }
         drop(self.flights.detach(key, || self.tier.remove(key)));
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::calling::Reply;
 use super::fetch::Plan;
 use super::fill::Fill;
-use super::shared::{Borne, Question, Stored};
+use super::shared::{Borne, Question, Removed, Shared, Stored};
 use super::tally::Tally;
 use super::value::AnyValue;
 use super::{Cache, Function};
@@ -19,6 +19,8 @@ use crate::local::StoredEntry;
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) entry: Arc<StoredEntry>,
+    /// How often its key had been removed before it was read.
+    removed: Option<Removed>,
     /// Its stored form, and how much of that is the value.
     pub(super) frame: FrameBytes,
     pub(super) size: usize,
@@ -36,7 +38,13 @@ impl Held {
         let fill = Fill::found(&plan.key, &plan.remember, function, &stored);
         let Stored { value, size, frame, .. } = stored;
         let entry = fill.entry(cache, borne, value, fill.lifetime, Some(size));
-        Self { entry, frame, size }
+        Self { entry, removed: borne.removed(), frame, size }
+    }
+
+    /// Whether it may stand in yet.
+    fn may_stand_in(&self, cache: &Cache) -> bool {
+        let is_removed = |shared: &Shared| self.removed.is_some_and(|removed| !shared.is_still(removed));
+        !cache.0.shared.as_deref().is_some_and(is_removed) && cache.0.may_stand_in(&self.entry)
     }
 
     /// Whether its stored form is that of `value`.
@@ -68,7 +76,7 @@ impl Cache {
     /// The newest value that may stand in: of this process, or what was held of the shared tier.
     pub(super) fn newest(&self, key: &Key, of: TypeId, held: Option<&Held>) -> Option<Arc<StoredEntry>> {
         let here = self.0.stand_in(key, of);
-        let there = held.map(|held| held.entry.clone()).filter(|entry| self.0.may_stand_in(entry));
+        let there = held.filter(|held| held.may_stand_in(self)).map(|held| held.entry.clone());
         match (here, there) {
             (Some(here), Some(there)) => Some(if here.created() >= there.created() { here } else { there }),
             (here, there) => here.or(there),

@@ -119,11 +119,9 @@ async fn look_through<'c>(cache: &'c Cache, tracks: &mut [Track<'c>]) {
     };
     let ats: Vec<usize> = (0..tracks.len()).filter(|at| looks(&tracks[*at])).collect();
     // Before the look: what is invalidated from here on shows.
-    let mut bornes: Vec<Borne> =
-        ats.iter().map(|at| Borne::now(cache, tracks[*at].function, &tracks[*at].plan.tags)).collect();
-    let asked =
-        ats.iter().zip(&mut bornes).filter_map(|(at, borne)| Some((tracks[*at].question.as_ref()?, borne)));
-    let looked = look_many(asked.collect()).await;
+    let questions: Vec<&Question<'_>> = ats.iter().filter_map(|at| tracks[*at].question.as_ref()).collect();
+    let mut bornes: Vec<Borne> = questions.iter().map(|question| question.borne()).collect();
+    let looked = look_many(questions.into_iter().zip(&mut bornes).collect()).await;
     for ((at, borne), looked) in ats.into_iter().zip(bornes).zip(looked) {
         let track = &mut tracks[at];
         track.looks_itself = true;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::removals::Removed;
 use crate::backend::Epoch;
 use crate::clock::Tick;
 use crate::engine::{Cache, Function};
@@ -24,6 +25,8 @@ pub(in crate::engine) struct Borne {
     has_learned: bool,
     /// Whether an answer has told of an invalidation that was not heard of: what is borne is of after that.
     has_moved: bool,
+    /// Of the key, for who asks the shared tier.
+    removed: Option<Removed>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +64,18 @@ impl Borne {
             }),
             has_learned: false,
             has_moved: false,
+            removed: None,
         }
+    }
+
+    /// The same, with how often the key had been removed before.
+    pub(super) fn with(self, removed: Removed) -> Self {
+        Self { removed: Some(removed), ..self }
+    }
+
+    /// How often the key had been removed.
+    pub(in crate::engine) fn removed(&self) -> Option<Removed> {
+        self.removed
     }
 
     /// Bears `named`, too: the epochs of tags that only the value knows.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::removals::Place;
 use super::stored::{self, Stored};
 use super::{Borne, Hold, Shared};
 use crate::backend::{EntryKey, Epoch, Found, FrameBytes, Read, ServerTime, TagKey, Tags};
@@ -30,6 +31,8 @@ pub(in crate::engine) struct Question<'c> {
     pub(in crate::engine) reads_through: bool,
     /// How long a lease lives.
     pub(in crate::engine) lease: Duration,
+    /// Where the removals of the key are counted.
+    place: Place,
 }
 
 /// What a look came to.
@@ -73,12 +76,15 @@ impl<'c> Question<'c> {
             remember,
             reads_through: remember.reads_through,
             lease: remember.lease,
+            place: shared.removals.place(key),
         })
     }
 
     /// The epochs now.
     pub(in crate::engine) fn borne(&self) -> Borne {
-        Borne::now(self.cache, self.function, self.tags)
+        // First: what is removed from here on shows.
+        let removed = self.shared.removals.now(self.place);
+        Borne::now(self.cache, self.function, self.tags).with(removed)
     }
 
     /// The epochs to look under: those of the shared tier, too, where the bus has told them.

@@ -12,6 +12,7 @@ mod look;
 mod look_many;
 mod moving;
 mod obtain;
+mod removals;
 mod requests;
 mod server_clock;
 mod stored;
@@ -38,6 +39,8 @@ use self::echoes::{Echoes, Underway as Expecting};
 use self::keeper::Keeper;
 use self::look::away;
 use self::moving::{Moves, Moving};
+use self::removals::Removals;
+pub(super) use self::removals::Removed;
 use self::requests::Requests;
 use self::server_clock::ServerClock;
 use self::undone::Undone;
@@ -52,6 +55,7 @@ use crate::epochs::{Cell, Severity};
 use crate::error::{Error, ErrorKind};
 use crate::event::shared::SharedCounters;
 use crate::event::subscribers::Subscribers;
+use crate::key::Key;
 
 /// Values of more bytes than this are returned and not stored in the shared tier, unless the builder says otherwise.
 pub(super) const MAX_VALUE_BYTES: usize = 8 << 20;
@@ -77,6 +81,7 @@ pub(super) struct Shared {
     echoes: Echoes,
     keeper: Keeper,
     moving: Moving,
+    removals: Removals,
     requests: Requests,
     server_clock: ServerClock,
     undone: Undone,
@@ -103,6 +108,7 @@ impl Shared {
             echoes: Echoes::default(),
             keeper: Keeper::default(),
             moving: Moving::default(),
+            removals: Removals::default(),
             requests: Requests::default(),
             server_clock: ServerClock::default(),
             undone: Undone::default(),
@@ -146,6 +152,16 @@ impl Shared {
     /// A change of `key` is about to be sent, and its message will come back.
     pub(super) fn expect_echo(&self, key: &EntryKey) -> Expecting<'_> {
         self.echoes.begin(key)
+    }
+
+    /// `key` is about to be removed here.
+    pub(super) fn note_removal(&self, key: &Key) {
+        self.removals.note(key);
+    }
+
+    /// Whether a key is as often `removed` as it was.
+    pub(super) fn is_still(&self, removed: Removed) -> bool {
+        self.removals.is_still(removed)
     }
 
     /// Changes of `tags` are about to be sent; to be kept until they have taken effect here.

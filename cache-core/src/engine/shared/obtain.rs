@@ -52,7 +52,7 @@ pub(in crate::engine) async fn obtain<'c>(
     let waiter = question.shared.waiters.register(&question.key);
     let mut hold = Hold::none(question);
     loop {
-        let mut borne = Borne::now(question.cache, question.function, question.tags);
+        let mut borne = question.borne();
         tell(Underway::Bearing(&borne));
         // After the epochs were taken: an invalidation that could not be made there does not show in what is there, and
         // one that fails from here on shows in the epochs.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::{Faulty, MemoryStage, Operation};
-use larder::{Cache, ErrorKind, cached};
+use larder::{Cache, ErrorKind, cached, current};
 use support::pair::Pair;
 use support::processes::{SOON, hears, hour, key, process, until};
 use tokio::sync::Notify;
@@ -217,7 +217,8 @@ async fn maybe_many(cache: &Cache, rows: &AtomicU64, ids: &[u64]) -> HashMap<u64
 
 #[tokio::test]
 async fn what_a_refresh_finds_to_be_gone_does_not_come_back_when_it_could_not_be_removed_at_once() {
-    for of_many in [false, true] {
+    let failing = [Operation::Invalidate, Operation::Lease];
+    for (failing, of_many) in failing.into_iter().flat_map(|failing| [(failing, false), (failing, true)]) {
         // given a value whose row is gone
         let (pair, rows) = (Pair::new(), AtomicU64::new(7));
         let read = async |cache: &Cache| match of_many {
@@ -229,7 +230,7 @@ async fn what_a_refresh_finds_to_be_gone_does_not_come_back_when_it_could_not_be
         rows.store(0, Ordering::SeqCst);
 
         // when a refresh finds that out, and cannot tell the shared tier
-        pair.faults.fail(Operation::Invalidate);
+        pair.faults.fail(failing);
         match of_many {
             true => drop(maybe_many_refresh(&pair.cache, &rows, &[1]).await),
             false => drop(maybe_refresh(&pair.cache, &rows, 1).await),
@@ -239,7 +240,69 @@ async fn what_a_refresh_finds_to_be_gone_does_not_come_back_when_it_could_not_be
 
         // then the old value is found by nobody
         let found = [while_it_waits, read(&pair.cache).await, read(&pair.third()).await];
-        assert_eq!(found, [None; 3], "of many: {of_many}");
+        assert_eq!(found, [None; 3], "{failing:?} fails, of many: {of_many}");
+    }
+}
+
+#[cached(ttl = 3600, name = "races/row", skip(cache, rows), cache = cache)]
+async fn row(cache: &Cache, rows: &AtomicU64, id: u64) -> u64 {
+    let _ = (cache, id);
+    rows.load(Ordering::SeqCst)
+}
+
+#[cached(ttl = 3600, name = "races/row_through", skip(cache, rows), cache = cache, tier = shared)]
+async fn row_through(cache: &Cache, rows: &AtomicU64, id: u64) -> u64 {
+    let _ = (cache, id);
+    rows.load(Ordering::SeqCst)
+}
+
+#[cached(ttl = 3600, name = "races/rows", each = ids, skip(cache, rows), cache = cache)]
+async fn rows_of(cache: &Cache, rows: &AtomicU64, ids: &[u64]) -> HashMap<u64, u64> {
+    let _ = cache;
+    ids.iter().map(|id| (*id, rows.load(Ordering::SeqCst))).collect()
+}
+
+#[cached(ttl = 3600, name = "races/unstored", skip(cache, rows), cache = cache)]
+async fn unstored(cache: &Cache, rows: &AtomicU64, id: u64) -> u64 {
+    let _ = (cache, id);
+    let row = rows.load(Ordering::SeqCst);
+    if row == 8 {
+        current().do_not_store();
+    }
+    row
+}
+
+#[tokio::test]
+async fn what_was_refreshed_by_force_is_not_older_afterwards_though_the_shared_tier_failed_meanwhile() {
+    for failing in [Operation::Lease, Operation::Fill, Operation::Invalidate] {
+        for which in 0..4 {
+            // given a value whose row has changed
+            let (pair, rows) = (Pair::new(), AtomicU64::new(7));
+            let read = async |cache: &Cache| match which {
+                0 => row(cache, &rows, 1).await,
+                1 => row_through(cache, &rows, 1).await,
+                2 => rows_of(cache, &rows, &[1]).await[&1],
+                _ => unstored(cache, &rows, 1).await,
+            };
+            hears(&pair.cache).await;
+            assert_eq!(read(&pair.cache).await, 7);
+            rows.store(8, Ordering::SeqCst);
+
+            // when it is computed by force, and cannot be stored
+            pair.faults.fail(failing);
+            let forced = match which {
+                0 => row_refresh(&pair.cache, &rows, 1).await,
+                1 => row_through_refresh(&pair.cache, &rows, 1).await,
+                2 => rows_of_refresh(&pair.cache, &rows, &[1]).await[&1],
+                _ => unstored_refresh(&pair.cache, &rows, 1).await,
+            };
+
+            // then nobody finds the older one
+            let at_once = read(&pair.cache).await;
+            pair.comes_about(|pair| !pair.shared().is_away).await;
+            let found = [forced, at_once, read(&pair.cache).await, read(&pair.third()).await];
+            assert_eq!(found, [8; 4], "{failing:?} fails, function {which}");
+        }
     }
 }
 

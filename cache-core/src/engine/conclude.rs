@@ -14,6 +14,7 @@ use super::shared::{Borne, Hold};
 use super::value::AnyValue;
 use super::{Cache, Landing};
 use crate::answer::Outcome;
+use crate::backend::InvalidateRequest;
 use crate::entry::lifetime;
 use crate::epochs::Opening;
 use crate::key::{Key, Tag};
@@ -43,6 +44,15 @@ impl<'c> Leading<'c> {
         Some(entry)
     }
 
+    /// What the shared tier has is older than what was asked for by force, and could not be replaced: it goes as soon as the shared tier
+    /// can be told, and is not read before.
+    fn outdate_shared(&self) {
+        if let Some(question) = self.question {
+            let keys = std::slice::from_ref(&question.key);
+            question.shared.postpone(&InvalidateRequest { keys, ..InvalidateRequest::NOTHING });
+        }
+    }
+
     /// Ends the flight with what was computed, as far as that goes without waiting.
     // Out of line: what it has on the stack is not in the frame of who runs the body.
     #[inline(never)]
@@ -63,6 +73,9 @@ impl<'c> Leading<'c> {
             self.lead.land(Landing::StandIn(entry.clone()), |_| ());
             return Landed::StandingIn(entry);
         }
+        if purpose == Purpose::Forced && hold.is_none() && outcome != Outcome::Error {
+            self.outdate_shared();
+        }
         let Some(value) = value else {
             // Who began after an invalidation of what the body has named gets nothing of this, either.
             match opening.stamp(&directions.tags) {
@@ -74,7 +87,13 @@ impl<'c> Leading<'c> {
             }
             match (outcome, hold) {
                 (Outcome::Absent, Some(hold)) => {
-                    return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored: None }));
+                    return Landed::Not(Box::new(Sharing {
+                        leading: self,
+                        borne,
+                        hold,
+                        purpose,
+                        stored: None,
+                    }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
@@ -104,7 +123,7 @@ impl<'c> Leading<'c> {
             (Some(hold), Some(stamps)) => {
                 let named = fill::Named { tags: verdict.tags, stamps };
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
-                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, stored }));
+                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, purpose, stored }));
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
@@ -135,6 +154,7 @@ pub(super) struct Sharing<'c> {
     leading: Leading<'c>,
     borne: Borne,
     hold: Hold<'c>,
+    purpose: Purpose,
     /// `None` where there is nothing, and that is not stored.
     stored: Option<ToStore<'c>>,
 }
@@ -156,22 +176,25 @@ impl<'c> Sharing<'c> {
     }
 
     async fn finish(self) -> Option<Arc<StoredEntry>> {
-        let Self { leading, mut borne, hold, stored } = self;
-        let Leading { cache, lead, question, held, .. } = leading;
+        let Self { leading, mut borne, hold, purpose, stored } = self;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
-            land_absent(cache, lead);
+            land_absent(leading.cache, leading.lead);
             return None;
         };
-        let share = match question {
+        let share = match leading.question {
             Some(question) => {
-                let unchanged = held.as_ref().filter(|_| is_unchanged);
+                let unchanged = leading.held.as_ref().filter(|_| is_unchanged);
                 let sharing = fill::share(question, &fill, &mut borne, &value, named, unchanged, hold);
-                liveness::keep(cache, &lead, sharing).await
+                liveness::keep(leading.cache, &leading.lead, sharing).await
             }
             // Nobody has a lease who has no question.
             None => Share::NotShared,
         };
+        if purpose == Purpose::Forced && fill.outcome != Outcome::Error && matches!(share, Share::Unknown) {
+            leading.outdate_shared();
+        }
+        let Leading { cache, lead, .. } = leading;
         fill.version = share.version();
         lead.learn(borne.clone());
         let (_, entry) = fill::land(cache, lead, &fill, &borne, value, share);

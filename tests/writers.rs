@@ -653,6 +653,39 @@ async fn the_first_attribute_takes_effect_where_a_closure_of_the_second_panics()
     assert_eq!(here.scope(dish_name(&db, 1)).await.unwrap().as_deref(), Some("a"));
 }
 
+#[updates(entry = dish_name_entry(id), value = |result: &Dish| -> Written<Option<String>> { unreachable!("{}", result.name) })]
+#[invalidates(entries = [other_name_entry(id)])]
+async fn broken_first(db: &Db, id: u64) -> Written<Dish> {
+    Ok(db.set("a").with_id(id))
+}
+
+#[invalidates(entries = [dish_name_entry(id)], when = |result: &Dish| -> bool { unreachable!("{}", result.name) })]
+#[invalidates(entries = [other_name_entry(id)], tags = ["dish:{result.name}"])]
+async fn undecided(db: &Db, id: u64) -> Written<Dish> {
+    Ok(db.set("a").with_id(id))
+}
+
+#[test]
+fn a_closure_that_panics_keeps_nothing_from_its_effect_that_is_known_without_it() {
+    for is_first in [true, false] {
+        let (stage, db) = (Stage::new(), Db::default());
+        let names = || [stage.run(dish_name(&db, 1)).unwrap(), stage.run(other_name(&db, 1)).unwrap()];
+        assert_eq!(names(), [None, None]);
+        let writing = async {
+            match is_first {
+                true => broken_first(&db, 1).await,
+                false => undecided(&db, 1).await,
+            }
+        };
+        let mut writing = Task::new(stage.cache.scope(writing));
+
+        catch_unwind(AssertUnwindSafe(|| writing.poll())).expect_err("it panics");
+        drop(writing);
+
+        assert_eq!(names(), [Some("a".to_owned()), Some("a".to_owned())]);
+    }
+}
+
 #[test]
 fn so_it_is_recorded_where_it_is_deferred() {
     let (stage, db) = (Stage::new(), Db::default());

@@ -29,12 +29,6 @@ impl Writing {
         self.set.add(Invalidate::tag(tag));
     }
 
-    /// `expire`: all of it softly.
-    pub fn softly(mut self) -> Self {
-        self.set = self.set.softly();
-        self
-    }
-
     /// Applies it, or records it where it is to be deferred.
     ///
     /// # Cancel safety
@@ -78,6 +72,43 @@ impl<C: Change> Due<C> {
     /// Its turn has come. To be applied at once.
     pub fn take(&mut self) -> Option<C> {
         self.0.take()
+    }
+
+    /// `when` says that it is none.
+    pub fn cancel(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// What is told of it when it is due already: should that panic, what was told before takes effect.
+impl Due<Writing> {
+    /// Adds tags, a handle's entry, a function.
+    pub fn add(&mut self, named: impl Names) {
+        if let Some(writing) = &mut self.0 {
+            writing.add(named);
+        }
+    }
+
+    /// Adds a tag.
+    pub fn tag(&mut self, tag: Tag) {
+        if let Some(writing) = &mut self.0 {
+            writing.tag(tag);
+        }
+    }
+
+    /// `expire`: all of it softly.
+    pub fn softly(&mut self) {
+        self.0 = self.0.take().map(|Writing { cache, set }| Writing { cache, set: set.softly() });
+    }
+}
+
+impl<R> Due<Updating<R>> {
+    /// Asks `value` for what is to be put.
+    pub fn value<T: ?Sized>(&mut self, result: &T, value: impl FnOnce(&T) -> R) {
+        let value = value(result);
+        if let Some(updating) = &mut self.0 {
+            updating.value = Some(value);
+        }
     }
 }
 
@@ -135,14 +166,14 @@ impl Names for Clear {
 #[derive(Debug)]
 pub struct Updating<R> {
     entry: Entry<R>,
-    value: R,
+    /// `None` as long as nobody has told it: then the entry is invalidated.
+    value: Option<R>,
 }
 
 impl<R> Updating<R> {
-    /// Asks `value` for what is to be put into `entry`.
-    pub fn new<T: ?Sized>(entry: Entry<R>, result: &T, value: impl FnOnce(&T) -> R) -> Self {
-        let value = value(result);
-        Self { entry, value }
+    /// Into `entry`.
+    pub fn of(entry: Entry<R>) -> Self {
+        Self { entry, value: None }
     }
 
     /// Puts it. Where that fails, or its caller goes away meanwhile, the entry is invalidated instead; where it is to be
@@ -153,6 +184,7 @@ impl<R> Updating<R> {
             recorded.record(Invalidate::entry(&entry));
             return Ok(());
         }
+        let Some(value) = value else { return entry.invalidate().await };
         let unfinished = Unfinished(Some(&entry));
         let put = entry.put(value).await;
         unfinished.end();

@@ -31,11 +31,13 @@ pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
     let Parts { before, .. } = &parts;
     let again = (0..changes.len()).map(|at| parts.again(at));
     let body = awaited_here(function);
-    // Each of them is armed before the next is made: what is told of it may panic.
-    let (due, after, nothing, finish) = (
-        changes.iter().map(|change| &change.due),
-        changes.iter().map(Change::after),
-        changes.iter().map(|Change { p, .. }| quote_spanned!(site()=> #p::Due::nothing())),
+    // All of them are armed before more is told of any: what tells it may panic.
+    let (nothing, armed, more, finish) = (
+        changes
+            .iter()
+            .map(|Change { p, due, .. }| quote_spanned!(site()=> let mut #due = #p::Due::nothing();)),
+        changes.iter().map(|change| &change.armed),
+        changes.iter().map(Change::more),
         finish(&changes),
     );
     let Some(p) = changes.first().map(|first| &first.p) else { return TokenStream::new() };
@@ -48,13 +50,12 @@ pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
             use #p::{AnswersFallible as _, AnswersPlain as _};
             (&&&&#p::Probe::of(&__larder_output)).answer()
         };
-        let (#(mut #due,)*) = match #p::Answer::stored(__larder_answer, &__larder_output) {
-            ::core::option::Option::Some(__larder_value) => {
-                let _ = __larder_value;
-                (#({ #again #after },)*)
-            }
-            ::core::option::Option::None => (#(#nothing,)*),
-        };
+        #(#nothing)*
+        if let ::core::option::Option::Some(__larder_value) = #p::Answer::stored(__larder_answer, &__larder_output) {
+            let _ = __larder_value;
+            #(#armed)*
+            #({ #again #more })*
+        }
         #finish
     };
     let (attrs, vis, sig) = (together::told(function), &function.vis, signature::wrapper(function));
@@ -86,20 +87,20 @@ struct Change<'o> {
     named: Ident,
     /// What is due after it.
     due: Ident,
-    /// An expression that makes it, if it is made.
-    made: TokenStream,
+    /// Arms it, as far as it is known before the body.
+    armed: TokenStream,
+    /// Tells the rest of it, which the result or the arguments tell.
+    told: TokenStream,
 }
 
 impl Change<'_> {
-    /// The expression that arms it.
-    fn after(&self) -> TokenStream {
-        let Self { options, p, made, .. } = self;
-        let when = options.when.as_ref().map(|when| {
-            let when = &when.value;
-            quote_spanned!(at(when)=> #p::holds(__larder_value, #when))
-        });
-        let when = when.unwrap_or_else(|| quote_spanned!(site()=> true));
-        quote_spanned!(site()=> if #when { #p::Due::new({ #made }) } else { #p::Due::nothing() })
+    /// Whether it is due at all, and the rest of it.
+    fn more(&self) -> TokenStream {
+        let Self { options, p, due, told, .. } = self;
+        let Some(when) = &options.when else { return told.clone() };
+        let when = &when.value;
+        let holds = quote_spanned!(at(when)=> #p::holds(__larder_value, #when));
+        quote_spanned!(site()=> if #holds { #told } else { #p::Due::cancel(&mut #due); })
     }
 }
 
@@ -117,7 +118,8 @@ impl<'f> Parts<'f> {
             p: quote_spanned!(site()=> #facade::__private),
             named: names::own(&format!("named{at}"), site()),
             due: names::own(&format!("due{at}"), site()),
-            made: TokenStream::new(),
+            armed: TokenStream::new(),
+            told: TokenStream::new(),
         };
         let closures = [&options.when, &options.value].into_iter().flatten();
         self.late.extend(closures.map(|closure| (at, Expr::Closure(closure.value.clone()))));
@@ -145,21 +147,23 @@ impl<'f> Parts<'f> {
                 TagOption::Expr(expr) => {
                     let span = at(expr);
                     let tag = tag_from(&p, span, expr);
-                    self.add(change, expr, quote_spanned!(span=> #p::Writing::tag(&mut #named, #tag);));
+                    self.add(change, expr, span, |to, set| quote_spanned!(span=> #to::tag(&mut #set, #tag);));
                 }
             }
         }
         for entry in options.handles() {
-            self.add(change, entry, quote_spanned!(at(entry)=> #p::Writing::add(&mut #named, #entry);));
+            let span = at(entry);
+            self.add(change, entry, span, |to, set| quote_spanned!(span=> #to::add(&mut #set, #entry);));
         }
-        change.made.extend(match options.expire {
-            Some(_) => quote_spanned!(site()=> #named.softly()),
-            None => quote_spanned!(site()=> #named),
-        });
+        let due = &change.due;
+        change.armed.extend(quote_spanned!(site()=> #due = #p::Due::new(#named);));
+        if options.expire.is_some() {
+            change.told.extend(quote_spanned!(site()=> #p::Due::softly(&mut #due);));
+        }
     }
 
     fn updates(&mut self, change: &mut Change<'_>) {
-        let (options, p, named) = (change.options, &change.p, &change.named);
+        let (options, p, named, due) = (change.options, &change.p, &change.named, &change.due);
         // Cannot be missing: that is a rule.
         let (Some(entry), Some(value)) = (&options.entry, &options.value) else { return };
         let (entry, value) = (&entry.value, &value.value);
@@ -167,20 +171,30 @@ impl<'f> Parts<'f> {
         if mentions_result(entry) {
             self.late.push((self.at, entry.clone()));
             let result = result(entry);
-            change.made.extend(quote_spanned!(at(entry)=> let #named = #p::handle({ #result #entry });));
+            change.told.extend(quote_spanned!(at(entry)=> let #named = #p::handle({ #result #entry });));
+            change.told.extend(quote_spanned!(site()=> #due = #p::Due::new(#p::Updating::of(#named));));
         } else {
             self.before.extend(quote_spanned!(at(entry)=> let #named = #p::handle({ #bound #entry });));
+            change.armed.extend(quote_spanned!(site()=> #due = #p::Due::new(#p::Updating::of(#named));));
         }
-        change.made.extend(quote_spanned!(at(value)=> #p::Updating::new(#named, __larder_value, #value)));
+        change.told.extend(quote_spanned!(at(value)=> #p::Due::value(&mut #due, __larder_value, #value);));
     }
 
     /// Adds what `expr` names by `add`, before the body if it can be told then.
-    fn add(&mut self, change: &mut Change<'_>, expr: &Expr, add: TokenStream) {
+    fn add(
+        &mut self,
+        change: &mut Change<'_>,
+        expr: &Expr,
+        span: Span,
+        add: impl Fn(TokenStream, &Ident) -> TokenStream,
+    ) {
+        let Change { p, named, due, told, .. } = change;
         if mentions_result(expr) {
             self.late.push((self.at, expr.clone()));
-            let result = result(expr);
-            change.made.extend(quote_spanned!(site()=> { #result #add }));
+            let (result, add) = (result(expr), add(quote_spanned!(span=> #p::Due), due));
+            told.extend(quote_spanned!(site()=> { #result #add }));
         } else {
+            let add = add(quote_spanned!(span=> #p::Writing), named);
             let bound = bindings(self.function, expr.to_token_stream());
             self.before.extend(quote_spanned!(site()=> { #bound #add }));
         }
@@ -188,7 +202,8 @@ impl<'f> Parts<'f> {
 
     /// A tag with placeholders. What they say of the arguments is formatted before the body, whatever becomes of those.
     fn template(&mut self, change: &mut Change<'_>, template: &Template) {
-        let (p, named, span) = (&change.p, &change.named, site().located_at(template.span));
+        let Change { p, named, due, told, .. } = change;
+        let span = site().located_at(template.span);
         let of_result = |place: &crate::template::Place| place.name == "result";
         let is_late = template.places.iter().any(of_result);
         if template.places.is_empty() {
@@ -222,10 +237,10 @@ impl<'f> Parts<'f> {
         }
         let format = LitStr::new(&template.format_with(&specs), span);
         let tag = tag_from(p, span, quote_spanned!(span=> ::core::format_args!(#format, #(#values),*)));
-        let add = quote_spanned!(span=> #p::Writing::tag(&mut #named, #tag););
         if is_late {
-            change.made.extend(add);
+            told.extend(quote_spanned!(span=> #p::Due::tag(&mut #due, #tag);));
         } else {
+            let add = quote_spanned!(span=> #p::Writing::tag(&mut #named, #tag););
             let names = template.places.iter().map(|place| word(place, span));
             let bound = bindings(self.function, quote!(#(#names)*));
             self.before.extend(quote_spanned!(site()=> { #bound #add }));

@@ -5,15 +5,14 @@
 mod support;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache_core::testing::Operation;
-use larder::backend::Memory;
 use larder::{Cache, cached};
-use support::Stage;
 use support::pair::Pair;
-use support::processes::{SOON, hears, process};
-use support::source::{Down, Source, waits};
+use support::processes::{hears, until};
+use support::source::{Down, Source};
+use support::{Stage, Task};
 
 const HARD: Duration = Duration::from_secs(2);
 
@@ -96,30 +95,21 @@ async fn unbounded(cache: &Cache, source: &Source, id: u64) -> Result<u64, Down>
 
 #[tokio::test]
 async fn who_waits_for_another_process_gives_up_in_time() {
-    let (store, held, source) = (Memory::new(), Source::new(), Source::new());
-    let (here, there) = (process(&store), process(&store));
-    hears(&here).await;
-    hears(&there).await;
+    let (pair, held, source) = (Pair::new(), Source::new(), Source::new());
+    hears(&pair.cache).await;
+    hears(&pair.other).await;
     held.hold();
-    let mut other = Box::pin(unbounded(&there, &held, 1));
-    let asked = async {
-        while held.asked() == 0 {
-            assert!(waits(&mut other).await);
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(SOON, asked).await.unwrap();
-
-    // A lease is asked for anew only a quarter of a second later.
-    let began = Instant::now();
-    let mut shortest = Duration::MAX;
-    while began.elapsed() < SOON && shortest > Duration::from_millis(150) {
-        let asked = Instant::now();
-        assert!(short(&here, &source, 1).await.is_err());
-        shortest = shortest.min(asked.elapsed());
+    let _other = Task::begun(unbounded(&pair.other, &held, 1));
+    until(|| held.asked() == 1).await;
+    let mut call = Task::new(short(&pair.cache, &source, 1));
+    for _ in 0..100 {
+        assert!(call.waits());
+        tokio::task::yield_now().await;
     }
 
-    assert!(shortest < Duration::from_millis(150), "50 ms are the limit, and it took {shortest:?} each time");
+    pair.pass(Duration::from_millis(50)).await;
+
+    assert!(!call.waits());
     assert_eq!(source.asked(), 0);
 }
 
@@ -129,23 +119,20 @@ async fn whose_value_is_on_its_way_to_the_shared_tier_gives_up_in_time() {
         let (pair, source) = (Pair::new(), Source::new());
         hears(&pair.cache).await;
         let gate = pair.faults.hold(Operation::Fill);
-        let calling = async {
+        let mut call = Task::new(async {
             match forced {
                 false => short(&pair.cache, &source, 1).await,
                 true => short_refresh(&pair.cache, &source, 1).await,
             }
-        };
-        let mut call = Box::pin(calling);
-        tokio::select! {
-            biased;
-            () = gate.arrived() => {}
-            _ = &mut call => panic!("it is held up"),
+        });
+        let mut arrived = Task::new(gate.arrived());
+        while arrived.waits() {
+            assert!(call.waits());
+            tokio::task::yield_now().await;
         }
 
         pair.pass(Duration::from_millis(50)).await;
 
-        // Woken: nobody polls it for another reason.
-        let answer = tokio::time::timeout(SOON, call).await.expect("nothing wakes it");
-        assert!(answer.is_err(), "forced: {forced}");
+        assert!(!call.waits(), "forced: {forced}");
     }
 }

@@ -11,8 +11,8 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cache_core::testing::{Faults, Faulty, Operation};
@@ -99,6 +99,8 @@ struct World {
     mix: Mix,
     is_over: AtomicBool,
     seed: AtomicU64,
+    /// By what a row was promised to be something.
+    kept: Mutex<HashMap<(u64, u64), Write>>,
     /// Calls of the first process, counted for each row: begun, and answered.
     begun: AtomicU64,
     answered: AtomicU64,
@@ -114,6 +116,7 @@ impl World {
             mix,
             is_over: AtomicBool::new(false),
             seed: AtomicU64::new(seed),
+            kept: Mutex::default(),
             begun: AtomicU64::new(0),
             answered: AtomicU64::new(0),
         }
@@ -317,8 +320,9 @@ async fn reads<F: Family>(call: Call, is_first: bool) {
                     let promised = promised[usize::try_from(id).unwrap()];
                     if row < promised {
                         world.is_over.store(true, Ordering::SeqCst);
+                        let by = world.kept.lock().unwrap().get(&(id, promised)).copied();
                         panic!(
-                            "row {id} was promised to be {promised}, and read as {row} by call {kind} of {ids:?}"
+                            "row {id} was promised to be {promised} by {by:?}, and is {row} to call {kind} of {ids:?}"
                         );
                     }
                 }
@@ -349,7 +353,10 @@ async fn writes<F: Family>(call: Call, id: u64) {
         let limit = if is_patient { LONG } else { Duration::from_micros(world.below(500)) };
         let done = tokio::time::timeout(limit, write::<F>(&call, id, kind)).await;
         match done {
-            Ok(Ok(row)) => _ = world.row(id).promised.fetch_max(row, Ordering::SeqCst),
+            Ok(Ok(row)) => {
+                world.kept.lock().unwrap().insert((id, row), kind);
+                world.row(id).promised.fetch_max(row, Ordering::SeqCst);
+            }
             Err(_) if is_patient => {
                 world.is_over.store(true, Ordering::SeqCst);
                 panic!("{kind:?} hangs");

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use larder::{Cache, cached, current};
 use serde::{Deserialize, Serialize};
 use support::source::{Down, Scene, Source, waits};
+use support::{MINUTE, Stage};
 use tokio::sync::Semaphore;
 
 type Rows = Mutex<HashMap<u64, u64>>;
@@ -43,6 +44,45 @@ async fn rows_of(gate: &Semaphore, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64
     let found = ids.iter().filter_map(|id| Some((*id, *rows.lock().unwrap().get(id)?))).collect();
     gate.acquire().await.unwrap().forget();
     found
+}
+
+#[cached(ttl = 60, grace = "1h", name = "late/kept", tags_from = |_| ["late"], skip(source))]
+async fn kept(source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = id;
+    source.read().await
+}
+
+#[cached(ttl = 60, grace = "1h", name = "late/kept", each = ids, tags_from = |_| ["late"], skip(source))]
+async fn many_kept(source: &Source, ids: &[u64]) -> Result<HashMap<u64, u64>, Down> {
+    let row = source.read().await?;
+    Ok(ids.iter().map(|id| (*id, row)).collect())
+}
+
+/// The computation failed, and so has no tag of that kind.
+#[test]
+fn a_stale_value_that_stood_in_for_others_stands_in_for_nobody_once_its_tags_are_invalidated() {
+    for of_many in [false, true] {
+        let (stage, source) = (Stage::new(), Source::new());
+        assert_eq!(stage.run(kept(&source, 1)), Ok(0));
+        stage.clock.advance(MINUTE);
+        source.set_down(true);
+        source.hold();
+        let leader = stage.begin(kept(&source, 1));
+        let follower = stage.begin(async {
+            match of_many {
+                true => many_kept(&source, &[1]).await.map(|rows| rows[&1]),
+                false => kept(&source, 1).await,
+            }
+        });
+        source.release();
+        source.set_down(false);
+        let written = source.write();
+        assert_eq!(leader.end(), Ok(0), "it stands in");
+
+        stage.run(stage.cache.invalidate_tags(["late"])).unwrap();
+
+        assert_eq!(follower.end(), Ok(written), "of many: {of_many}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::lead::{Ahead, Leading, Led, Purpose};
 use super::liveness::{self, Waited};
 use super::shared::{Borne, Glanced, Looked, Question, Seen};
 use super::soft::softly;
-use super::stale::{Held, answer_stale};
+use super::stale::{Held, answer_stale, answer_stand_in};
 use super::tally::Tally;
 use super::value::Kind;
 use super::{Cache, Function, Landing};
@@ -186,7 +186,7 @@ pub(super) async fn fetch(
             // Nor does it take what others held from before: it finds one of its own, or none.
             Waited::Landed(Landing::StandIn(_)) if looks_itself => continue,
             Waited::Landed(Landing::StandIn(entry)) => {
-                if let Some(output) = answer_stale(tally, plan, entry) {
+                if let Some(output) = answer_stand_in(tally, plan, entry) {
                     return output;
                 }
             }

@@ -60,6 +60,13 @@ impl Held {
     }
 }
 
+/// Answers a follower with what stood in for its leader, if it still may. What a flight bears is the epochs of its computation, and not
+/// all that the stale value does: who joined it may have begun after an invalidation of that.
+pub(super) fn answer_stand_in(tally: &mut Tally<'_>, plan: &Plan, entry: Arc<StoredEntry>) -> Option<Reply> {
+    let may_stand_in = tally.cache.0.may_stand_in(&entry);
+    Some(entry).filter(|_| may_stand_in).and_then(|entry| answer_stale(tally, plan, entry))
+}
+
 /// Answers a call with a stale value.
 pub(super) fn answer_stale(tally: &mut Tally<'_>, plan: &Plan, entry: Arc<StoredEntry>) -> Option<Reply> {
     if !entry.is_a(plan.of()) {

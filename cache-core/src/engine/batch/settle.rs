@@ -13,7 +13,7 @@ use crate::engine::flight::Joined;
 use crate::engine::lead::Leading;
 use crate::engine::liveness::{self, Waited};
 use crate::engine::shared::{Borne, Hold, Obtained, Underway, obtain};
-use crate::engine::stale::answer_stale;
+use crate::engine::stale::{answer_stale, answer_stand_in};
 use crate::engine::together::{AT_ONCE, Wakeful};
 use crate::engine::{Cache, Landing};
 use crate::entry::MissReason;
@@ -164,7 +164,11 @@ fn followed<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, waited: Wa
         // before it asked, unless its computation began after that: then it looks for itself.
         Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => {}
         Waited::Landed(Landing::StandIn(_) | Landing::Absent) if looks_itself => {}
-        Waited::Landed(Landing::StandIn(entry)) => stale(track, entry),
+        Waited::Landed(Landing::StandIn(entry)) => {
+            if let Some(reply) = answer_stand_in(&mut track.tally, plan, entry) {
+                track.done(cache, Some(reply));
+            }
+        }
         Waited::Landed(Landing::Value(entry)) => match entry.is_a(plan.of()) {
             true => track.done(cache, Some(Reply::Entry(entry))),
             false => track.state = State::Alone,

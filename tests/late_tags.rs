@@ -6,10 +6,14 @@
 mod support;
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Mutex;
 
+use cache_core::testing::Operation;
 use larder::{Cache, cached, current};
 use serde::{Deserialize, Serialize};
+use support::pair::Pair;
+use support::processes::hears;
 use support::source::{Down, Scene, Source, waits};
 use support::{MINUTE, Stage};
 use tokio::sync::Semaphore;
@@ -146,4 +150,88 @@ async fn who_began_after_an_invalidation_is_not_told_that_there_is_none() {
         assert_eq!(later.await, HashMap::from([(1, 10)]));
     };
     cache.scope(test).await;
+}
+
+#[cached(ttl = 60, name = "late/unstored", skip(cache, source), cache = cache)]
+async fn unstored(cache: &Cache, source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = cache;
+    current().tag(format!("user:{id}")).do_not_store();
+    source.read().await
+}
+
+#[cached(ttl = 60, name = "late/unstored", each = ids, skip(cache, source), cache = cache)]
+async fn many_unstored(cache: &Cache, source: &Source, ids: &[u64]) -> Result<HashMap<u64, u64>, Down> {
+    let _ = cache;
+    ids.iter().for_each(|id| _ = current().tag(format!("user:{id}")).do_not_store());
+    let row = source.read().await?;
+    Ok(ids.iter().map(|id| (*id, row)).collect())
+}
+
+#[tokio::test]
+async fn who_began_after_an_invalidation_gets_no_value_of_before_that_is_not_stored() {
+    for (is_shared, of_many) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (pair, source) = (Pair::new(), Source::new());
+        hears(&pair.cache).await;
+        let cache = if is_shared { pair.cache.clone() } else { Cache::default() };
+        let begin = || {
+            let (cache, source) = (cache.clone(), source.clone());
+            Box::pin(async move {
+                match of_many {
+                    true => many_unstored(&cache, &source, &[1]).await.map(|rows| rows[&1]),
+                    false => unstored(&cache, &source, 1).await,
+                }
+            })
+        };
+        let go_on = async |call: &mut Pin<Box<_>>| {
+            for _ in 0..50 {
+                assert!(waits(call).await);
+                tokio::task::yield_now().await;
+            }
+        };
+        source.hold();
+        let mut earlier = begin();
+        go_on(&mut earlier).await;
+        let written = source.write();
+        cache.invalidate_tags(["user:1"]).await.unwrap();
+        let mut later = begin();
+        go_on(&mut later).await;
+        assert_eq!(source.asked(), 1, "nobody knows yet that it bears the tag");
+
+        source.release();
+
+        assert_eq!(earlier.await, Ok(0));
+        assert_eq!(later.await, Ok(written), "shared: {is_shared}, of many: {of_many}");
+    }
+}
+
+/// The body's tags are known by then, but to nobody who joins.
+#[tokio::test]
+async fn neither_while_what_is_stored_is_removed() {
+    for of_many in [false, true] {
+        let (pair, source) = (Pair::new(), Source::new());
+        hears(&pair.cache).await;
+        let gate = pair.faults.hold(Operation::Invalidate);
+        let forced = async {
+            match of_many {
+                true => many_unstored_refresh(&pair.cache, &source, &[1]).await.map(|rows| rows[&1]),
+                false => unstored_refresh(&pair.cache, &source, 1).await,
+            }
+        };
+        let mut forced = Box::pin(forced);
+        tokio::select! {
+            biased;
+            () = gate.arrived() => {}
+            _ = &mut forced => panic!("it removes what is stored"),
+        }
+        let written = source.write();
+        pair.cache.invalidate_tags(["user:1"]).await.unwrap();
+        let mut later = Box::pin(unstored(&pair.cache, &source, 1));
+        assert!(waits(&mut later).await);
+        assert_eq!(source.asked(), 1, "it joins");
+
+        gate.open();
+
+        assert_eq!(forced.await, Ok(0));
+        assert_eq!(later.await, Ok(written), "of many: {of_many}");
+    }
 }

@@ -85,6 +85,8 @@ pub(super) async fn share(
 ) -> Share {
     let (cache, shared) = (question.cache, question.shared);
     let Some(lifetime) = fill.lifetime else {
+        // Who joined may have begun after an invalidation of these, also where nothing is stored.
+        borne.name(named.stamps);
         // What is stored is older than this answer. An error says nothing about what is stored.
         return match fill.outcome {
             Outcome::Error => Share::NotShared,

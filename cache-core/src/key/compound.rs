@@ -31,6 +31,13 @@ impl Broken {
         written
     }
 
+    /// Refuses what does not fit here.
+    #[cold]
+    fn refuse(&mut self, failure: Failure) -> Failure {
+        self.0 = true;
+        failure
+    }
+
     #[inline]
     fn check(&self) -> Result<(), Failure> {
         if self.0 { Err(Failure::ignored()) } else { Ok(()) }
@@ -172,7 +179,7 @@ impl SerializeMap for MapWriter<'_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Failure> {
         if self.key.is_some() {
-            return Err(Failure::key_without_value());
+            return Err(self.broken.refuse(Failure::key_without_value()));
         }
         let start = self.position();
         self.broken.write(self.out, self.depth, key)?;
@@ -182,7 +189,7 @@ impl SerializeMap for MapWriter<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
         let Some(key) = self.key.take() else {
-            return Err(Failure::key_without_value());
+            return Err(self.broken.refuse(Failure::key_without_value()));
         };
         self.broken.write(self.out, self.depth, value)?;
         self.pairs.push(Pair { all: key.start..self.position(), key });

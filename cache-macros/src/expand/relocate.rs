@@ -2,7 +2,9 @@
 
 use proc_macro2::{Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Expr, ExprPath, Item, Lifetime, Macro, TraitBound, Type, TypeFnPtr};
+use syn::{
+    Block, Expr, ExprBreak, ExprContinue, ExprPath, Item, Label, Lifetime, Macro, TraitBound, Type, TypeFnPtr,
+};
 
 use crate::model::Model;
 use crate::scan::plain;
@@ -76,19 +78,46 @@ impl VisitMut for Relocation<'_> {
         }
     }
 
+    // That of a loop may have the name of a lifetime.
+    fn visit_label_mut(&mut self, _: &mut Label) {}
+    fn visit_expr_break_mut(&mut self, expr: &mut ExprBreak) {
+        expr.expr.iter_mut().for_each(|value| self.visit_expr_mut(value));
+    }
+    fn visit_expr_continue_mut(&mut self, _: &mut ExprContinue) {}
+
     fn visit_macro_mut(&mut self, call: &mut Macro) {
-        call.tokens = without_self(std::mem::take(&mut call.tokens));
+        let format = call.path.segments.last().and_then(|name| format_of(&plain(&name.ident)));
+        call.tokens = without_self(std::mem::take(&mut call.tokens), format);
         visit_mut::visit_macro_mut(self, call);
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
-/// Replaces `self` in the tokens of a macro, but not in the path `self::..`.
-fn without_self(tokens: TokenStream) -> TokenStream {
+/// Which argument of a macro is a format string, at the earliest: the first of these that is a text alone is. `None` where texts are just
+/// that.
+fn format_of(name: &str) -> Option<usize> {
+    match name {
+        "anyhow" | "bail" | "eprint" | "eprintln" | "eyre" | "format" | "format_args" | "panic" | "print"
+        | "println" | "todo" | "unimplemented" | "unreachable" => Some(0),
+        "debug" | "error" | "event" | "info" | "log" | "trace" | "warn" => Some(0),
+        "assert" | "debug_assert" | "ensure" | "write" | "writeln" => Some(1),
+        "assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne" => Some(2),
+        _ => None,
+    }
+}
+
+/// Replaces `self` in the tokens of a macro, but not in the path `self::..`; and in its `format` string.
+fn without_self(tokens: TokenStream, mut format: Option<usize>) -> TokenStream {
+    let is_end = |token: Option<&TokenTree>| match token {
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ',',
+        other => other.is_none(),
+    };
     let mut tokens = tokens.into_iter().peekable();
-    let mut replaced = Vec::new();
+    let mut replaced: Vec<TokenTree> = Vec::new();
+    let mut argument = 0;
     while let Some(token) = tokens.next() {
+        let is_alone = is_end(replaced.last()) && is_end(tokens.peek());
         replaced.push(match token {
             TokenTree::Ident(ident) if plain(&ident) == "self" => {
                 let is_path = matches!(
@@ -98,12 +127,24 @@ fn without_self(tokens: TokenStream) -> TokenStream {
                 TokenTree::Ident(if is_path { ident } else { this(ident.span()) })
             }
             TokenTree::Group(group) => {
-                let mut inner = Group::new(group.delimiter(), without_self(group.stream()));
+                let inside = match &replaced[..] {
+                    [.., TokenTree::Ident(name), TokenTree::Punct(bang)] if bang.as_char() == '!' => {
+                        format_of(&plain(name))
+                    }
+                    _ => None,
+                };
+                let mut inner = Group::new(group.delimiter(), without_self(group.stream(), inside));
                 inner.set_span(group.span());
                 TokenTree::Group(inner)
             }
-            TokenTree::Literal(literal) => TokenTree::Literal(without_captured_self(literal)),
-            token => token,
+            TokenTree::Literal(literal) if is_alone && format.is_some_and(|first| argument >= first) => {
+                format = None;
+                TokenTree::Literal(without_captured_self(literal))
+            }
+            token => {
+                argument += usize::from(is_end(Some(&token)));
+                token
+            }
         });
     }
     replaced.into_iter().collect()
@@ -190,6 +231,29 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_no_format_string_is_left_alone() {
+        for text in [
+            quote!(vec!["{self}"]),
+            quote!(format!("{}", "{self}")),
+            quote!(assert_eq!("{self}", name)),
+            quote!(json!({ "{self}": "{self}" })),
+        ] {
+            assert_eq!(moved(text.clone()), same(text));
+        }
+        for (format, this) in [
+            (quote!(write!(f, "{self}")), quote!(write!(f, "{__larder_self}"))),
+            (quote!(assert_eq!("{self}", b, "{self}")), quote!(assert_eq!("{self}", b, "{__larder_self}"))),
+            (
+                quote!(tracing::info!(target: "{self}", id = "{self}", "{self}", "{self}")),
+                quote!(tracing::info!(target: "{self}", id = "{self}", "{__larder_self}", "{self}")),
+            ),
+            (quote!(vec![format!("{self}"), "{self}"]), quote!(vec![format!("{__larder_self}"), "{self}"])),
+        ] {
+            assert_eq!(moved(format), same(this));
+        }
+    }
+
+    #[test]
     fn paths_and_items_inside_keep_theirs() {
         let body = quote! {
             impl A {
@@ -213,6 +277,24 @@ mod tests {
             body,
             same(quote!(let x: &'_ Foo<'_, 'static> = f::<&'_ str>(text); 'b: loop { break 'b }))
         );
+    }
+
+    #[test]
+    fn a_label_keeps_its_name_whatever_that_is() {
+        let body = quote!('a: loop {
+            loop {
+                continue 'a;
+            }
+            break 'a self;
+        });
+
+        let this = quote!('a: loop {
+            loop {
+                continue 'a;
+            }
+            break 'a __larder_self;
+        });
+        assert_eq!(moved(body), same(this));
     }
 
     #[test]

@@ -2,37 +2,56 @@
 
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
-use syn::{GenericParam, Generics, TypeParamBound, WherePredicate};
+use syn::{
+    GenericArgument, GenericParam, Generics, Ident, PathArguments, Type, TypeParamBound, TypePath,
+    WherePredicate,
+};
 
 use crate::args::Options;
-use crate::item::Function;
+use crate::item::{Function, ungrouped};
 use crate::scan::{Names, plain};
 
-/// The type and const parameters that count: all but those that occur in the type of a skipped argument
-/// (or in the bounds of such a parameter) and in neither a key argument's type nor the return type.
+/// The type and const parameters that count: all but those that are the type of a skipped argument, or behind a pointer to it, and
+/// occur in neither a key argument's type nor the return type. One inside of another type (`Pool<T>`), or in bounds alone, may decide
+/// what the function reads.
 pub(super) fn counted(function: &Function, options: &Options) -> Names {
-    let generics = &function.sig.generics;
-    let (mut keyed, mut skipped) = (Names::of(&function.output), Names::default());
+    let (mut keyed, mut carriers) = (Names::of(&function.output), Names::default());
     for (argument, counts) in function.arguments.iter().zip(function.key_arguments(options)) {
-        if counts { keyed.add(&argument.ty) } else { skipped.add(&argument.ty) }
-    }
-    // `P: Pool<C>` with a skipped `pool: P` makes `C` a mere carrier too; so on until nothing is new.
-    for _ in 0..generics.params.len() {
-        for param in generics.type_params() {
-            let word = plain(&param.ident);
-            if skipped.has(&word) && !keyed.has(&word) {
-                skipped.add(&param.bounds);
-                predicates_on(generics, &word).for_each(|predicate| skipped.add(predicate));
-            }
+        match counts {
+            true => keyed.add(&argument.ty),
+            false => carried(&argument.ty).into_iter().for_each(|carrier| carriers.add_word(&plain(carrier))),
         }
     }
     let mut counted = Names::default();
-    for word in generics.params.iter().filter_map(word_of) {
-        if keyed.has(&word) || !skipped.has(&word) {
+    for word in function.sig.generics.params.iter().filter_map(word_of) {
+        if keyed.has(&word) || !carriers.has(&word) {
             counted.add_word(&word);
         }
     }
     counted
+}
+
+/// Types that point to what is inside of them.
+const POINTERS: [&str; 5] = ["Arc", "Box", "Option", "Pin", "Rc"];
+
+/// `C` of `C`, `&mut C`, `Arc<C>`, `Option<&C>`.
+fn carried(ty: &Type) -> Option<&Ident> {
+    match ungrouped(ty) {
+        Type::Reference(reference) => carried(&reference.elem),
+        Type::Path(TypePath { qself: None, path, .. }) => {
+            let last = path.segments.last()?;
+            match &last.arguments {
+                PathArguments::AngleBracketed(inner) if POINTERS.contains(&plain(&last.ident).as_str()) => {
+                    match inner.args.iter().collect::<Vec<_>>()[..] {
+                        [GenericArgument::Type(inner)] => carried(inner),
+                        _ => None,
+                    }
+                }
+                _ => path.get_ident(),
+            }
+        }
+        _ => None,
+    }
 }
 
 /// The generics of a function that keeps the parameters in `kept` (and lifetimes in use) alone.
@@ -103,15 +122,6 @@ pub(super) fn restricted(generics: &Generics, kept: &Names, used: &impl ToTokens
         generics.make_where_clause().predicates = Punctuated::from_iter(predicates);
     }
     generics
-}
-
-/// The predicates whose bounded type names the parameter.
-fn predicates_on<'a>(generics: &'a Generics, word: &'a str) -> impl Iterator<Item = &'a WherePredicate> {
-    let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
-    predicates.filter(move |predicate| match predicate {
-        WherePredicate::Type(predicate) => Names::of(&predicate.bounded_ty).has(word),
-        _ => false,
-    })
 }
 
 fn word_of(param: &GenericParam) -> Option<String> {

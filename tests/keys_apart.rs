@@ -416,3 +416,101 @@ async fn functions_of_one_name_in_two_blocks_of_one_function_are_two() {
     assert_eq!((first, again), ((1, 51), (1, 51)));
     assert_eq!((cache.stats().hits(), cache.stats().computations()), (1, 3));
 }
+
+trait Table {
+    const NAME: &'static str;
+}
+
+struct Guests;
+struct Rooms;
+
+impl Table for Guests {
+    const NAME: &'static str = "guests";
+}
+
+impl Table for Rooms {
+    const NAME: &'static str = "rooms";
+}
+
+/// A connection that knows what it reads.
+struct Of<T>(std::marker::PhantomData<T>);
+
+trait Client<T> {}
+
+impl<T> Client<T> for Of<T> {}
+
+#[cached(ttl = "1h", skip(table))]
+async fn of_a_table<T: Table>(table: &Of<T>, id: u64) -> String {
+    let _ = table;
+    format!("{} {id}", T::NAME)
+}
+
+#[cached(ttl = "1h", skip(client))]
+async fn through_a_client<T: Table, C: Client<T>>(client: &C, id: u64) -> String {
+    let _ = client;
+    format!("{} {id}", T::NAME)
+}
+
+/// Whichever connection it is that reads.
+#[cached(ttl = "1h", skip(db, other))]
+async fn by_any<C: std::ops::Deref<Target = Db>, D>(db: &C, other: Option<&D>, id: u64) -> u64 {
+    let _ = other;
+    db.row(id).await
+}
+
+#[test]
+fn a_type_parameter_in_the_type_of_a_skipped_argument() {
+    let (guests, rooms) = (Of::<Guests>(std::marker::PhantomData), Of::<Rooms>(std::marker::PhantomData));
+    let stage = Stage::new();
+
+    let told = stage.run(async {
+        [
+            of_a_table(&guests, 1).await,
+            of_a_table(&rooms, 1).await,
+            through_a_client(&guests, 1).await,
+            through_a_client(&rooms, 1).await,
+        ]
+    });
+
+    assert_eq!(told, ["guests 1", "rooms 1", "guests 1", "rooms 1"]);
+    stage.run(of_a_table_entry::<Guests>(1).invalidate()).unwrap();
+}
+
+#[test]
+fn what_only_is_the_type_of_a_skipped_argument_does_not_count() {
+    let (stage, db) = (Stage::new(), std::rc::Rc::new(Db::open()));
+    stage.run(async {
+        by_any(&db, Some(&1_u8), 1).await;
+        by_any(&&*db, Some(&"x"), 1).await;
+    });
+
+    assert_eq!((stage.stats("by_any").calls(), stage.stats("by_any").hits), (2, 1));
+    stage.run(by_any_entry(1).invalidate()).unwrap();
+}
+
+/// Goes on after the serializer has refused something.
+struct Careless(Vec<(Option<u64>, Option<u64>)>);
+
+impl serde::Serialize for Careless {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in &self.0 {
+            _ = key.map(|key| map.serialize_key(&key));
+            _ = value.map(|value| map.serialize_value(&value));
+        }
+        map.end()
+    }
+}
+
+#[test]
+fn a_map_that_lost_something_is_no_key() {
+    assert!(Key::of("f", Careless(vec![(Some(1), Some(2))])).is_ok());
+    for lost in [
+        vec![(Some(1), Some(2)), (None, Some(3))],
+        vec![(None, Some(3)), (Some(1), Some(2))],
+        vec![(Some(1), None), (Some(7), Some(2))],
+    ] {
+        assert!(Key::of("f", Careless(lost.clone())).is_err(), "{lost:?}");
+    }
+}

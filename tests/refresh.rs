@@ -406,3 +406,28 @@ async fn looking_without_the_function_takes_no_refresh_away() {
     };
     scene.cache.scope(test).await;
 }
+
+#[cached(ttl = 60, refresh, skip(source))]
+async fn panics_later(source: &Source) -> u64 {
+    assert_eq!(source.read().await, Ok(0), "on purpose");
+    0
+}
+
+#[tokio::test]
+async fn a_refresh_that_panics_has_failed() {
+    let scene = Scene::new();
+    let mut events = scene.cache.subscribe();
+    let test = async {
+        panics_later(&scene.source).await;
+        scene.source.write();
+        scene.pass(DUE).await;
+        assert_eq!(panics_later(&scene.source).await, 0);
+        scene.settle().await;
+    };
+    scene.cache.scope(test).await;
+
+    let stats = scene.stats("panics_later");
+    assert_eq!((stats.refreshes, stats.failed_refreshes), (1, 1));
+    let mut told = std::iter::from_fn(|| events.try_next());
+    assert!(told.any(|event| matches!(event, larder::Event::FailedRefresh { .. })));
+}

@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use larder::{Cache, Local, cached};
+use larder::{Cache, Invalidate, Local, cached};
 use support::Stage;
 
 /// Asks its cache for all it can, when it is dropped.
@@ -118,4 +119,46 @@ fn when_it_is_not_to_be_stored() {
         stage.run(curious(&stage.cache, 100));
         stage.run(curious_refresh(&stage.cache, 100));
     });
+}
+
+/// Panics when it is dropped, once.
+#[derive(Debug, Clone)]
+struct Broken;
+
+static IS_ARMED: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        if IS_ARMED.swap(false, Ordering::SeqCst) {
+            panic!("on purpose");
+        }
+    }
+}
+
+#[cached(ttl = "1h", tier = local)]
+async fn broken(id: u64) -> Broken {
+    let _ = id;
+    Broken
+}
+
+#[cached(ttl = "1h", tags = ["row"])]
+async fn row(id: u64) -> u64 {
+    id
+}
+
+#[test]
+fn a_drop_that_panics_keeps_nothing_else_from_being_invalidated() {
+    let stage = Stage::new();
+    stage.run(async { (broken(1).await, row(1).await, row(2).await) });
+    let set =
+        Invalidate::entry(&broken_entry(1)).and(Invalidate::entry(&row_entry(2))).and(Invalidate::tag("row"));
+    let handle = stage.cache.clone();
+    let set = stage.run(async { set });
+
+    IS_ARMED.store(true, Ordering::SeqCst);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.run(handle.apply(set))));
+
+    assert!(ended.is_err());
+    stage.run(async { (row(1).await, row(2).await) });
+    assert_eq!(stage.stats("row").computations, 4);
 }

@@ -16,6 +16,7 @@ use crate::epochs::{Cell, Severity};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
+use crate::local::Displaced;
 
 impl Cache {
     /// Applies all of `set` in one go: one round trip to the shared tier, or one to each of its nodes, whatever number of
@@ -166,18 +167,20 @@ impl Applying {
 impl Inner {
     /// Applies `part` to what this process holds; `epochs` are those that its tags got in the shared tier.
     fn apply_here(&self, part: &Resolved, epochs: Option<&[Epoch]>) {
-        part.removed.iter().for_each(|key| self.remove_here(key));
-        part.expired.iter().for_each(|(key, _)| self.expire_here(key));
         for (index, (tag, severity)) in part.tags.iter().enumerate() {
             let epoch = epochs.and_then(|epochs| epochs.get(index)).copied();
             self.move_here(tag, epoch, *severity);
         }
+        part.expired.iter().for_each(|(key, _)| self.expire_here(key));
+        // Values go when all is done: their `Drop` is the user's code, and may panic.
+        let removed: Vec<Displaced> = part.removed.iter().map(|key| self.take_here(key)).collect();
+        if self.subscribers.is_any() {
+            self.tell_part(part);
+        }
+        drop(removed);
         if part.tags.contains(&(TagKey::Everything, Severity::Hard)) {
             // The epochs have done it; this gives the memory back.
             self.tier.clear();
-        }
-        if self.subscribers.is_any() {
-            self.tell_part(part);
         }
     }
 
@@ -198,10 +201,15 @@ impl Inner {
 
     /// Removes what this process holds under `key`: the entry, and the flight for later callers.
     pub(super) fn remove_here(&self, key: &Key) {
+        drop(self.take_here(key));
+    }
+
+    /// The same, with what was there.
+    fn take_here(&self, key: &Key) -> Displaced {
         if let Some(shared) = self.shared.as_deref() {
             shared.note_removal(key);
         }
-        drop(self.flights.detach(key, || self.tier.remove(key)));
+        self.flights.detach(key, || self.tier.remove(key))
     }
 
     /// Removes the entry that this process holds under `key`: a newer one was stored elsewhere.

@@ -7,7 +7,7 @@ use super::flight::Joined;
 use super::lead::{Computed, Leading};
 use super::limit::within_or_stop;
 use super::liveness::{self, Waited};
-use super::{Cache, Landing};
+use super::{Cache, Function, Landing};
 use crate::answer::Outcome;
 use crate::event::stats::Happening;
 use crate::key::Key;
@@ -48,15 +48,12 @@ pub(super) async fn refresh(cache: &Cache, plan: &Plan, version: Option<u64>, bo
         return Finished::ELSEWHERE;
     };
     cache.count(&function, &plan.key, Happening::Refresh);
-    let mut setback = Setback { cache, key: &plan.key, is_one: true };
+    let mut setback = Setback { cache, key: &plan.key, is_one: true, refreshes: Some(&function) };
     let question = plan.question(cache, &function);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let stop = body.stop();
     let finished = limited(cache, plan, leading.refresh(version, body), stop).await;
     setback.is_one = finished.has_failed;
-    if finished.has_failed {
-        cache.count(&function, &plan.key, Happening::FailedRefresh);
-    }
     finished
 }
 
@@ -85,7 +82,7 @@ pub(super) async fn compute(cache: &Cache, plan: &Plan, body: Body) -> Finished 
     };
     // A call has asked for it: what takes its place is in use.
     cache.0.note_use(&plan.key);
-    let mut setback = Setback { cache, key: &plan.key, is_one: true };
+    let mut setback = Setback { cache, key: &plan.key, is_one: true, refreshes: None };
     let question = plan.question(cache, &function);
     let leading = Leading::new(cache, &function, lead, plan, question.as_ref());
     let stop = body.stop();
@@ -116,12 +113,17 @@ struct Setback<'c> {
     cache: &'c Cache,
     key: &'c Key,
     is_one: bool,
+    /// The function, if it is a refresh that fails.
+    refreshes: Option<&'c Function>,
 }
 
 impl Drop for Setback<'_> {
     fn drop(&mut self) {
         if self.is_one {
             self.cache.0.set_back(self.key);
+            if let Some(function) = self.refreshes {
+                self.cache.count(function, self.key, Happening::FailedRefresh);
+            }
         }
     }
 }

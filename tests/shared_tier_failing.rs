@@ -90,6 +90,25 @@ async fn what_failed_last_is_told() {
     assert!(stage.cache.stats().to_string().contains(&format!("last failure of the shared tier: {told}")));
 }
 
+/// However far away it is: else a process that goes on invalidating would never catch up.
+#[tokio::test]
+async fn what_waits_is_repeated_in_few_round_trips() {
+    let stage = Stage::new();
+    hears(&stage.cache).await;
+    stage.faults.set_down(true);
+    for id in 0..1_000 {
+        stage.cache.invalidate(&key(id)).await.unwrap_err();
+    }
+    let before = stage.faults.calls(Operation::Invalidate);
+
+    stage.faults.set_down(false);
+    stage.comes_about(|stage| !stage.is_away()).await;
+
+    assert_eq!(stage.cache.stats().shared.unwrap().repeated_invalidations, 1_000);
+    let calls = stage.faults.calls(Operation::Invalidate) - before;
+    assert!(calls <= 5, "{calls} round trips");
+}
+
 #[tokio::test]
 async fn a_shared_tier_that_is_back_is_used_again() {
     let (stage, source) = (Stage::new(), Source::default());

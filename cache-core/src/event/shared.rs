@@ -97,9 +97,9 @@ impl SharedCounters {
         self.subscribers.tell(|| Event::Gap);
     }
 
-    /// An invalidation that had failed was repeated.
-    pub(crate) fn repeated(&self) {
-        self.repeated.fetch_add(1, Ordering::Relaxed);
+    /// So many invalidations that had failed were repeated.
+    pub(crate) fn repeated(&self, count: u64) {
+        self.repeated.fetch_add(count, Ordering::Relaxed);
     }
 
     /// An entry of `function` was no value of its. The function counts that; here it is logged once.

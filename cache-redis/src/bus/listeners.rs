@@ -99,6 +99,18 @@ impl Listeners {
         self.listeners.iter().flat_map(|listener| listener.channels.iter().cloned()).collect()
     }
 
+    /// The channels that are wanted, and of those that are `subscribed` the ones that are to be left. In one step with leaving them: who
+    /// comes for one of these afterwards waits until the server has confirmed it again.
+    pub(super) fn turn(&mut self, subscribed: &HashSet<Arc<str>>) -> (HashSet<Arc<str>>, Vec<Arc<str>>) {
+        let wanted = self.wanted();
+        let left: Vec<Arc<str>> = subscribed.difference(&wanted).cloned().collect();
+        for channel in &left {
+            self.confirmed.remove(channel);
+            self.silent.remove(channel);
+        }
+        (wanted, left)
+    }
+
     /// Begins with a new connection, which has confirmed nothing yet.
     pub(super) fn begin_connection(&mut self) -> u64 {
         self.lose();
@@ -143,12 +155,6 @@ impl Listeners {
             self.confirmed.insert(Arc::clone(channel));
             self.advance();
         }
-    }
-
-    /// The server confirmed that a channel is left.
-    pub(super) fn leave(&mut self, channel: &str) {
-        self.confirmed.remove(channel);
-        self.silent.remove(channel);
     }
 
     /// A message came.
@@ -300,5 +306,29 @@ mod tests {
         drop(ear);
 
         assert!(listeners.wanted().is_empty());
+    }
+
+    #[test]
+    fn who_subscribes_again_while_its_channels_are_left_waits_for_the_server() {
+        // given two who listen, of whom one goes
+        let mut listeners = Listeners::default();
+        listeners.begin_connection();
+        let (feed, _other) = subscription(16);
+        let _answer = listeners.add(["b:b".into(), "b:b:2".into(), "b:invalidate".into()], feed);
+        ["b:b", "b:b:2", "b:invalidate"].iter().for_each(|channel| listeners.confirm(channel.as_bytes()));
+        let (ear, _answer) = listening(&mut listeners);
+        confirm(&mut listeners);
+        let (subscribed, _) = listeners.turn(&HashSet::new());
+        drop(ear);
+
+        // when the server is about to be told, and it comes back
+        let (_, left) = listeners.turn(&subscribed);
+        let (_ear, mut answer) = listening(&mut listeners);
+
+        // then it hears when the server has confirmed that
+        assert_eq!(left.len(), 3);
+        assert!(answer.try_recv().is_err(), "what comes meanwhile is not heard");
+        confirm(&mut listeners);
+        assert!(matches!(answer.try_recv(), Ok(Ok(()))));
     }
 }

@@ -211,15 +211,13 @@ async fn follow(
     let limit = inner.config.connect_limit();
     let mut subscribed: HashSet<Arc<str>> = HashSet::new();
     loop {
-        let wanted = inner.listeners().wanted();
+        let (wanted, left) = inner.listeners().turn(&subscribed);
         if wanted.is_empty() {
             return Ended::Unwanted;
         }
         let added: Vec<Arc<str>> = wanted.difference(&subscribed).cloned().collect();
-        let left: Vec<Arc<str>> = subscribed.difference(&wanted).cloned().collect();
         let asking = async {
             if !left.is_empty() {
-                left.iter().for_each(|channel| inner.listeners().leave(channel));
                 connection.unsubscribe(texts(&left)).await?;
             }
             if added.is_empty() {

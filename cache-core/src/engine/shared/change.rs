@@ -56,22 +56,21 @@ impl Shared {
         Error::new(kind, what).with_source(error)
     }
 
-    /// Makes a change that failed before.
-    pub(super) async fn repeat(&self, change: &Change) -> Result<(), Error> {
-        let request = match change {
-            Change::Invalidate(key) => {
-                InvalidateRequest { keys: std::slice::from_ref(key), ..InvalidateRequest::NOTHING }
+    /// Makes changes that failed before, in one go.
+    pub(super) async fn repeat(&self, changes: &[Change]) -> Result<(), Error> {
+        let (mut keys, mut expired, mut tags, mut life) = (Vec::new(), Vec::new(), Vec::new(), TAG_LIFE);
+        for change in changes {
+            match change {
+                Change::Invalidate(key) => keys.push(key.clone()),
+                Change::Expire(key, keep) => expired.push((key.clone(), *keep)),
+                Change::Move(tag, least) => {
+                    tags.push(tag.clone());
+                    life = life.max(*least);
+                }
             }
-            Change::Expire(key, keep) => {
-                let expired = &[(key.clone(), *keep)];
-                let request = InvalidateRequest { expired, ..InvalidateRequest::NOTHING };
-                return self.backend.invalidate_many(request).await.map(drop);
-            }
-            Change::Move(tag, life) => {
-                let tags = Tags { keys: std::slice::from_ref(tag), life: *life };
-                InvalidateRequest { tags, ..InvalidateRequest::NOTHING }
-            }
-        };
+        }
+        let tags = Tags { keys: &tags, life };
+        let request = InvalidateRequest { keys: &keys, expired: &expired, tags };
         self.backend.invalidate_many(request).await.map(drop)
     }
 }

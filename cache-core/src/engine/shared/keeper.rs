@@ -327,12 +327,16 @@ impl Shared {
             Ok(time) => self.server_clock.told(time, asked, cache.0.clock.now()),
             Err(_) => return false,
         }
-        while let Some(change) = self.undone.next() {
-            match self.repeat(&change).await {
-                Err(error) if !is_taken_over(&error) => return false,
-                _ => self.counters.repeated(),
+        loop {
+            let changes = self.undone.next();
+            if changes.is_empty() {
+                break;
             }
-            self.undone.done(&change);
+            match self.repeat(&changes).await {
+                Err(error) if !is_taken_over(&error) => return false,
+                _ => self.counters.repeated(changes.len() as u64),
+            }
+            self.undone.done(&changes);
             self.keeper.looks(cache.0.clock.now(), Duration::ZERO);
         }
         if self.breaker.close() {

@@ -10,6 +10,9 @@ use crate::backend::{EntryKey, TagKey};
 /// So many are kept one by one. Beyond, one for everything stands for all.
 const CAPACITY: usize = 10_000;
 
+/// So many are made in one go: more than come meanwhile.
+const AT_ONCE: usize = 500;
+
 /// A change of the shared tier that keeps old values from being served.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Change {
@@ -35,10 +38,10 @@ pub(super) struct Undone {
 struct Queue {
     order: VecDeque<Change>,
     known: HashSet<Change>,
-    /// The one that is being made.
-    underway: Option<Change>,
-    /// Whether that was asked for once more meanwhile: then it may have been made too early.
-    is_due_again: bool,
+    /// Those that are being made.
+    underway: HashSet<Change>,
+    /// Those of them that were asked for once more meanwhile: then they may have been made too early.
+    due_again: HashSet<Change>,
 }
 
 impl Undone {
@@ -67,22 +70,30 @@ impl Undone {
         self.is_waiting.store(true, Ordering::Release);
     }
 
-    /// The change that is to be made now; it stays until it is [`done`](Self::done).
-    pub(super) fn next(&self) -> Option<Change> {
+    /// The changes that are to be made now, in one go; they stay until they are [`done`](Self::done).
+    pub(super) fn next(&self) -> Vec<Change> {
         let mut queue = self.lock();
-        queue.underway = queue.order.front().cloned();
-        queue.is_due_again = false;
-        queue.underway.clone()
+        let next: Vec<Change> = queue.order.iter().take(AT_ONCE).cloned().collect();
+        queue.underway = next.iter().cloned().collect();
+        queue.due_again.clear();
+        next
     }
 
-    /// `change` was made.
-    pub(super) fn done(&self, change: &Change) {
+    /// `changes` were made.
+    pub(super) fn done(&self, changes: &[Change]) {
         let mut queue = self.lock();
-        queue.underway = None;
-        // After an overflow another one is first.
-        if queue.order.front() == Some(change) && !queue.is_due_again {
+        queue.underway.clear();
+        let due_again = std::mem::take(&mut queue.due_again);
+        for change in changes {
+            // After an overflow another one is first.
+            if queue.order.front() != Some(change) {
+                break;
+            }
             queue.order.pop_front();
-            queue.known.remove(change);
+            match due_again.contains(change) {
+                true => queue.order.push_back(change.clone()),
+                false => _ = queue.known.remove(change),
+            }
         }
         self.is_waiting.store(!queue.order.is_empty(), Ordering::Release);
     }
@@ -94,7 +105,9 @@ impl Undone {
 
 impl Queue {
     fn push(&mut self, change: Change) {
-        self.is_due_again |= self.underway.as_ref() == Some(&change);
+        if self.underway.contains(&change) {
+            self.due_again.insert(change.clone());
+        }
         if self.known.insert(change.clone()) {
             self.order.push_back(change);
         }
@@ -119,10 +132,14 @@ mod tests {
         }
 
         let mut made = Vec::new();
-        while let Some(next) = undone.next() {
+        loop {
+            let next = undone.next();
+            if next.is_empty() {
+                break;
+            }
             assert!(undone.is_waiting());
             undone.done(&next);
-            made.push(next);
+            made.extend(next);
         }
 
         assert_eq!(made, [change(1), change(2)]);
@@ -130,17 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn many_are_made_in_one_go_and_one_of_them_that_is_asked_for_meanwhile_again() {
+        let undone = Undone::default();
+        (0..AT_ONCE + 2).for_each(|n| undone.push(change(n), LIFE));
+        let first = undone.next();
+        assert_eq!(first.len(), AT_ONCE);
+
+        undone.push(change(1), LIFE);
+        undone.done(&first);
+
+        assert_eq!(undone.next(), [change(AT_ONCE), change(AT_ONCE + 1), change(1)]);
+    }
+
+    #[test]
     fn a_change_that_is_asked_for_while_it_is_made_is_made_again() {
         let undone = Undone::default();
         undone.push(change(1), LIFE);
-        let underway = undone.next().unwrap();
+        let underway = undone.next();
 
         undone.push(change(1), LIFE);
         undone.done(&underway);
 
         assert!(undone.is_waiting());
-        assert_eq!(undone.next(), Some(change(1)));
-        undone.done(&change(1));
+        assert_eq!(undone.next(), [change(1)]);
+        undone.done(&[change(1)]);
         assert!(!undone.is_waiting());
     }
 
@@ -150,12 +180,12 @@ mod tests {
         for n in 0..=CAPACITY {
             undone.push(change(n), LIFE);
         }
-        let everything = undone.next().unwrap();
+        let everything = undone.next();
 
         undone.push(change(0), LIFE);
         undone.done(&everything);
 
-        assert_eq!(undone.next(), Some(everything));
+        assert_eq!(undone.next(), everything);
     }
 
     #[test]
@@ -165,7 +195,7 @@ mod tests {
         undone.next();
         undone.push(change(1), LIFE);
 
-        let again = undone.next().unwrap();
+        let again = undone.next();
         undone.done(&again);
 
         assert!(!undone.is_waiting());
@@ -179,7 +209,7 @@ mod tests {
             undone.push(change(n), LIFE);
         }
 
-        assert_eq!(undone.next(), Some(Change::Move(TagKey::Everything, LIFE)));
+        assert_eq!(undone.next(), [Change::Move(TagKey::Everything, LIFE)]);
         assert_eq!(undone.len(), 1);
     }
 
@@ -187,7 +217,7 @@ mod tests {
     fn a_change_that_gave_way_to_one_for_everything_does_not_take_that_away() {
         let undone = Undone::default();
         undone.push(change(0), LIFE);
-        let next = undone.next().unwrap();
+        let next = undone.next();
         for n in 1..=CAPACITY {
             undone.push(change(n), LIFE);
         }

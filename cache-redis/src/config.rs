@@ -249,7 +249,7 @@ impl Config {
         if let Some(database) = builder.database {
             login = login.set_db(i64::from(database));
         }
-        if login.username().is_some() && login.password().is_none() {
+        if login.username().is_some() && login.password().is_none() && builder.supply.is_none() {
             return refuse("a Redis user needs a password; write `redis://user:password@host:6379`");
         }
         #[cfg(feature = "cluster")]

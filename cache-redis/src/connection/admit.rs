@@ -1,8 +1,11 @@
 //! Admits a connection to its siblings: asks which server it leads to, and gives that one what it may lack.
 
+use std::time::Duration;
+
 use cache_core::Error;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
+use tokio::time::timeout;
 
 use super::open::text;
 use super::place::Place;
@@ -24,21 +27,25 @@ pub(super) async fn run(connection: &mut MultiplexedConnection, place: &Place) -
 }
 
 /// Admits a connection to the server of this run, and answers the era that it is of. Nobody may use it before.
+///
+/// Each round trip may take `limit`, and not all of them together: with many changes to repeat that would never be enough, and each
+/// attempt begins anew.
 pub(super) async fn admit(
     connection: &mut MultiplexedConnection,
     run: &str,
     siblings: &Siblings,
     place: &Place,
+    limit: Duration,
 ) -> Result<u64, Error> {
     let mut given = 0;
     if siblings.are_elsewhere(run) {
         // First without a word to the others: a server that does not take this takes nobody's place.
-        given = repeat(connection, siblings, given, place).await?;
+        given = repeat(connection, siblings, given, place, limit).await?;
     }
     let joined = siblings.join(run);
     if joined.lacks {
         // What the others have changed meanwhile, where they were. They find out, and change no more there.
-        repeat(connection, siblings, given, place).await?;
+        repeat(connection, siblings, given, place, limit).await?;
         siblings.are_made_up_for(joined.era);
     }
     Ok(joined.era)
@@ -50,14 +57,20 @@ async fn repeat(
     siblings: &Siblings,
     number: u64,
     place: &Place,
+    limit: Duration,
 ) -> Result<u64, Error> {
     let (changes, next) = siblings.recent().since(number);
     let doing = format!("repeating invalidations at Redis at {place}");
+    let timed_out = |_| error::timed_out("repeating invalidations at another server", place, limit);
     for some in changes.chunks(AT_ONCE) {
-        let forgotten = send(connection, &with_first_texts(some), &doing).await?;
-        if !forgotten.is_empty() {
-            send(connection, &forgotten, &doing).await?;
-        }
+        let sending = async {
+            let forgotten = send(connection, &with_first_texts(some), &doing).await?;
+            if !forgotten.is_empty() {
+                send(connection, &forgotten, &doing).await?;
+            }
+            Ok(())
+        };
+        timeout(limit, sending).await.map_err(timed_out)??;
     }
     Ok(next)
 }

@@ -22,7 +22,7 @@ use crate::tls::{self, LeadsTo};
 /// The oldest server that has what the scripts use.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// Opens a connection for commands, and admits it to its siblings, all within one limit. Answers the era that it is of, too.
+/// Opens a connection for commands within one limit, and admits it to its siblings. Answers the era that it is of, too.
 pub(super) async fn for_commands(
     config: &Arc<Config>,
     place: &Place,
@@ -35,9 +35,7 @@ pub(super) async fn for_commands(
     let asking = run(&mut opened.connection, place);
     let run = timeout(left(), asking).await.map_err(timed_out("asking Redis who it is"))??;
     // This waits only for what is repeated.
-    let admitting = admit(&mut opened.connection, &run, siblings, place);
-    let repeating = timed_out("repeating invalidations at another server");
-    let era = timeout(left(), admitting).await.map_err(repeating)??;
+    let era = admit(&mut opened.connection, &run, siblings, place, limit).await?;
     Ok((opened, era))
 }
 
@@ -158,7 +156,10 @@ async fn login(config: &Config, whom: Whom, attempted: &str) -> Result<RedisConn
     }
     let _same_for_all = whom;
     match &config.supply {
-        Some(supply) => Ok(with(config.login.clone(), supply.now(attempted).await?)),
+        Some(supply) => {
+            let nobody = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(config.login.db());
+            Ok(with(nobody, supply.now(attempted).await?))
+        }
         None => Ok(config.login.clone()),
     }
 }

@@ -48,3 +48,17 @@ async fn each_connection_asks_for_the_password_of_now() {
     *password.lock().unwrap() = Some("second".to_owned());
     assert_eq!(get(&redis, &"k".into()).await, Some(b"v".to_vec()));
 }
+
+#[tokio::test]
+async fn what_is_supplied_takes_the_place_of_what_the_url_says() {
+    let server = Server::start();
+    server.command(&["ACL", "SETUSER", "default", "on", ">new", "allcommands", "allkeys", "allchannels"]);
+
+    for url in ["app:old@127.0.0.1", "app@127.0.0.1"] {
+        let builder = Redis::builder().url(format!("redis://{url}:{}", server.port()));
+        let builder = builder.credentials(|| async { Ok::<_, std::io::Error>(Credentials::password("new")) });
+
+        let redis = builder.time_limit(Duration::from_secs(10)).connect().await.expect("the user `default`");
+        put(&redis, &"k".into(), b"v").await;
+    }
+}

@@ -1,6 +1,6 @@
 //! A server that is killed and comes back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cache_core::backend::*;
 use cache_redis::Redis;
@@ -117,4 +117,26 @@ async fn nobody_listens_and_nothing_is_left() {
     drop(redis);
     until("all is closed", || connections(&server) == 0).await;
     while again.hear().await.is_some() {}
+}
+
+/// What it repeats at the server takes longer than a connection may take to open, the more so the slower the way there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_invalidated_much_comes_back_soon() {
+    let mut server = Server::start();
+    let builder = Redis::builder().url(server.url()).time_limit(Duration::from_millis(50));
+    let redis = builder.connect().await.unwrap();
+    for thousand in 0..10 {
+        let keys: Vec<EntryKey> =
+            (0..1_000).map(|n| EntryKey::from(format!("f:v0:{thousand}-{n}"))).collect();
+        let request = InvalidateRequest { keys: &keys, ..InvalidateRequest::NOTHING };
+        until_ok(|| redis.invalidate_many(request)).await;
+    }
+
+    server.restart();
+
+    let key = "k".into();
+    let coming_back = until_ok(|| redis.read(&key, &[]));
+    tokio::time::timeout(Duration::from_secs(20), coming_back)
+        .await
+        .expect("not before what it repeats is too old");
 }

@@ -3,11 +3,12 @@
 //! `cargo bench --features redis,testing --bench batch` prints the medians of rounds measured in turns, and their
 //! ratios: absolute numbers say little on a shared machine.
 //!
-//! `-- local` and `-- redis` measure one of the two.
+//! `-- local`, `-- pool` and `-- redis` measure one of the three.
 //!
 //! - 70 of the ids are in the local tier, 30 are read from SQLite and stored: beside 70 single hits and one call of the
 //!   same body for 30 ids, which stores nothing and puts nothing together; and beside a loop by hand that does
-//!   (`quick_cache`, no tags, no limit in bytes, nobody waits for what another call computes).
+//!   (`quick_cache`, no tags, no limit in bytes, nobody waits for what another call computes). Once the database is in the memory of
+//!   the task that asks, where a query takes some microseconds; once it is a file behind a pool, as a service has it.
 //! - All are in Redis, the local tier is off: beside one bare `MGET` with the same client, and decoding.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
@@ -16,8 +17,13 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
+#[path = "articles/pool.rs"]
+#[allow(dead_code, reason = "nothing is written here")]
+mod pool;
+
 use larder::testing::redis::Server;
 use larder::{Cache, Local, Redis, cached};
+use pool::Pool;
 use redis::IntoConnectionInfo;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
@@ -33,8 +39,7 @@ fn value(id: u64) -> String {
     format!("{id:0100}")
 }
 
-fn database() -> Connection {
-    let db = Connection::open_in_memory().unwrap();
+fn database(db: Connection) -> Connection {
     db.execute("CREATE TABLE dish (id INTEGER PRIMARY KEY, name TEXT NOT NULL)", ()).unwrap();
     for id in 0..10_000 {
         db.execute("INSERT INTO dish VALUES (?1, ?2)", (id, value(id))).unwrap();
@@ -44,6 +49,16 @@ fn database() -> Connection {
 
 #[cached(ttl = 3600, name = "dish", each = ids, tags = ["dish:{id}"], skip(db))]
 async fn dishes(db: &Connection, ids: &[u64]) -> HashMap<u64, String> {
+    read(db, ids)
+}
+
+#[cached(ttl = 3600, name = "dish", each = ids, tags = ["dish:{id}"], skip(pool))]
+async fn pooled_dishes(pool: &Pool, ids: &[u64]) -> HashMap<u64, String> {
+    let ids = ids.to_vec();
+    pool.read(move |db| Ok(read(db, &ids))).await.unwrap()
+}
+
+fn read(db: &Connection, ids: &[u64]) -> HashMap<u64, String> {
     let marks = vec!["?"; ids.len()].join(", ");
     let mut query = db.prepare_cached(&format!("SELECT id, name FROM dish WHERE id IN ({marks})")).unwrap();
     let rows = query.query_map(params_from_iter(ids), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
@@ -70,17 +85,23 @@ fn told(name: &str, batch: &[f64], beside: &[f64]) {
     );
 }
 
-/// 70 ids in the local tier, 30 in the database.
-async fn mostly_local() {
-    let (cache, db) = (Cache::default(), database());
+/// 70 ids in the local tier, 30 in the database, which `batch` asks by a cached function, and `body` without a cache.
+async fn mostly_local(
+    name: &str,
+    batch: impl AsyncFn(&[u64]) -> HashMap<u64, String>,
+    body: impl AsyncFn(&[u64]) -> HashMap<u64, String>,
+) {
+    let cache = Cache::default();
     let ids: Vec<u64> = (0..IDS).collect();
     let (warm, cold) = ids.split_at(WARM as usize);
     let hand = HandCache::new(1_000);
-    let (mut batch, mut beside, mut handmade) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut batches, mut beside, mut handmade) = (Vec::new(), Vec::new(), Vec::new());
+    // Those of the ids that are missing are not there: they are not asked for one by one.
+    let no_database = Connection::open_in_memory().unwrap();
     cache
         .scope(async {
-            dishes(&db, warm).await;
-            by_hand(&db, &hand, warm).await;
+            batch(warm).await;
+            by_hand(&hand, warm, &body).await;
             for _ in 0..ROUNDS {
                 let mut took = [0.0, 0.0, 0.0];
                 for _ in 0..REPEATS {
@@ -88,34 +109,38 @@ async fn mostly_local() {
                         dishes_entry(*id).invalidate().await.unwrap();
                     }
                     let start = Instant::now();
-                    black_box(dishes(&db, &ids).await);
+                    black_box(batch(&ids).await);
                     took[0] += start.elapsed().as_nanos() as f64;
                     let start = Instant::now();
                     for id in warm {
-                        black_box(dish(&db, *id).await);
+                        black_box(dish(&no_database, *id).await);
                     }
-                    black_box(dishes_uncached(&db, cold).await);
+                    black_box(body(cold).await);
                     took[1] += start.elapsed().as_nanos() as f64;
                     for id in cold {
                         hand.remove(id);
                     }
                     let start = Instant::now();
-                    black_box(by_hand(&db, &hand, &ids).await);
+                    black_box(by_hand(&hand, &ids, &body).await);
                     took[2] += start.elapsed().as_nanos() as f64;
                 }
-                batch.push(took[0] / f64::from(REPEATS));
+                batches.push(took[0] / f64::from(REPEATS));
                 beside.push(took[1] / f64::from(REPEATS));
                 handmade.push(took[2] / f64::from(REPEATS));
             }
         })
         .await;
-    told("70 of 100 local, 30 from SQLite", &batch, &beside);
-    told("the same, beside a loop by hand", &batch, &handmade);
+    told(name, &batches, &beside);
+    told(&format!("{name}, beside a loop by hand"), &batches, &handmade);
 }
 
 type HandCache = quick_cache::sync::Cache<u64, String>;
 
-async fn by_hand(db: &Connection, cache: &HandCache, ids: &[u64]) -> HashMap<u64, String> {
+async fn by_hand(
+    cache: &HandCache,
+    ids: &[u64],
+    body: &impl AsyncFn(&[u64]) -> HashMap<u64, String>,
+) -> HashMap<u64, String> {
     let (mut all, mut missing) = (HashMap::with_capacity(ids.len()), Vec::new());
     for id in ids {
         match cache.get(id) {
@@ -126,7 +151,7 @@ async fn by_hand(db: &Connection, cache: &HandCache, ids: &[u64]) -> HashMap<u64
     if missing.is_empty() {
         return all;
     }
-    for (id, found) in dishes_uncached(db, &missing).await {
+    for (id, found) in body(&missing).await {
         cache.insert(id, found.clone());
         all.insert(id, found);
     }
@@ -135,7 +160,7 @@ async fn by_hand(db: &Connection, cache: &HandCache, ids: &[u64]) -> HashMap<u64
 
 /// All in Redis.
 async fn all_shared() {
-    let (server, db) = (Server::start(), database());
+    let (server, db) = (Server::start(), database(Connection::open_in_memory().unwrap()));
     let shared = Redis::connect(&server.url()).await.unwrap();
     let cache = Cache::builder().local(Local::bytes(0)).shared(shared).build().unwrap();
     let target = server.url().into_connection_info().unwrap();
@@ -192,7 +217,25 @@ fn main() {
     let is_wanted = |what| only.as_deref().is_none_or(|only| only == what);
     runtime.block_on(async {
         if is_wanted("local") {
-            mostly_local().await;
+            let db = database(Connection::open_in_memory().unwrap());
+            mostly_local(
+                "70 of 100 local, 30 from SQLite in memory",
+                async |ids| dishes(&db, ids).await,
+                async |ids| dishes_uncached(&db, ids).await,
+            )
+            .await;
+        }
+        if is_wanted("pool") {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("dishes.db");
+            drop(database(Connection::open(&file).unwrap()));
+            let pool = Pool::open(&file);
+            mostly_local(
+                "70 of 100 local, 30 from a file behind a pool",
+                async |ids| pooled_dishes(&pool, ids).await,
+                async |ids| pooled_dishes_uncached(&pool, ids).await,
+            )
+            .await;
         }
         if is_wanted("redis") {
             all_shared().await;

@@ -150,10 +150,11 @@ async fn row(id: u64) -> u64 {
 fn a_drop_that_panics_keeps_nothing_else_from_being_invalidated() {
     let stage = Stage::new();
     stage.run(async { (broken(1).await, row(1).await, row(2).await) });
-    let set =
-        Invalidate::entry(&broken_entry(1)).and(Invalidate::entry(&row_entry(2))).and(Invalidate::tag("row"));
     let handle = stage.cache.clone();
-    let set = stage.run(async { set });
+    let set = stage.run(async {
+        let entries = Invalidate::entry(&broken_entry(1)).and(Invalidate::entry(&row_entry(2)));
+        entries.and(Invalidate::tag("row"))
+    });
 
     IS_ARMED.store(true, Ordering::SeqCst);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.run(handle.apply(set))));

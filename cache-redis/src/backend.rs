@@ -440,12 +440,20 @@ impl Backend for Redis {
             _ => "invalidating in Redis",
         };
         let mut answers = self.invalidating_all(doing, self.invalidate_commands(&request)).await?;
-        let failed = |failure| self.failed(doing, failure);
-        let epochs = answers.split_off(answers.len().saturating_sub(request.tags.keys.len()));
-        for answer in answers {
-            reply::is_done(answer).map_err(failed)?;
+        let tags = answers.split_off(answers.len().saturating_sub(request.tags.keys.len()));
+        let failures = answers.into_iter().filter_map(|answer| reply::is_done(answer).err());
+        let mut worst = failures.map(|failure| self.failed(doing, failure)).reduce(worse);
+        let mut epochs = Vec::with_capacity(tags.len());
+        for answer in tags {
+            match reply::scripted_epoch(answer) {
+                Ok(epoch) => epochs.push(epoch),
+                Err(failure) => {
+                    let error = self.failed(doing, failure);
+                    worst = worst.into_iter().chain([error]).reduce(worse);
+                }
+            }
         }
-        epochs.into_iter().map(reply::scripted_epoch).collect::<Result<_, _>>().map_err(failed)
+        worst.map_or(Ok(epochs), Err)
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {
@@ -469,6 +477,11 @@ impl Backend for Redis {
     }
 }
 
+/// Of two errors the one that leaves something for the caller to repeat: what is postponed is repeated here.
+fn worse(one: Error, other: Error) -> Error {
+    if one.kind() == ErrorKind::Postponed { other } else { one }
+}
+
 /// Whole ms, rounded up, as the contract counts.
 fn millis(life: Duration) -> u64 {
     u64::try_from(life.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(LONGEST)
@@ -490,5 +503,21 @@ impl fmt::Debug for Redis {
             .field("origin", &self.origin)
             .field("shared", &self.shared)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_here_hides_nothing_that_is_not() {
+        let of = |kind| Error::new(kind, "told");
+        let (here, there) = (ErrorKind::Postponed, ErrorKind::Unreachable);
+
+        for (one, other) in [(here, there), (there, here), (there, there)] {
+            assert_eq!(worse(of(one), of(other)).kind(), there);
+        }
+        assert_eq!(worse(of(here), of(here)).kind(), here);
     }
 }

@@ -220,7 +220,8 @@ impl Stats {
         self.functions.iter().map(FunctionStats::time_saved).fold(Duration::ZERO, Duration::saturating_add)
     }
     /// The statistics of the function whose name ends with `name` (`menu_of`, or `menus::menu_of`): with its version
-    /// (`menu_of v2`) those of that one, without it those of the highest version that was called.
+    /// (`menu_of v2`) those of that one, without it those of the highest version that was called. Of a generic function each instance
+    /// has its own: `menu_of<u8>`.
     pub fn function(&self, name: &str) -> Option<&FunctionStats> {
         let is_called = |whole: &str| {
             whole.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with("::"))

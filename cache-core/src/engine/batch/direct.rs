@@ -42,7 +42,9 @@ impl Cache {
     /// # }
     /// ```
     ///
-    /// `compute` may be called more than once: for what another call was to compute and did not. A cache that is disabled, or a ttl of
+    /// `compute` may be called more than once: for what another call was to compute and did not. In a task that is spawned it has to own
+    /// what it uses: `async move |missing| { let db = db.clone(); .. }`. (Of a closure that returns a future, and of one that borrows, the
+    /// compiler does not find out there that they are `Send`.) A cache that is disabled, or a ttl of
     /// zero, hands it all ids as they are, also those that come twice.
     ///
     /// # Cancel safety

@@ -96,7 +96,7 @@ async fn mostly_local(
     let (warm, cold) = ids.split_at(WARM as usize);
     let hand = HandCache::new(1_000);
     let (mut batches, mut beside, mut handmade) = (Vec::new(), Vec::new(), Vec::new());
-    // Those of the ids that are missing are not there: they are not asked for one by one.
+    // The single calls are all hits: they ask no database.
     let no_database = Connection::open_in_memory().unwrap();
     cache
         .scope(async {

@@ -7,13 +7,12 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::{Faulty, MemoryStage, Operation};
-use larder::{Cache, ErrorKind, cached, current};
+use larder::{Cache, ErrorKind, cached};
 use support::pair::Pair;
 use support::processes::{SOON, hears, hour, key, process, until};
 use tokio::sync::Notify;
@@ -200,110 +199,6 @@ async fn a_put_of_what_is_too_large_says_when_the_older_value_stays_behind_for_n
     assert_eq!(process(&store).get::<String>(&key(1), &hour()).await.unwrap(), None);
     cache.put(&key(1), "x".repeat(1_000), &hour()).await.unwrap();
     assert_eq!(cache.get::<String>(&key(1), &hour()).await.unwrap(), Some("x".repeat(1_000)));
-}
-
-#[cached(ttl = 3600, name = "races/maybe", skip(cache, rows), cache = cache)]
-async fn maybe(cache: &Cache, rows: &AtomicU64, id: u64) -> Option<u64> {
-    let _ = (cache, id);
-    Some(rows.load(Ordering::SeqCst)).filter(|row| *row > 0)
-}
-
-#[cached(ttl = 3600, name = "races/maybe_many", each = ids, skip(cache, rows), cache = cache)]
-async fn maybe_many(cache: &Cache, rows: &AtomicU64, ids: &[u64]) -> HashMap<u64, u64> {
-    let _ = cache;
-    let row = rows.load(Ordering::SeqCst);
-    ids.iter().filter(|_| row > 0).map(|id| (*id, row)).collect()
-}
-
-#[tokio::test]
-async fn what_a_refresh_finds_to_be_gone_does_not_come_back_when_it_could_not_be_removed_at_once() {
-    let failing = [Operation::Invalidate, Operation::Lease];
-    for (failing, of_many) in failing.into_iter().flat_map(|failing| [(failing, false), (failing, true)]) {
-        // given a value whose row is gone
-        let (pair, rows) = (Pair::new(), AtomicU64::new(7));
-        let read = async |cache: &Cache| match of_many {
-            true => maybe_many(cache, &rows, &[1]).await.get(&1).copied(),
-            false => maybe(cache, &rows, 1).await,
-        };
-        hears(&pair.cache).await;
-        assert_eq!(read(&pair.cache).await, Some(7));
-        rows.store(0, Ordering::SeqCst);
-
-        // when a refresh finds that out, and cannot tell the shared tier
-        pair.faults.fail(failing);
-        match of_many {
-            true => drop(maybe_many_refresh(&pair.cache, &rows, &[1]).await),
-            false => drop(maybe_refresh(&pair.cache, &rows, 1).await),
-        }
-        let while_it_waits = read(&pair.cache).await;
-        pair.comes_about(|pair| !pair.shared().is_away).await;
-
-        // then the old value is found by nobody
-        let found = [while_it_waits, read(&pair.cache).await, read(&pair.third()).await];
-        assert_eq!(found, [None; 3], "{failing:?} fails, of many: {of_many}");
-    }
-}
-
-#[cached(ttl = 3600, name = "races/row", skip(cache, rows), cache = cache)]
-async fn row(cache: &Cache, rows: &AtomicU64, id: u64) -> u64 {
-    let _ = (cache, id);
-    rows.load(Ordering::SeqCst)
-}
-
-#[cached(ttl = 3600, name = "races/row_through", skip(cache, rows), cache = cache, tier = shared)]
-async fn row_through(cache: &Cache, rows: &AtomicU64, id: u64) -> u64 {
-    let _ = (cache, id);
-    rows.load(Ordering::SeqCst)
-}
-
-#[cached(ttl = 3600, name = "races/rows", each = ids, skip(cache, rows), cache = cache)]
-async fn rows_of(cache: &Cache, rows: &AtomicU64, ids: &[u64]) -> HashMap<u64, u64> {
-    let _ = cache;
-    ids.iter().map(|id| (*id, rows.load(Ordering::SeqCst))).collect()
-}
-
-#[cached(ttl = 3600, name = "races/unstored", skip(cache, rows), cache = cache)]
-async fn unstored(cache: &Cache, rows: &AtomicU64, id: u64) -> u64 {
-    let _ = (cache, id);
-    let row = rows.load(Ordering::SeqCst);
-    if row == 8 {
-        current().do_not_store();
-    }
-    row
-}
-
-#[tokio::test]
-async fn what_was_refreshed_by_force_is_not_older_afterwards_though_the_shared_tier_failed_meanwhile() {
-    for failing in [Operation::Lease, Operation::Fill, Operation::Invalidate] {
-        for which in 0..4 {
-            // given a value whose row has changed
-            let (pair, rows) = (Pair::new(), AtomicU64::new(7));
-            let read = async |cache: &Cache| match which {
-                0 => row(cache, &rows, 1).await,
-                1 => row_through(cache, &rows, 1).await,
-                2 => rows_of(cache, &rows, &[1]).await[&1],
-                _ => unstored(cache, &rows, 1).await,
-            };
-            hears(&pair.cache).await;
-            assert_eq!(read(&pair.cache).await, 7);
-            rows.store(8, Ordering::SeqCst);
-
-            // when it is computed by force, and cannot be stored
-            pair.faults.fail(failing);
-            let forced = match which {
-                0 => row_refresh(&pair.cache, &rows, 1).await,
-                1 => row_through_refresh(&pair.cache, &rows, 1).await,
-                2 => rows_of_refresh(&pair.cache, &rows, &[1]).await[&1],
-                _ => unstored_refresh(&pair.cache, &rows, 1).await,
-            };
-
-            // then nobody finds the older one
-            let at_once = read(&pair.cache).await;
-            pair.comes_about(|pair| !pair.shared().is_away).await;
-            let found = [forced, at_once, read(&pair.cache).await, read(&pair.third()).await];
-            assert_eq!(found, [8; 4], "{failing:?} fails, function {which}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -577,8 +577,9 @@ use crate::model::{Batch, Model};
 ///
 /// - Expressions in options are evaluated before the function and must not move an argument; names bound by a
 ///   pattern are references there. `.await`, `?` and `return` are refused.
-/// - A type parameter of the function is part of the key, unless it occurs in the type of a skipped argument
-///   and in no other: an executor `E: Executor` that is skipped does not divide the cache.
+/// - A type parameter of the function is part of the key, unless it is the type of a skipped argument, or behind a pointer to it
+///   (`&mut E`, `Arc<E>`), and occurs in no other: an executor `E: Executor` that is skipped does not divide the cache. One inside of
+///   another type (`Pool<T>`), or in bounds alone, does: a handle of such a function names it, `row_of_entry::<T>(id)`.
 /// - A function that neither takes `self` nor says `Self` may stand anywhere, so no path to `f_uncached` is right
 ///   in every case. Its body is repeated in `f`, `f_uncached` and `f_refresh`, and in `f` once more for the background:
 ///   a `static` in it exists that often, and so does a cached function in it. Put it beside the function instead.

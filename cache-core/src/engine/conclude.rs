@@ -73,7 +73,8 @@ impl<'c> Leading<'c> {
             self.lead.land(Landing::StandIn(entry.clone()), |_| ());
             return Landed::StandingIn(entry);
         }
-        if purpose == Purpose::Forced && hold.is_none() && outcome != Outcome::Error {
+        let outdates = purpose == Purpose::Forced && outcome != Outcome::Error;
+        if outdates && hold.is_none() {
             self.outdate_shared();
         }
         let Some(value) = value else {
@@ -87,13 +88,8 @@ impl<'c> Leading<'c> {
             }
             match (outcome, hold) {
                 (Outcome::Absent, Some(hold)) => {
-                    return Landed::Not(Box::new(Sharing {
-                        leading: self,
-                        borne,
-                        hold,
-                        purpose,
-                        stored: None,
-                    }));
+                    let stored = None;
+                    return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
@@ -123,7 +119,7 @@ impl<'c> Leading<'c> {
             (Some(hold), Some(stamps)) => {
                 let named = fill::Named { tags: verdict.tags, stamps };
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
-                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, purpose, stored }));
+                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
@@ -154,7 +150,8 @@ pub(super) struct Sharing<'c> {
     leading: Leading<'c>,
     borne: Borne,
     hold: Hold<'c>,
-    purpose: Purpose,
+    /// Whether what is there must not stay, whatever becomes of this.
+    outdates: bool,
     /// `None` where there is nothing, and that is not stored.
     stored: Option<ToStore<'c>>,
 }
@@ -176,7 +173,7 @@ impl<'c> Sharing<'c> {
     }
 
     async fn finish(self) -> Option<Arc<StoredEntry>> {
-        let Self { leading, mut borne, hold, purpose, stored } = self;
+        let Self { leading, mut borne, hold, outdates, stored } = self;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
             land_absent(leading.cache, leading.lead);
@@ -191,7 +188,7 @@ impl<'c> Sharing<'c> {
             // Nobody has a lease who has no question.
             None => Share::NotShared,
         };
-        if purpose == Purpose::Forced && fill.outcome != Outcome::Error && matches!(share, Share::Unknown) {
+        if outdates && share == Share::Unknown {
             leading.outdate_shared();
         }
         let Leading { cache, lead, .. } = leading;

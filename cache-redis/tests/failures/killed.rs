@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cache_core::backend::*;
 use cache_redis::Redis;
-use cache_redis::testing::Server;
+use cache_redis::testing::{Proxy, Server, Traffic};
 
 use crate::support::*;
 
@@ -123,7 +123,8 @@ async fn nobody_listens_and_nothing_is_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_invalidated_much_comes_back_soon() {
     let mut server = Server::start();
-    let builder = Redis::builder().url(server.url()).time_limit(Duration::from_millis(50));
+    let proxy = Proxy::start(server.port()).await;
+    let builder = Redis::builder().url(proxy.url()).time_limit(Duration::from_millis(150));
     let redis = builder.connect().await.unwrap();
     for thousand in 0..10 {
         let keys: Vec<EntryKey> =
@@ -132,6 +133,7 @@ async fn who_invalidated_much_comes_back_soon() {
         until_ok(|| redis.invalidate_many(request)).await;
     }
 
+    proxy.set(Traffic::Delay(Duration::from_millis(25)));
     server.restart();
 
     let key = "k".into();

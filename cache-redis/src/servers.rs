@@ -18,7 +18,8 @@ use crate::command::reply::{self, Failure};
 use crate::config::{Config, WaitReplicas};
 use crate::connection::links::Links;
 use crate::connection::place::Place;
-use crate::connection::traffic::{Lane, Way};
+use crate::connection::replicated::Answered;
+use crate::connection::traffic::Lane;
 use crate::connection::{Answer, Answers};
 use crate::error;
 use crate::recent::{Recent, Share};
@@ -76,7 +77,7 @@ impl Servers {
     /// Makes sure that there is a connection.
     pub(crate) async fn connect(&self) -> Result<(), Error> {
         match self {
-            Self::One { links, .. } => links.of(Way::Small).connect().await,
+            Self::One { links, .. } => links.connect().await,
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } => cluster.connect().await,
         }
@@ -85,7 +86,7 @@ impl Servers {
     /// Sends commands, and waits for their answers, the limit of `lane` at most. They may run in any order.
     pub(crate) async fn run(&self, lane: Lane, commands: &[Command], doing: &str) -> Result<Answers, Error> {
         match self {
-            Self::One { links, .. } => links.of(lane.way).run(commands, lane.limit, doing).await,
+            Self::One { links, .. } => links.run(lane, commands, doing).await,
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } => {
                 let parts = Box::pin(cluster.run(lane, commands, None, doing)).await;
@@ -137,7 +138,7 @@ impl Servers {
         doing: &str,
     ) -> Result<Option<Result<Value, RedisError>>, Error> {
         match self {
-            Self::One { links, .. } => Ok(links.of(lane.way).run(&[command], lane.limit, doing).await?.pop()),
+            Self::One { links, .. } => Ok(links.run(lane, &[command], doing).await?.pop()),
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } => Box::pin(cluster.anywhere(lane, command, doing)).await.map(Some),
         }
@@ -190,7 +191,7 @@ impl Servers {
         waiting: Option<&Command>,
         doing: &str,
     ) -> Result<Option<Changed>, Error> {
-        let mut sent = match waiting {
+        let sent = match waiting {
             // With their texts: a script that is sent again because the server forgot it would come after the `WAIT`.
             Some(_) => commands
                 .iter()
@@ -201,9 +202,7 @@ impl Servers {
         match self {
             Self::One { links, recent, .. } => {
                 let moves = recent.moves();
-                sent.extend(waiting.cloned());
-                let mut answers = links.of(lane.way).run(&sent, lane.limit, doing).await?;
-                let waited = waiting.and_then(|_| answers.pop());
+                let Answered { answers, behind: waited } = links.change(lane, &sent, waiting, doing).await?;
                 let made = commands.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
                 if !recent.note(moves, made.map(|(command, _)| command.clone())) {
                     return Ok(None);

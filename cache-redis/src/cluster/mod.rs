@@ -35,9 +35,10 @@ use crate::chance;
 use crate::clock::Moment;
 use crate::command::Command;
 use crate::config::Config;
+use crate::connection::Answer;
 use crate::connection::place::Place;
+use crate::connection::replicated::Answered;
 use crate::connection::traffic::Lane;
-use crate::connection::{Answer, Answers};
 use crate::error;
 use crate::join;
 use crate::recent::Recent;
@@ -151,15 +152,14 @@ impl Cluster {
             self.grouped(&map, commands.iter().map(Asked::by), doing).into_iter().map(|group| async move {
                 let answered = match &group.node {
                     Ok(node) => {
-                        let own = group.commands.iter().map(|&at| commands[at].clone());
-                        let own: Vec<_> = own.chain(behind.cloned()).collect();
-                        self.known(node.run(lane, &own, doing).await)
+                        let own: Vec<_> = group.commands.iter().map(|&at| commands[at].clone()).collect();
+                        self.known(node.change(lane, &own, behind, doing).await)
                     }
                     Err(error) => Err(error.clone()),
                 };
                 (group.commands, answered)
             });
-        let parts = in_order(commands.len(), join::all(sent).await, behind.is_some());
+        let parts = in_order(commands.len(), join::all(sent).await);
         self.redirected(lane, began, Sent { commands, behind }, parts, doing).await
     }
 
@@ -348,12 +348,11 @@ impl Part {
 }
 
 /// Puts the answers of groups back into the order of the commands.
-fn in_order(count: usize, groups: Vec<(Vec<usize>, Result<Answers, Error>)>, has_behind: bool) -> Vec<Part> {
+fn in_order(count: usize, groups: Vec<(Vec<usize>, Result<Answered, Error>)>) -> Vec<Part> {
     let mut parts: Vec<Option<Part>> = (0..count).map(|_| None).collect();
     for (places, answered) in groups {
         match answered {
-            Ok(mut answers) => {
-                let behind = if has_behind { answers.pop() } else { None };
+            Ok(Answered { answers, behind }) => {
                 for (at, answer) in places.into_iter().zip(answers) {
                     parts[at] = Some(Part { outcome: Ok(answer), behind: behind.clone() });
                 }

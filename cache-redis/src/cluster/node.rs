@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::connection::Answers;
 use crate::connection::links::Links;
 use crate::connection::place::Place;
+use crate::connection::replicated::Answered;
 use crate::connection::traffic::{Lane, Way};
 use crate::recent::Share;
 
@@ -58,7 +59,18 @@ impl Node {
 
     /// Sends commands, and remembers how that went.
     pub(super) async fn run(&self, lane: Lane, commands: &[Command], doing: &str) -> Result<Answers, Error> {
-        self.judged(self.links.of(lane.way).run(commands, lane.limit, doing).await)
+        self.judged(self.links.run(lane, commands, doing).await)
+    }
+
+    /// The same for changes, with `wait` behind them if they are to wait for replicas.
+    pub(super) async fn change(
+        &self,
+        lane: Lane,
+        commands: &[Command],
+        wait: Option<&Command>,
+        doing: &str,
+    ) -> Result<Answered, Error> {
+        self.judged(self.links.change(lane, commands, wait, doing).await)
     }
 
     /// Reads values, together with those of others.

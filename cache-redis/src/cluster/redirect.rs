@@ -8,6 +8,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use super::{Cluster, Part, Sent, lacking, misfit, nobody, slot, topology};
 use crate::clock::Moment;
 use crate::command::Command;
+use crate::connection::replicated::Answered;
 use crate::connection::traffic::Lane;
 use crate::join;
 
@@ -105,7 +106,7 @@ impl Cluster {
         // A node that does not know its own host has that of the one that was asked.
         let asked = owner.map_or(&self.inner.seeds[0], |node| &node.address);
         let at = |address: &str| topology::redirection(address, asked).map(|address| self.node(&address));
-        let mut commands = Vec::with_capacity(3);
+        let mut commands = Vec::with_capacity(2);
         let node = match then {
             Then::Another { slot, address } => {
                 let node = at(&address).ok_or_else(|| nobody(doing))?;
@@ -128,10 +129,9 @@ impl Cluster {
                 owner.cloned().ok_or_else(|| nobody(doing))?
             }
         };
-        commands.extend(sent.behind.cloned());
         node.is_there(doing).map_err(|error| self.softened(&map, error))?;
-        let mut answers = self.known(node.run(lane, &commands, doing).await)?;
-        let behind = if sent.behind.is_some() { answers.pop() } else { None };
+        let Answered { mut answers, behind } =
+            self.known(node.change(lane, &commands, sent.behind, doing).await)?;
         let answer = answers.pop().ok_or_else(|| misfit(doing, &node))?;
         Ok(Part { outcome: Ok(answer), behind })
     }

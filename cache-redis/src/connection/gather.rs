@@ -9,7 +9,6 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::Error;
@@ -18,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::deadline::Term;
 use super::direct::Direct;
+use super::runtimes::EachRuntime;
 use super::{Link, Request};
 use crate::clock::Moment;
 use crate::command::gets::{Gets, Got};
@@ -31,8 +31,7 @@ const MOST: usize = 128;
 #[derive(Default)]
 pub(super) struct Gather {
     underway: AtomicUsize,
-    /// What waits on each runtime: a task on one that stands still sends nothing, also not for others.
-    waiting: Mutex<Vec<(Id, Reads)>>,
+    waiting: EachRuntime<Reads>,
 }
 
 /// The reads of several callers.
@@ -57,7 +56,7 @@ struct ToSend(Option<(Link, Id)>);
 impl ToSend {
     fn end(mut self) -> Option<(Link, Reads)> {
         let (link, id) = self.0.take()?;
-        let reads = link.gather.take(id);
+        let reads = link.gather.waiting.take(id);
         Some((link, reads))
     }
 }
@@ -66,7 +65,7 @@ impl ToSend {
 impl Drop for ToSend {
     fn drop(&mut self) {
         if let Some((link, id)) = self.0.take() {
-            drop(link.gather.take(id));
+            drop(link.gather.waiting.take(id));
         }
     }
 }
@@ -147,7 +146,7 @@ impl Link {
         let (answer, receiver) = oneshot::channel();
         let runtime = Handle::current();
         let id = runtime.id();
-        let (is_first, full) = self.gather.add(id, names, answer);
+        let (is_first, full) = self.gather.waiting.change(id, |reads| reads.add(names, answer));
         if let Some(full) = full {
             runtime.spawn(self.clone().get_all(gets, full, limit, doing));
         }
@@ -192,38 +191,15 @@ impl Link {
     }
 }
 
-impl Gather {
-    /// Adds a read; tells whether it is the first that waits, and gives back all if they are enough.
+impl Reads {
+    /// Adds those of a caller; gives back all if they are enough.
     fn add<'n>(
-        &self,
-        id: Id,
+        &mut self,
         names: impl ExactSizeIterator<Item = &'n str>,
         answer: oneshot::Sender<Result<Got, Error>>,
-    ) -> (bool, Option<Reads>) {
-        let mut waiting = self.lock();
-        let place = waiting.iter().position(|(other, _)| *other == id);
-        let reads = match place {
-            Some(place) => &mut waiting[place].1,
-            None => {
-                waiting.push((id, Reads::default()));
-                let last = waiting.len() - 1;
-                &mut waiting[last].1
-            }
-        };
-        reads.callers.push(Caller { count: names.len(), answer });
-        names.for_each(|name| reads.names.add(name));
-        let full = (reads.names.len() >= MOST).then(|| std::mem::take(reads));
-        (place.is_none(), full)
-    }
-
-    /// Takes all that wait on a runtime.
-    fn take(&self, id: Id) -> Reads {
-        let mut waiting = self.lock();
-        let place = waiting.iter().position(|(other, _)| *other == id);
-        place.map_or_else(Reads::default, |place| waiting.swap_remove(place).1)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Id, Reads)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    ) -> Option<Self> {
+        self.callers.push(Caller { count: names.len(), answer });
+        names.for_each(|name| self.names.add(name));
+        (self.names.len() >= MOST).then(|| std::mem::take(self))
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use cache_core::Error;
 
-use super::Link;
 use super::place::Place;
+use super::replicated::Answered;
 use super::siblings::Siblings;
 use super::traffic::{Lane, Way};
+use super::{Answers, Link};
+use crate::command::Command;
 use crate::command::gets::{Gets, Got};
 use crate::config::Config;
 use crate::recent::Share;
@@ -39,8 +41,36 @@ impl Links {
         self.siblings.leave(self.siblings.era());
     }
 
+    /// Makes sure that there is a connection for small values.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        self.main.connect().await
+    }
+
+    /// Sends commands and waits for their answers, the limit of `lane` at most.
+    pub(crate) async fn run(&self, lane: Lane, commands: &[Command], doing: &str) -> Result<Answers, Error> {
+        self.of(lane.way).run(commands, lane.limit, doing).await
+    }
+
+    /// The same for changes, with `wait` behind them if they are to wait for replicas.
+    pub(crate) async fn change(
+        &self,
+        lane: Lane,
+        commands: &[Command],
+        wait: Option<&Command>,
+        doing: &str,
+    ) -> Result<Answered, Error> {
+        let link = self.of(lane.way);
+        match wait {
+            Some(wait) => link.change(commands, wait, lane.limit, doing).await,
+            None => {
+                let answers = link.run(commands, lane.limit, doing).await?;
+                Ok(Answered { answers, behind: None })
+            }
+        }
+    }
+
     /// The connection of a kind.
-    pub(crate) fn of(&self, way: Way) -> &Link {
+    fn of(&self, way: Way) -> &Link {
         match way {
             Way::Small => &self.main,
             Way::Large(turn) => self.large.get(turn % self.large.len().max(1)).unwrap_or(&self.main),

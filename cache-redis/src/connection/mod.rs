@@ -8,6 +8,8 @@ mod gather;
 pub(crate) mod links;
 pub(crate) mod open;
 pub(crate) mod place;
+pub(crate) mod replicated;
+mod runtimes;
 mod siblings;
 mod silence;
 mod socket;
@@ -26,6 +28,7 @@ use self::deadline::Term;
 use self::dial::Opened;
 use self::gather::Gather;
 use self::place::Place;
+use self::replicated::Replicated;
 use self::siblings::Siblings;
 use self::silence::Silence;
 use self::socket::Socket;
@@ -56,6 +59,7 @@ pub(crate) struct Link {
     siblings: Arc<Siblings>,
     slot: Arc<Mutex<Slot>>,
     gather: Arc<Gather>,
+    replicated: Arc<Replicated>,
 }
 
 /// What is sent at once.
@@ -89,7 +93,14 @@ struct Attempt {
 
 impl Link {
     fn new(config: Arc<Config>, place: Place, siblings: Arc<Siblings>) -> Self {
-        Self { config, place, siblings, slot: Arc::default(), gather: Arc::default() }
+        Self {
+            config,
+            place,
+            siblings,
+            slot: Arc::default(),
+            gather: Arc::default(),
+            replicated: Arc::default(),
+        }
     }
 
     /// Sends commands and waits for their answers, `limit` at most.

@@ -68,9 +68,9 @@ impl Traffic {
         self.sizes.set(name, if bytes > LARGE { bytes } else { 0 });
     }
 
-    /// For `WAIT`.
+    /// For `WAIT`: that of those who came before, and the own one.
     pub(crate) fn waiting(&self, timeout: Duration) -> Lane {
-        Lane { way: Way::Waiting, limit: self.time_limit.saturating_add(timeout) }
+        Lane { way: Way::Waiting, limit: self.time_limit.saturating_add(timeout.saturating_mul(2)) }
     }
 }
 

@@ -56,6 +56,62 @@ async fn fewer_than_asked_for_is_an_error() {
     assert_eq!(stored, Reply::Int(2));
 }
 
+/// One `WAIT` is for all who come while another holds the connection up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_the_timeouts_of_all_others() {
+    const LIMIT: Duration = Duration::from_millis(500);
+    let server = Server::start();
+    let builder = Redis::builder().url(server.url()).wait_replicas(1, LIMIT).time_limit(LIMIT * 4);
+    let redis = builder.connect().await.expect("the server is there");
+    let waits = || {
+        let stats = server.command(&["INFO", "commandstats"]);
+        let text = stats.text();
+        let calls = text.lines().find_map(|line| line.strip_prefix("cmdstat_wait:calls="));
+        calls.map_or(0, |calls| calls.split(',').next().unwrap().parse::<u32>().expect("a number"))
+    };
+    let invalidate = |n: u32| {
+        let redis = redis.clone();
+        tokio::spawn(async move { redis.invalidate(&format!("k{n}").into()).await })
+    };
+
+    let first = invalidate(0);
+    until("it waits", || server.command(&["CLIENT", "LIST"]).text().contains("cmd=wait")).await;
+    let others: Vec<_> = (1..100).map(invalidate).collect();
+
+    for one in [first].into_iter().chain(others) {
+        let error = one.await.expect("a task").expect_err("no replica is there");
+        assert_eq!(error.kind(), ErrorKind::NotReplicated, "{error}");
+    }
+    assert!(waits() < 10, "{} for 100 invalidations", waits());
+}
+
+/// A caller that goes away takes nothing from those whose changes are sent with its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_goes_away_has_sent_for_the_others() {
+    let server = Server::start();
+    let builder = Redis::builder().url(server.url()).wait_replicas(1, Duration::from_millis(300));
+    let redis = builder.time_limit(PATIENT).connect().await.expect("the server is there");
+    let keys: Vec<EntryKey> = (0..3).map(|n| EntryKey::from(format!("k{n}"))).collect();
+    for key in &keys {
+        put(&redis, key, b"v").await;
+    }
+
+    let mut calls: Vec<_> = keys.iter().map(|key| Box::pin(redis.invalidate(key))).collect();
+    for call in &mut calls {
+        let is_ready =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
+        assert!(!is_ready, "it waits");
+    }
+    drop(calls.remove(0));
+
+    for call in calls {
+        assert_eq!(call.await.expect_err("no replica is there").kind(), ErrorKind::NotReplicated);
+    }
+    for key in &keys {
+        assert_eq!(get(&redis, key).await, None);
+    }
+}
+
 /// The server refuses a time that its clock cannot hold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_can_be_waited_for_without_end() {

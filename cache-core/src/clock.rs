@@ -123,7 +123,7 @@ impl fmt::Debug for Clock {
 /// Something that holds what time makes obsolete.
 pub(crate) trait Sweep: Send + Sync {
     /// Lets go of it.
-    fn sweep(&self);
+    fn sweep(self: Arc<Self>);
 }
 
 /// A running measurement.

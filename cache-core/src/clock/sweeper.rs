@@ -86,7 +86,7 @@ mod tests {
     }
 
     impl Sweep for Swept {
-        fn sweep(&self) {
+        fn sweep(self: Arc<Self>) {
             let times = self.times.fetch_add(1, Ordering::SeqCst);
             assert!(times < self.at_most, "on purpose");
         }

@@ -8,10 +8,12 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use super::flight::{Bearing, Follow, Lead};
 use super::shared::Borne;
 use super::{Cache, Landing};
+use crate::clock::Clock;
 use crate::entry::LEASE;
 use crate::key::Key;
 
@@ -20,6 +22,9 @@ const LOOKS: u32 = 4;
 
 /// Beats of a leader within a lease: more than looks, so that each look finds one.
 const BEATS: u32 = 10;
+
+/// A runtime that has not let a task go on for so long, though it was to, counts as standing still.
+pub(super) const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// How a wait ended.
 pub(super) enum Waited {
@@ -70,11 +75,11 @@ pub(super) async fn keep<B: Bearing, F: Future>(
     lead: &Lead<'_, Key, B, Landing>,
     body: F,
 ) -> F::Output {
-    keep_all(cache, || lead.beat(), body).await
+    keep_all(&cache.0.clock, || lead.beat(), body).await
 }
 
-/// The same for all leaders that `beat` shows.
-pub(super) async fn keep_all<F: Future>(cache: &Cache, beat: impl Fn(), body: F) -> F::Output {
+/// The same for whatever `beat` shows.
+pub(super) async fn keep_all<F: Future>(clock: &Clock, beat: impl Fn(), body: F) -> F::Output {
     let mut body = pin!(body);
     let mut sleep = None;
     poll_fn(|context| {
@@ -82,9 +87,9 @@ pub(super) async fn keep_all<F: Future>(cache: &Cache, beat: impl Fn(), body: F)
         if let Poll::Ready(output) = body.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        let sleep = sleep.get_or_insert_with(|| Box::pin(cache.0.clock.sleep_about(LEASE / BEATS)));
+        let sleep = sleep.get_or_insert_with(|| Box::pin(clock.sleep_about(LEASE / BEATS)));
         while sleep.as_mut().poll(context).is_ready() {
-            sleep.set(cache.0.clock.sleep_about(LEASE / BEATS));
+            sleep.set(clock.sleep_about(LEASE / BEATS));
         }
         Poll::Pending
     })

@@ -43,6 +43,7 @@ mod tally;
 mod together;
 mod trace;
 mod trust;
+mod turns;
 mod value;
 // Beside the file and not in it: the model checker compiles that, too, and its primitives do nothing outside of a model.
 #[cfg(test)]
@@ -185,12 +186,14 @@ impl Inner {
 }
 
 impl Sweep for Inner {
-    fn sweep(&self) {
+    fn sweep(self: Arc<Self>) {
         self.tier.sweep(self.clock.now());
         self.epochs.sweep();
         self.flights.shrink();
         self.setbacks.sweep(self.clock.now());
         self.sweep_schedule();
+        // What waits behind refreshes that stand still.
+        Cache(self).hand_out();
     }
 }
 
@@ -239,7 +242,7 @@ impl Cache {
     ///
     /// Takes time in proportion to the number of entries; calls go on meanwhile.
     pub fn sweep(&self) {
-        Sweep::sweep(&*self.0);
+        Sweep::sweep(self.0.clone());
     }
 
     /// Computations that run now: 0 when no call is under way, whatever became of those before.

@@ -1,6 +1,9 @@
 //! The order of refreshes that are due: by priority, then by what they save; and none waits for ever.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
+
+use tokio::runtime::{Handle, Id};
 
 use super::background::Refresher;
 use crate::clock::Tick;
@@ -26,13 +29,15 @@ pub(super) struct Due {
     /// Which value it is to replace.
     pub(super) version: Option<u64>,
     pub(super) refresher: Refresher,
+    /// That of whoever asked for it, where it is to run.
+    pub(super) runtime: Handle,
 }
 
 /// Refreshes that wait for their turn, one a key.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// By rank; among equals the one that came first comes first.
-    by_rank: BTreeMap<(Rank, std::cmp::Reverse<u64>), (Tick, Due)>,
+    by_rank: BTreeMap<(Rank, Reverse<u64>), (Tick, Due)>,
     by_age: BTreeMap<u64, Rank>,
     /// Those that wait.
     keys: HashSet<Key, foldhash::fast::RandomState>,
@@ -53,12 +58,12 @@ impl Queue {
         }
         self.next += 1;
         self.by_age.insert(self.next, due.rank);
-        self.by_rank.insert((due.rank, std::cmp::Reverse(self.next)), (now, due));
+        self.by_rank.insert((due.rank, Reverse(self.next)), (now, due));
         if self.by_rank.len() <= MOST {
             return None;
         }
         self.dropped += 1;
-        let ((_, std::cmp::Reverse(number)), (_, least)) = self.by_rank.pop_first()?;
+        let ((_, Reverse(number)), (_, least)) = self.by_rank.pop_first()?;
         self.by_age.remove(&number);
         self.keys.remove(&least.refresher.key);
         Some(least)
@@ -69,7 +74,7 @@ impl Queue {
         self.turns += 1;
         let place = if self.turns.is_multiple_of(FAIR) {
             let (number, rank) = self.by_age.first_key_value()?;
-            (*rank, std::cmp::Reverse(*number))
+            (*rank, Reverse(*number))
         } else {
             *self.by_rank.last_key_value()?.0
         };
@@ -89,6 +94,10 @@ impl Queue {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_rank.is_empty()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_rank.len()
     }
@@ -100,7 +109,23 @@ impl Queue {
     /// When the one came that has waited longest.
     pub(super) fn oldest(&self) -> Option<Tick> {
         let (number, rank) = self.by_age.first_key_value()?;
-        self.by_rank.get(&(*rank, std::cmp::Reverse(*number))).map(|(since, _)| *since)
+        self.by_rank.get(&(*rank, Reverse(*number))).map(|(since, _)| *since)
+    }
+
+    /// Takes out what was to run on these runtimes.
+    pub(super) fn take_of(&mut self, runtimes: &[Id]) -> Vec<Due> {
+        let is_one = |(place, (_, due)): (&(Rank, Reverse<u64>), &(Tick, Due))| {
+            runtimes.contains(&due.runtime.id()).then_some(*place)
+        };
+        let places: Vec<_> = self.by_rank.iter().filter_map(is_one).collect();
+        let taken: Vec<Due> =
+            places.iter().filter_map(|place| self.by_rank.remove(place)).map(|(_, due)| due).collect();
+        for (place, due) in places.iter().zip(&taken) {
+            self.by_age.remove(&place.1.0);
+            self.keys.remove(&due.refresher.key);
+        }
+        self.dropped += taken.len() as u64;
+        taken
     }
 
     /// Lets go of all that wait.
@@ -116,11 +141,19 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
+    /// One that has ended.
+    fn runtime() -> Handle {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().handle().clone()
+    }
+
     fn due(key: u64, priority: i8, gain: u64) -> Due {
+        static RUNTIME: LazyLock<Handle> = LazyLock::new(runtime);
         let refresher = Refresher::idle(Key::of("f", key).unwrap());
-        Due { rank: Rank { priority, gain }, version: None, refresher }
+        Due { rank: Rank { priority, gain }, version: None, refresher, runtime: RUNTIME.clone() }
     }
 
     fn popped(queue: &mut Queue, count: usize) -> Vec<Key> {
@@ -171,6 +204,24 @@ mod tests {
         queue.pop();
         queue.ended(&running.refresher.key, running.version);
         assert!(queue.push(due_for(1), now).is_none());
+    }
+
+    #[test]
+    fn what_was_to_run_on_one_runtime_is_taken_out() {
+        let (mut queue, now, other) = (Queue::default(), Tick::from_raw(1), runtime());
+        for key in 0..6 {
+            let due = due(key, 0, key);
+            let runtime = if key % 2 == 0 { due.runtime.clone() } else { other.clone() };
+            queue.push(Due { runtime, ..due }, now);
+        }
+
+        let taken = queue.take_of(&[other.id()]);
+
+        assert_eq!(taken.into_iter().map(|due| due.refresher.key).collect::<Vec<_>>(), keys([1, 3, 5]));
+        assert_eq!(queue.dropped(), 3);
+        assert!(queue.push(due(1, 0, 9), now).is_none(), "it may come again");
+        assert_eq!(popped(&mut queue, 9), keys([1, 4, 2, 0]));
+        assert!(queue.oldest().is_none());
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! Who refreshes what: the queue of what is due, and the tasks that do it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::background::Refresher;
+use super::limit::within;
+use super::liveness::STANDSTILL;
 use super::queue::{Due, Queue, Rank};
-use super::schedule::Warm;
+use super::schedule::{Keeper, Warm};
+use super::turns::{Place, Turns};
 use super::{Cache, Inner};
-use crate::clock::Tick;
+use crate::clock::{Clock, Tick};
 use crate::entry::Freshness;
 use crate::event::RefreshStats;
 use crate::key::Key;
@@ -24,8 +27,6 @@ pub(super) struct Refreshing {
     state: Mutex<State>,
     /// Refreshes at once.
     limit: usize,
-    /// Wakes the task that keeps the schedule.
-    pub(super) bell: Arc<Notify>,
     /// Told when a refresh has ended.
     ended: Notify,
 }
@@ -33,25 +34,20 @@ pub(super) struct Refreshing {
 #[derive(Debug, Default)]
 pub(super) struct State {
     queue: Queue,
-    /// What cancels those that run; nothing yet for one that just begins.
-    running: HashMap<u64, Option<AbortHandle>>,
-    /// What cancels computations that a caller waits for, beside the queue.
-    apart: HashMap<u64, Option<AbortHandle>>,
-    /// Turns given out; the number of the last.
-    turns: u64,
+    /// What runs: refreshes, and computations that a caller waits for, beside the queue.
+    turns: Turns,
     is_handing_out: bool,
     pub(super) is_closed: bool,
     pub(super) schedule: BTreeMap<(Tick, u64), Warm>,
     /// The number of the last line of the schedule.
     pub(super) lines: u64,
-    /// The task that keeps the schedule.
-    pub(super) keeper: Option<AbortHandle>,
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl Refreshing {
     /// `limit` refreshes at once.
     pub(super) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), limit: limit.max(1), bell: Arc::default(), ended: Notify::new() }
+        Self { state: Mutex::default(), limit: limit.max(1), ended: Notify::new() }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -63,7 +59,7 @@ impl Refreshing {
         RefreshStats {
             queued: state.queue.len() as u64,
             oldest: state.queue.oldest().map_or(Duration::ZERO, |since| now.since(since)),
-            running: state.running.len() as u64,
+            running: state.turns.held() as u64,
             dropped: state.queue.dropped(),
             scheduled: state.schedule.len() as u64,
         }
@@ -74,26 +70,26 @@ impl Refreshing {
         let (waiting, schedule, keeper) = {
             let mut state = self.state();
             state.is_closed = true;
-            state.running.values().chain(state.apart.values()).flatten().for_each(AbortHandle::abort);
+            state.turns.cancel_all();
             (state.queue.clear(), std::mem::take(&mut state.schedule), state.keeper.take())
         };
-        keeper.iter().for_each(AbortHandle::abort);
+        keeper.iter().for_each(Keeper::end);
         // Outside the lock: they hold arguments of the user's.
         drop((waiting, schedule));
     }
 
-    /// Waits until no refresh runs.
-    pub(super) async fn idle(&self) {
+    /// Waits until none of it runs; for what is on a runtime that stands still, no longer than that takes to be seen.
+    async fn idle(&self) {
+        let (clock, mut is_patient) = (Clock::system(), true);
         loop {
             let ended = self.ended.notified();
-            let is_idle = {
+            {
                 let state = self.state();
-                state.running.is_empty() && state.apart.is_empty()
-            };
-            if is_idle {
-                return;
+                if state.turns.is_empty() || !is_patient && state.turns.are_still() {
+                    return;
+                }
             }
-            ended.await;
+            is_patient &= within(&clock, STANDSTILL, ended).await.is_some();
         }
     }
 }
@@ -108,59 +104,45 @@ impl Cache {
     /// Refreshes an entry in the background when its turn has come.
     pub(super) fn refresh_soon(&self, rank: Rank, version: Option<u64>, refresher: Refresher) {
         let now = self.0.clock.now();
-        let due = Due { rank, version, refresher };
+        let Ok(runtime) = Handle::try_current() else { return self.put_off(refresher) };
+        let due = Due { rank, version, refresher, runtime };
         let left = {
             let mut state = self.0.refreshing.state();
             if state.is_closed { Some(due) } else { state.queue.push(due, now) }
         };
-        // Somebody else refreshes it, or nobody does for now: reads, or the schedule, ask again after a rest.
         if let Some(left) = left {
-            self.0.rest_for_a_while(&left.refresher.key);
-            self.keep_warm(left.refresher);
+            self.put_off(left.refresher);
         }
         self.hand_out();
     }
 
+    /// Somebody else refreshes it, or nobody does for now: reads, or the schedule, ask again after a rest.
+    fn put_off(&self, refresher: Refresher) {
+        self.0.rest_for_a_while(&refresher.key);
+        self.keep_warm(refresher);
+    }
+
     /// Begins refreshes as long as there is room for more at once.
-    fn hand_out(&self) {
+    pub(super) fn hand_out(&self) {
         let refreshing = &self.0.refreshing;
-        {
-            let mut state = refreshing.state();
-            // One at a time: where the runtime is gone, each ends while it begins, and would begin the next.
-            if std::mem::replace(&mut state.is_handing_out, true) {
-                return;
-            }
+        // One at a time: where the runtime is gone, each ends while it begins, and would begin the next.
+        if std::mem::replace(&mut refreshing.state().is_handing_out, true) {
+            return;
         }
+        let mut given_up = Vec::new();
         loop {
-            let Ok(runtime) = Handle::try_current() else {
-                refreshing.state().is_handing_out = false;
-                return;
-            };
-            let mut state = refreshing.state();
-            let due = match state.running.len() < refreshing.limit && !state.is_closed {
-                true => state.queue.pop(),
-                false => None,
-            };
-            let Some((since, due)) = due else {
-                state.is_handing_out = false;
-                return;
-            };
-            state.turns += 1;
-            let number = state.turns;
-            state.running.insert(number, None);
-            drop(state);
-            let (key, version) = (due.refresher.key.clone(), due.version);
-            let turn = Turn { cache: Arc::downgrade(&self.0), number, key, version };
-            // Outside the lock: where the runtime is about to end, the task is dropped at once, and its turn ends.
-            let task = runtime.spawn(take_turn(turn, self.clone(), since, due)).abort_handle();
-            let mut state = refreshing.state();
-            let is_closed = state.is_closed;
-            match state.running.get_mut(&number) {
-                Some(_) if is_closed => task.abort(),
-                Some(running) => *running = Some(task),
-                None => {}
+            let (next, still) = refreshing.state().next(refreshing.limit);
+            for place in still.places {
+                self.0.rest_for_a_while(&place.key);
             }
+            given_up.extend(still.waiting);
+            let Some((since, due)) = next else { break };
+            let (key, version, runtime) = (due.refresher.key.clone(), due.version, due.runtime.clone());
+            let place = Place { key, version, runtime: runtime.id() };
+            self.run(&runtime, Some(place), |turn| take_turn(turn, since, due));
         }
+        // At the end: arguments of the user's may be dropped here, and panic.
+        given_up.into_iter().for_each(|due| self.put_off(due.refresher));
     }
 
     /// Runs a computation that a caller waits for: beside the queue, and ended with all others. `None` without a runtime, and
@@ -170,36 +152,46 @@ impl Cache {
         F: Future<Output: Send> + Send + 'static,
     {
         let runtime = Handle::try_current().ok()?;
-        let refreshing = &self.0.refreshing;
-        let number = {
-            let mut state = refreshing.state();
-            if state.is_closed {
-                return None;
-            }
-            state.turns += 1;
-            let number = state.turns;
-            state.apart.insert(number, None);
-            number
-        };
-        let (apart, task) = (Apart { cache: Arc::downgrade(&self.0), number }, task(self.clone()));
-        let task = runtime.spawn(async move {
-            let output = task.await;
-            drop(apart);
-            output
-        });
-        let mut state = refreshing.state();
-        let is_closed = state.is_closed;
-        match state.apart.get_mut(&number) {
-            Some(_) if is_closed => task.abort(),
-            Some(running) => *running = Some(task.abort_handle()),
-            None => {}
+        if self.0.refreshing.state().is_closed {
+            return None;
         }
+        let run = |turn: Turn| {
+            let task = task(self.clone());
+            async move {
+                let output = task.await;
+                drop(turn);
+                output
+            }
+        };
+        Some(self.run(&runtime, None, run))
+    }
+
+    /// Runs a task that ends with the cache.
+    fn run<F>(
+        &self,
+        runtime: &Handle,
+        place: Option<Place>,
+        task: impl FnOnce(Turn) -> F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let refreshing = &self.0.refreshing;
+        let (number, pulse) = refreshing.state().turns.begin(&self.0.clock, place);
+        let task = task(Turn { cache: Arc::downgrade(&self.0), number });
+        // Outside the lock: where the runtime is about to end, the task is dropped at once, and its turn ends.
+        let task = runtime.spawn(pulse.keep(task));
+        let mut state = refreshing.state();
+        if state.is_closed {
+            task.abort();
+        }
+        state.turns.has_begun(number, task.abort_handle());
         drop(state);
-        Some(task)
+        task
     }
 
     /// Ends what this cache does in the background: refreshes that wait are dropped, those that run are cancelled, and entries are kept
-    /// warm no longer. Waits until nothing of it runs.
+    /// warm no longer. Waits until nothing of it runs; not for what is on a runtime that has stood still for five seconds.
     ///
     /// The cache can be used on; nothing is refreshed then. Dropping the last handle to a cache does the same, within
     /// about a second.
@@ -210,6 +202,34 @@ impl Cache {
     pub async fn shutdown(&self) {
         self.0.refreshing.close();
         self.0.refreshing.idle().await;
+    }
+}
+
+/// What is given up on runtimes that stand still.
+#[derive(Default)]
+struct Still {
+    places: Vec<Place>,
+    /// What was to run there next.
+    waiting: Vec<Due>,
+}
+
+impl State {
+    /// The next refresh, if there is room for it, and since when it has waited. Nobody hands out any more if there is none.
+    fn next(&mut self, limit: usize) -> (Option<(Tick, Due)>, Still) {
+        let is_wanted = !self.is_closed && !self.queue.is_empty();
+        let still =
+            if is_wanted && self.turns.held() >= limit { self.take_still() } else { Still::default() };
+        let has_room = is_wanted && self.turns.held() < limit;
+        let next = if has_room { self.queue.pop() } else { None };
+        self.is_handing_out = next.is_some();
+        (next, still)
+    }
+
+    fn take_still(&mut self) -> Still {
+        let places = self.turns.take_still();
+        places.iter().for_each(|place| self.queue.ended(&place.key, place.version));
+        let runtimes: Vec<_> = places.iter().map(|place| place.runtime).collect();
+        Still { waiting: self.queue.take_of(&runtimes), places }
     }
 }
 
@@ -241,53 +261,43 @@ impl Inner {
     }
 }
 
-/// The right to run one refresh; ends with it, however that ends.
+/// The right to run in the background; ends with the task, however that ends.
 struct Turn {
     cache: Weak<Inner>,
     number: u64,
-    key: Key,
-    version: Option<u64>,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let Some(cache) = self.cache.upgrade().map(Cache) else { return };
+        let refreshing = &cache.0.refreshing;
+        let place = refreshing.state().turns.leave(self.number);
         // The value that was to be refreshed is still the one that is there: somebody else was at it in vain, or this turn
         // was dropped before it began.
-        let entry = cache.0.tier.find(&self.key.view(), Arc::clone);
-        if entry.is_some_and(|entry| entry.upkeep().is_some_and(|upkeep| upkeep.is_asked())) {
-            cache.0.rest_for_a_while(&self.key);
+        let is_there = |place: &Place| {
+            let entry = cache.0.tier.find(&place.key.view(), Arc::clone);
+            entry.is_some_and(|entry| entry.upkeep().is_some_and(|upkeep| upkeep.is_asked()))
+        };
+        if let Some(place) = place.as_ref().filter(|place| is_there(place)) {
+            cache.0.rest_for_a_while(&place.key);
         }
         {
-            let mut state = cache.0.refreshing.state();
-            state.running.remove(&self.number);
-            state.queue.ended(&self.key, self.version);
+            let mut state = refreshing.state();
+            state.turns.end(self.number);
+            if let Some(place) = &place {
+                state.queue.ended(&place.key, place.version);
+            }
         }
-        cache.0.refreshing.ended.notify_waiters();
+        refreshing.ended.notify_waiters();
         cache.hand_out();
     }
 }
 
-/// Takes a computation beside the queue off when it ends, however that is.
-struct Apart {
-    cache: Weak<Inner>,
-    number: u64,
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        if let Some(cache) = self.cache.upgrade() {
-            cache.refreshing.state().apart.remove(&self.number);
-            cache.refreshing.ended.notify_waiters();
-        }
-    }
-}
-
-/// Runs one refresh, and keeps the entry warm if it is one of those.
-async fn take_turn(turn: Turn, cache: Cache, since: Tick, due: Due) {
+/// Runs one refresh, and keeps the entry warm if it is one of those. The attempt alone holds the cache.
+async fn take_turn(turn: Turn, since: Tick, due: Due) {
     let Due { version, mut refresher, .. } = due;
+    let Some(cache) = turn.cache.upgrade().map(Cache) else { return };
     if !cache.0.is_new(&refresher.key, since) {
-        // From here on the attempt alone holds the cache.
         refresher.begin(cache, version).await;
     } else {
         drop(cache);

@@ -1,13 +1,16 @@
 //! What is kept warm without being asked for: one ordered map, one task.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::background::Refresher;
 use super::limit::within;
+use super::liveness::STANDSTILL;
 use super::queue::Rank;
 use super::{Cache, Inner};
 use crate::clock::Tick;
@@ -23,6 +26,51 @@ pub(super) struct Warm {
     /// The entry that this was put on the schedule for.
     entry: Weak<StoredEntry>,
     refresher: Refresher,
+}
+
+/// The task that keeps the schedule.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    task: AbortHandle,
+    runtime: Id,
+    looks: Arc<Looks>,
+}
+
+/// When the task looks at the schedule.
+#[derive(Debug)]
+struct Looks {
+    /// Rings for the task. Each has its own: one that stands still would take what is meant for the next.
+    bell: Notify,
+    /// When it looks again at the latest, in raw ticks.
+    due: AtomicU64,
+}
+
+impl Keeper {
+    pub(super) fn end(&self) {
+        self.task.abort();
+    }
+
+    fn goes_on(&self, now: Tick) -> bool {
+        !self.task.is_finished() && now.raw() <= self.looks.due.load(Ordering::Relaxed)
+    }
+
+    /// Lets it look at once.
+    fn ring(&self, now: Tick) {
+        self.looks.due.fetch_min(now.later(STANDSTILL).raw(), Ordering::Relaxed);
+        self.looks.bell.notify_one();
+    }
+}
+
+impl Looks {
+    fn new(now: Tick) -> Self {
+        Self { bell: Notify::new(), due: AtomicU64::new(now.later(STANDSTILL).raw()) }
+    }
+
+    /// It will look again after `pause`; without one when it is rung for.
+    fn again(&self, now: Tick, pause: Option<Duration>) {
+        let due = pause.map_or(u64::MAX, |pause| now.later(pause.saturating_add(STANDSTILL)).raw());
+        self.due.store(due, Ordering::Relaxed);
+    }
 }
 
 impl Cache {
@@ -49,23 +97,31 @@ impl Cache {
         let is_first = state.schedule.first_key_value().is_some_and(|(first, _)| *first == place);
         drop(state);
         self.see_to_keeper();
-        if is_first {
-            refreshing.bell.notify_one();
+        if is_first && let Some(keeper) = &refreshing.state().keeper {
+            keeper.ring(self.0.clock.now());
         }
     }
 
-    /// Sees to it that somebody keeps the schedule: whoever did may have ended with its runtime, or there was none yet.
+    /// Sees to it that somebody keeps the schedule: on the runtime of the first call, and when that has ended or stands still, on
+    /// that of the next.
     pub(super) fn see_to_keeper(&self) {
-        let refreshing = &self.0.refreshing;
-        let mut state = refreshing.state();
-        let is_kept = state.keeper.as_ref().is_some_and(|keeper| !keeper.is_finished());
+        let now = self.0.clock.now();
+        let mut state = self.0.refreshing.state();
+        let is_kept = state.keeper.as_ref().is_some_and(|keeper| keeper.goes_on(now));
         if is_kept || state.is_closed || state.schedule.is_empty() {
             return;
         }
-        if let Ok(runtime) = Handle::try_current() {
-            let task = keep_schedule(Arc::downgrade(&self.0), refreshing.bell.clone());
-            state.keeper = Some(runtime.spawn(task).abort_handle());
+        let Ok(runtime) = Handle::try_current() else { return };
+        if let Some(before) = &state.keeper {
+            // On this runtime it has its turn soon, if time has not been moved by hand.
+            if before.runtime == runtime.id() && !before.task.is_finished() {
+                return;
+            }
+            before.end();
         }
+        let looks = Arc::new(Looks::new(now));
+        let task = runtime.spawn(keep_schedule(Arc::downgrade(&self.0), looks.clone())).abort_handle();
+        state.keeper = Some(Keeper { task, runtime: runtime.id(), looks });
     }
 
     /// Does what the schedule says for now, some of it at a time; tells when the next is due.
@@ -130,19 +186,20 @@ impl Inner {
 }
 
 /// Sees to it that entries are refreshed on schedule, as long as the cache lives.
-async fn keep_schedule(cache: Weak<Inner>, bell: Arc<Notify>) {
+async fn keep_schedule(cache: Weak<Inner>, looks: Arc<Looks>) {
     loop {
         let Some(cache) = cache.upgrade().map(Cache) else { return };
         let next = cache.keep_to_schedule();
         let clock = cache.0.clock.clone();
         drop(cache);
+        looks.again(clock.now(), next);
         match next {
             // Others have their turn on this thread, too.
             Some(Duration::ZERO) => tokio::task::yield_now().await,
             Some(pause) => {
-                within(&clock, pause, bell.notified()).await;
+                within(&clock, pause, looks.bell.notified()).await;
             }
-            None => bell.notified().await,
+            None => looks.bell.notified().await,
         }
     }
 }

@@ -324,7 +324,7 @@ impl<'c> Tracks<'c> {
             }
             Poll::Pending
         });
-        Box::pin(liveness::keep_all(self.cache, || self.beat(), renewing))
+        Box::pin(liveness::keep_all(&self.cache.0.clock, || self.beat(), renewing))
     }
 }
 

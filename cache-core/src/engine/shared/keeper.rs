@@ -13,6 +13,7 @@ use super::Shared;
 use super::unreleased::Unneeded;
 use crate::clock::Tick;
 use crate::engine::limit::within;
+use crate::engine::liveness::STANDSTILL;
 use crate::engine::{Cache, Inner};
 
 /// How often a shared tier that is away is asked whether it is back.
@@ -23,8 +24,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 const BEATS: u32 = 4;
 /// More often than this is no use, however small the staleness.
 const SHORTEST_BEAT: Duration = Duration::from_millis(25);
-/// By how much the task may be late before it counts as standing still.
-const STANDSTILL: Duration = Duration::from_secs(5);
 /// Heartbeats between two questions for the server's time.
 const BEATS_PER_TIME: u64 = 16;
 

@@ -5,7 +5,7 @@
 mod support;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use larder::{Cache, cached};
@@ -246,6 +246,42 @@ async fn a_cache_that_is_dropped_refreshes_nothing_more() {
         tokio::task::yield_now().await;
     }
     assert_eq!(source.asked(), 2);
+}
+
+static OTHER: LazyLock<Scene> = LazyLock::new(Scene::new);
+
+#[cached(ttl = 60, skip(source), refresh(idle = "10m"), cache = &OTHER.cache)]
+async fn in_another_cache(source: &Source) -> Result<u64, Down> {
+    let _ = Cache::current();
+    source.read().await
+}
+
+#[cached(ttl = 3600, skip(mark), tier = local)]
+async fn marked(mark: &Arc<u64>) -> Arc<u64> {
+    mark.clone()
+}
+
+/// What it kept warm is computed in the scope of its call: without that one it is not computed.
+#[tokio::test]
+async fn a_scope_that_another_caches_schedule_remembers_can_be_dropped() {
+    let (scene, mark) = (Scene::new(), Arc::new(7));
+    let test = async {
+        marked(&mark).await;
+        in_another_cache(&scene.source).await.unwrap();
+        OTHER.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 2, "kept warm");
+    };
+    scene.cache.scope(test).await;
+    assert_eq!(Arc::strong_count(&mark), 2);
+
+    let source = scene.source.clone();
+    drop(scene);
+
+    assert_eq!(Arc::strong_count(&mark), 1, "the cache of the scope is gone");
+    OTHER.pass(DUE).await;
+    OTHER.pass(DUE).await;
+    assert_eq!(source.asked(), 2);
+    assert_eq!(OTHER.cache.stats().refreshes.running, 0);
 }
 
 #[cached(ttl = 60, skip(source), grace = "1d", refresh(idle = "10m"), timeout(soft = "50ms"))]

@@ -95,7 +95,7 @@ impl Background {
         cache.run_apart(|cache| async move {
             let holder = Holder::new(cache);
             let computing = beside(body, |body| Box::pin(recompute::compute(&holder, &plan, body)));
-            let finished = within(&holder, scope.run(&holder, computing)).await;
+            let finished = within(&holder, scope.run(&holder, computing)).await.flatten();
             // The call that began this may have its answer, and does nothing more.
             if let Some(again) = again.filter(|_| finished.is_some()) {
                 holder.keep_warm(again.refresher_in(scope, plan));

@@ -1,13 +1,13 @@
 //! Which cache a call uses when it names none: the scope's, the installed one, or the default.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use once_cell::sync::OnceCell;
 
-use super::Cache;
 use super::holders::Holder;
+use super::{Cache, Inner};
 use crate::error::{Error, ErrorKind};
 
 static INSTALLED: OnceCell<Cache> = OnceCell::new();
@@ -68,13 +68,13 @@ pub fn current() -> CacheRef {
     CacheRef::Static(INSTALLED.get().unwrap_or_else(|| DEFAULT.get_or_init(Cache::default)))
 }
 
-/// Whose scope a call runs in, to be kept for what it leaves to the background.
+/// Whose scope a call runs in, to be kept for what it leaves to the background. No cache is held by it, as caches keep this.
 #[derive(Debug, Clone)]
 pub(super) enum Scope {
     None,
-    /// That of the call's own cache: not held, as the cache itself may keep this.
+    /// That of the call's own cache.
     Own,
-    Other(Cache),
+    Other(Weak<Inner>),
 }
 
 impl Scope {
@@ -82,19 +82,19 @@ impl Scope {
     pub(super) fn here(cache: &Cache) -> Self {
         match SCOPED.try_with(Scoped::cache) {
             Ok(scoped) if Arc::ptr_eq(&scoped.0, &cache.0) => Self::Own,
-            Ok(scoped) => Self::Other(scoped),
+            Ok(scoped) => Self::Other(Arc::downgrade(&scoped.0)),
             Err(_) => Self::None,
         }
     }
 
-    /// Runs `future` in it, for the call's own cache.
-    pub(super) async fn run<F: Future>(&self, holder: &Holder, future: F) -> F::Output {
+    /// Runs `future` in it, for the call's own cache. `None` if the scope's is gone: in no other would it compute the same.
+    pub(super) async fn run<F: Future>(&self, holder: &Holder, future: F) -> Option<F::Output> {
         let scoped = match self {
-            Self::None => return future.await,
+            Self::None => return Some(future.await),
             Self::Own => Scoped::Held(holder.clone()),
-            Self::Other(scoped) => Scoped::By(scoped.clone()),
+            Self::Other(scoped) => Scoped::By(Cache(scoped.upgrade()?)),
         };
-        SCOPED.scope(scoped, future).await
+        Some(SCOPED.scope(scoped, future).await)
     }
 }
 

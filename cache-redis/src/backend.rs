@@ -12,16 +12,16 @@ use cache_core::backend::{
 use cache_core::{Error, ErrorKind};
 
 use crate::bus::Bus;
+use crate::chance;
 use crate::command::gets::Got;
 use crate::command::reply::{self, Failure, LeaseReply};
 use crate::command::{Command, Marked, script};
 use crate::config::{Config, RedisBuilder};
 use crate::connection::Answers;
-use crate::connection::traffic::{Lane, Traffic, Way};
+use crate::connection::traffic::{Lane, Traffic};
 use crate::message::{self, OfKey};
-use crate::names::{self, Names};
+use crate::names;
 use crate::servers::{Changed, Servers};
-use crate::{chance, join};
 
 /// How much of a frame is compared to tell it from another: a frame begins with its own times.
 const HEAD: usize = 64;
@@ -105,6 +105,18 @@ impl Redis {
         }
     }
 
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.shared.servers
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.shared.traffic
+    }
+
+    pub(crate) fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
     fn script(&self, script: &'static script::Script, keys: &[&str]) -> Command {
         Command::script(script, keys)
     }
@@ -126,7 +138,7 @@ impl Redis {
         answer.map_or(Err(Failure::Misfit), read).map_err(|failure| self.failed(doing, failure))
     }
 
-    fn failed(&self, doing: &str, failure: Failure) -> Error {
+    pub(crate) fn failed(&self, doing: &str, failure: Failure) -> Error {
         self.shared.servers.failed(doing, failure)
     }
 
@@ -229,7 +241,7 @@ impl Redis {
     }
 
     /// Remembers how large what was found is.
-    fn has_found(&self, name: &str, frame: &FrameBytes) {
+    pub(crate) fn has_found(&self, name: &str, frame: &FrameBytes) {
         self.shared.traffic.has_size(name, frame.len());
     }
 }
@@ -279,43 +291,7 @@ impl Backend for Redis {
     }
 
     async fn read_many(&self, keys: &[EntryKey], tags: &[TagKey]) -> Result<ReadMany, Error> {
-        let doing = "reading many entries from Redis";
-        let traffic = &self.shared.traffic;
-        let mut small = Names::with_capacity(keys.len() + tags.len());
-        // What is known to be large goes on a connection of its own, so that it holds up nobody else.
-        let mut large = Vec::new();
-        for (at, key) in keys.iter().enumerate() {
-            let is_small = |name: &str| matches!(traffic.stored(name).way, Way::Small);
-            if !small.add_entry_if(&self.prefix, key, is_small) {
-                large.push(at);
-            }
-        }
-        tags.iter().for_each(|tag| small.add(&names::tag(&self.prefix, tag)));
-        let asked: Vec<&str> = small.iter().collect();
-        let reading = large.iter().map(|&at| self.read(&keys[at], &[]));
-        let asking = self.shared.servers.get_many(traffic.small(), &asked, doing);
-        let (answers, read) = join::both(asking, join::all(reading)).await;
-
-        let mut answers = answers?.into_iter().map(|answer| {
-            answer.and_then(|answer| reply::stored(answer).map_err(|failure| self.failed(doing, failure)))
-        });
-        let mut large = large.into_iter().zip(read).peekable();
-        let mut names = asked.iter();
-        let found = (0..keys.len()).map(|at| match large.next_if(|(place, _)| *place == at) {
-            Some((_, read)) => read.map(|read| read.found),
-            None => {
-                let name = names.next();
-                let answer = answers.next().unwrap_or_else(|| Err(self.failed(doing, Failure::Misfit)));
-                let found = answer.map(|stored| stored.and_then(reply::entry));
-                if let (Ok(Some(found)), Some(name)) = (&found, name) {
-                    self.has_found(name, &found.frame);
-                }
-                found
-            }
-        });
-        let found = found.collect();
-        let epochs = answers.map(|answer| answer.ok().flatten().and_then(|bytes| reply::epoch(&bytes)));
-        Ok(ReadMany { found, epochs: epochs.collect() })
+        self.read_each(keys, tags).await
     }
 
     async fn lease(&self, request: LeaseRequest<'_>) -> Result<Lease, Error> {

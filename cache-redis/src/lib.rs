@@ -40,6 +40,7 @@ mod connection;
 mod credentials;
 mod error;
 mod join;
+mod many;
 mod message;
 mod names;
 mod outside;

@@ -28,7 +28,7 @@ use crate::sentinel::Sentinels;
 use crate::url::Arrangement;
 
 /// So many values are asked for in one command: a server does nothing else meanwhile.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 128;
 
 /// The servers, with the connections to them.
 #[derive(Debug)]
@@ -110,22 +110,30 @@ impl Servers {
         lane: Lane,
         names: &[&str],
         doing: &'static str,
-    ) -> Result<Vec<Result<Answer, Error>>, Error> {
+    ) -> Vec<Result<Answer, Error>> {
         match self {
             Self::One { .. } => {
                 let mut all = Vec::with_capacity(names.len());
-                for names in names.chunks(AT_ONCE) {
-                    let got = self.get(lane, names, doing).await?;
-                    let answers = got.each(names.len()).map_err(|failure| self.failed(doing, failure))?;
-                    all.extend(answers.into_iter().map(Ok));
+                for some in names.chunks(AT_ONCE) {
+                    let got = self.get(lane, some, doing).await;
+                    let answers = got
+                        .and_then(|got| got.each(some.len()).map_err(|failure| self.failed(doing, failure)));
+                    match answers {
+                        Ok(answers) => all.extend(answers.into_iter().map(Ok)),
+                        // What would come next is not asked for: whoever waits has waited long enough.
+                        Err(error) => {
+                            all.resize_with(names.len(), || Err(error.clone()));
+                            break;
+                        }
+                    }
                 }
-                Ok(all)
+                all
             }
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } => {
                 let commands: Vec<_> = names.iter().map(|name| Command::on_key("GET", name)).collect();
                 let parts = Box::pin(cluster.run(lane, &commands, None, doing)).await;
-                Ok(parts.into_iter().map(|part| part.outcome).collect())
+                parts.into_iter().map(|part| part.outcome).collect()
             }
         }
     }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use crate::config::Config;
 
 /// Values above this do not share a connection with small ones, which they would delay.
-const LARGE: usize = 64 << 10;
-const MIB: usize = 1 << 20;
+pub(crate) const LARGE: usize = 64 << 10;
+pub(crate) const MIB: usize = 1 << 20;
+/// The sizes of values above this are remembered: many of them are large together.
+const REMEMBERED: usize = 8 << 10;
 
 /// Decides which connection a call takes.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(crate) struct Traffic {
     next: AtomicUsize,
     sizes: Sizes,
     time_limit: Duration,
+    large_connections: usize,
 }
 
 /// A kind of connection, and the time that a call on it may take.
@@ -39,7 +42,12 @@ pub(crate) enum Way {
 
 impl Traffic {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { next: AtomicUsize::new(0), sizes: Sizes::default(), time_limit: config.time_limit }
+        Self {
+            next: AtomicUsize::new(0),
+            sizes: Sizes::default(),
+            time_limit: config.time_limit,
+            large_connections: config.large_value_connections.max(1),
+        }
     }
 
     /// For what has no size to speak of.
@@ -60,12 +68,27 @@ impl Traffic {
     /// For what is stored under a name. Its size is not known before it comes, so the first large value delays
     /// others once, and is remembered.
     pub(crate) fn stored(&self, name: &str) -> Lane {
-        self.sized(self.sizes.of(name))
+        self.sized(self.size_of(name))
+    }
+
+    /// How large what is stored under a name is, as far as is known; 0 if it is not.
+    pub(crate) fn size_of(&self, name: &str) -> usize {
+        self.sizes.of(name)
     }
 
     /// Remembers how large a value is.
     pub(crate) fn has_size(&self, name: &str, bytes: usize) {
-        self.sizes.set(name, if bytes > LARGE { bytes } else { 0 });
+        self.sizes.set(name, if bytes > REMEMBERED { bytes } else { 0 });
+    }
+
+    /// It did not come in time, perhaps because it is large.
+    pub(crate) fn may_be_large(&self, name: &str) {
+        self.sizes.set(name, self.size_of(name).max(LARGE + 1));
+    }
+
+    /// How many connections large values take turns on.
+    pub(crate) fn large_connections(&self) -> usize {
+        self.large_connections
     }
 
     /// For `WAIT`: that of those who came before, and the own one.

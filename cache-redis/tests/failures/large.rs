@@ -1,7 +1,8 @@
 //! Values that would delay others.
 
 use cache_core::backend::*;
-use cache_redis::testing::Server;
+use cache_redis::Redis;
+use cache_redis::testing::{Proxy, Server, Traffic};
 
 use crate::support::*;
 
@@ -39,4 +40,47 @@ async fn a_value_known_to_be_large_is_read_beside_the_others() {
     assert_eq!(get(&reader, &key).await.as_ref(), Some(&large));
 
     assert_eq!(connections(&server), others + 1);
+}
+
+/// Together they are too large for the time limit. How large they are turns out when they are late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_values_come_in_pieces_that_hold_up_nobody_else() {
+    let server = Server::start();
+    let writer = patient(&server).await;
+    let keys: Vec<EntryKey> = (0..400).map(|n| EntryKey::from(n.to_string())).collect();
+    let values: Vec<Vec<u8>> = (0..400_u64).map(|n| vec![n as u8; 60 << 10]).collect();
+    for (key, value) in keys.iter().zip(&values) {
+        put(&writer, key, value).await;
+    }
+    put(&writer, &"small".into(), b"v").await;
+    // So much for 64 KiB: 128 values take longer than the time limit, and 16 a sixth of it.
+    let way = Proxy::start(server.port()).await;
+    let redis =
+        Redis::builder().url(way.url()).time_limit(LIMIT).connect().await.expect("the server is there");
+    way.set(Traffic::Delay(LIMIT / 100));
+    let all_are_there = |read: ReadMany| {
+        let read = read.found.into_iter().map(|found| Some(found.ok()??.frame.to_vec()));
+        read.zip(&values).all(|(found, value)| found.as_ref() == Some(value))
+    };
+
+    let mut attempts = 0;
+    while !redis.read_many(&keys, &[]).await.is_ok_and(all_are_there) {
+        attempts += 1;
+        assert!(attempts < 10, "they never come");
+    }
+
+    let reading = redis.read_many(&keys, &[]);
+    let mut reading = std::pin::pin!(reading);
+    let (small_one, mut small) = (EntryKey::from("small"), 0);
+    loop {
+        tokio::select! {
+            biased;
+            read = &mut reading => break assert!(all_are_there(read.expect("they are answered"))),
+            found = redis.read(&small_one, &[]) => {
+                assert!(found.expect("in time").found.is_some());
+                small += 1;
+            }
+        }
+    }
+    assert!(small > 10, "{small} beside them");
 }

@@ -115,3 +115,96 @@ async fn what_was_refreshed_by_force_is_not_older_afterwards_though_the_shared_t
         }
     }
 }
+
+/// What happens while a body runs.
+#[derive(Debug, Clone, Copy)]
+enum Meanwhile {
+    /// The value has a tag that nobody has used yet, and may have been invalidated for all anybody knows.
+    NewTag,
+    /// The lease ends.
+    LeaseEnds,
+    /// A tag of the value is invalidated.
+    Invalidated,
+}
+
+impl Meanwhile {
+    async fn happens(self, pair: &Pair, row: u64) {
+        match self {
+            Self::NewTag => {
+                current().tag(format!("owner:{row}"));
+            }
+            Self::LeaseEnds => pair.store.pass(std::time::Duration::from_secs(60)),
+            Self::Invalidated => {
+                current().tag("owner");
+                pair.cache.invalidate_tags(["owner"]).await.unwrap();
+            }
+        }
+    }
+}
+
+#[cached(ttl = 3600, name = "forced/owned", skip(pair, rows, meanwhile), cache = &pair.cache)]
+async fn owned(pair: &Pair, rows: &AtomicU64, meanwhile: Option<Meanwhile>, id: u64) -> u64 {
+    let _ = id;
+    let row = rows.load(Ordering::SeqCst);
+    if let Some(meanwhile) = meanwhile {
+        meanwhile.happens(pair, row).await;
+    }
+    row
+}
+
+#[cached(ttl = 3600, name = "forced/owned_many", each = ids, skip(pair, rows, meanwhile), cache = &pair.cache)]
+async fn owned_many(
+    pair: &Pair,
+    rows: &AtomicU64,
+    meanwhile: Option<Meanwhile>,
+    ids: &[u64],
+) -> HashMap<u64, u64> {
+    let row = rows.load(Ordering::SeqCst);
+    if let Some(meanwhile) = meanwhile {
+        meanwhile.happens(pair, row).await;
+    }
+    ids.iter().map(|id| (*id, row)).collect()
+}
+
+#[cached(ttl = 3600, name = "forced/owned", skip(rows))]
+async fn owned_elsewhere(rows: &AtomicU64, id: u64) -> u64 {
+    let _ = id;
+    rows.load(Ordering::SeqCst)
+}
+
+#[cached(ttl = 3600, name = "forced/owned_many", skip(rows))]
+async fn owned_item_elsewhere(rows: &AtomicU64, id: u64) -> u64 {
+    let _ = id;
+    rows.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn what_was_refreshed_by_force_is_not_older_afterwards_though_it_may_not_be_stored() {
+    for meanwhile in [Meanwhile::NewTag, Meanwhile::LeaseEnds, Meanwhile::Invalidated] {
+        for of_many in [false, true] {
+            let (pair, rows) = (Pair::new(), AtomicU64::new(7));
+            hears(&pair.cache).await;
+            let read = async || match of_many {
+                true => owned_many(&pair, &rows, None, &[1]).await[&1],
+                false => owned(&pair, &rows, None, 1).await,
+            };
+            assert_eq!(read().await, 7);
+            rows.store(8, Ordering::SeqCst);
+
+            let forced = match of_many {
+                true => owned_many_refresh(&pair, &rows, Some(meanwhile), &[1]).await[&1],
+                false => owned_refresh(&pair, &rows, Some(meanwhile), 1).await,
+            };
+
+            let third = pair.third();
+            let elsewhere = third.scope(async {
+                match of_many {
+                    true => owned_item_elsewhere(&rows, 1).await,
+                    false => owned_elsewhere(&rows, 1).await,
+                }
+            });
+            let found = [forced, elsewhere.await, read().await];
+            assert_eq!(found, [8; 3], "{meanwhile:?}, of many: {of_many}");
+        }
+    }
+}

@@ -53,6 +53,19 @@ impl<'c> Leading<'c> {
         }
     }
 
+    /// The same where the shared tier can be told at once. What fails is repeated.
+    async fn remove_shared(&self) {
+        if let Some(question) = self.question {
+            let keys = std::slice::from_ref(&question.key);
+            let underway = question.shared.expect_echo(&question.key);
+            let removed =
+                question.shared.invalidate(InvalidateRequest { keys, ..InvalidateRequest::NOTHING }).await;
+            if removed.is_ok() {
+                underway.answered();
+            }
+        }
+    }
+
     /// Ends the flight with what was computed, as far as that goes without waiting.
     // Out of line: what it has on the stack is not in the frame of who runs the body.
     #[inline(never)]
@@ -112,14 +125,14 @@ impl<'c> Leading<'c> {
             replaces: self.replaces.take(),
         };
         let share = match (hold, named) {
-            (_, None) => {
-                borne.outdate();
-                Share::Refused
-            }
-            (Some(hold), Some(stamps)) => {
-                let named = fill::Named { tags: verdict.tags, stamps };
+            (Some(hold), named) => {
+                let named = named.map(|stamps| fill::Named { tags: verdict.tags, stamps });
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
                 return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
+            }
+            (None, None) => {
+                borne.outdate();
+                Share::Refused
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
@@ -160,7 +173,8 @@ pub(super) struct Sharing<'c> {
 struct ToStore<'c> {
     fill: Fill<'c>,
     value: AnyValue,
-    named: fill::Named,
+    /// `None` if one of its own tags was invalidated since the computation began.
+    named: Option<fill::Named>,
     is_unchanged: bool,
 }
 
@@ -179,17 +193,27 @@ impl<'c> Sharing<'c> {
             land_absent(leading.cache, leading.lead);
             return None;
         };
-        let share = match leading.question {
-            Some(question) => {
+        let share = match (leading.question, named) {
+            (_, None) => {
+                borne.outdate();
+                drop(hold);
+                Share::Refused
+            }
+            (Some(question), Some(named)) => {
                 let unchanged = leading.held.as_ref().filter(|_| is_unchanged);
                 let sharing = fill::share(question, &fill, &mut borne, &value, named, unchanged, hold);
                 liveness::keep(leading.cache, &leading.lead, sharing).await
             }
             // Nobody has a lease who has no question.
-            None => Share::NotShared,
+            (None, Some(_)) => Share::NotShared,
         };
-        if outdates && share == Share::Unknown {
-            leading.outdate_shared();
+        match share {
+            Share::Unknown if outdates => leading.outdate_shared(),
+            // Of whatever is there nobody knows that it is newer.
+            Share::Refused if outdates => {
+                liveness::keep(leading.cache, &leading.lead, leading.remove_shared()).await;
+            }
+            _ => {}
         }
         let Leading { cache, lead, .. } = leading;
         fill.version = share.version();

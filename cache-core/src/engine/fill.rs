@@ -215,9 +215,11 @@ pub(super) fn land(
     let entry = fill.entry(cache, borne, value, here, None);
     let landing = Landing::Value(entry.clone());
     let is_stored = share.version().is_some();
+    // Otherwise what is here may be newer.
+    let is_attached = lead.is_attached();
     let displaced = lead.land(landing, |may_store| match (fill.lifetime, here) {
         // What is here is older than what the shared tier has by now.
-        (Some(_), _) if share == Share::Refused => {
+        (Some(_), _) if share == Share::Refused && is_attached => {
             count(Happening::Refused);
             cache.0.tier.remove(key)
         }

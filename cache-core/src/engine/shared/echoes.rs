@@ -9,12 +9,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::backend::EntryKey;
 
-/// So many keys are kept in mind. What is forgotten is applied again, which costs a miss.
+/// So many keys are kept in mind beside those of changes under way. What is forgotten is applied again, which costs a miss.
 const MOST: usize = 10_000;
 
 /// The changes of this process whose messages are expected.
 #[derive(Debug, Default)]
-pub(super) struct Echoes(Mutex<HashMap<EntryKey, Expected>>);
+pub(super) struct Echoes(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    keys: HashMap<EntryKey, Expected>,
+    /// Changes that were under way at the last look for what to forget: the next look is when there are twice as many keys.
+    left: usize,
+}
 
 #[derive(Debug, Default)]
 struct Expected {
@@ -38,42 +45,43 @@ impl Echoes {
     pub(super) fn begin(&self, key: &EntryKey) -> Underway<'_> {
         let mut table = self.lock();
         // Messages that never came, of a bus that lost them without a gap.
-        if table.len() >= MOST {
-            table.retain(|_, expected| expected.underway > 0);
+        if table.keys.len() >= MOST.max(2 * table.left) {
+            table.keys.retain(|_, expected| expected.underway > 0);
+            table.left = table.keys.len();
         }
-        table.entry(key.clone()).or_default().underway += 1;
+        table.keys.entry(key.clone()).or_default().underway += 1;
         drop(table);
         Underway { echoes: self, key: key.clone(), is_answered: false }
     }
 
     /// Whether a change of `key` waits for its answer.
     pub(super) fn is_underway(&self, key: &EntryKey) -> bool {
-        self.lock().get(key).is_some_and(|expected| expected.underway > 0)
+        self.lock().keys.get(key).is_some_and(|expected| expected.underway > 0)
     }
 
     /// A message about `key` from this process was heard: whether it is an echo, to be skipped.
     pub(super) fn is_echo(&self, key: &EntryKey) -> bool {
         let mut table = self.lock();
-        let Some(expected) = table.get_mut(key) else { return false };
+        let Some(expected) = table.keys.get_mut(key) else { return false };
         if expected.underway == 0 && expected.due <= 0 {
             return false;
         }
         expected.due -= 1;
         if expected.is_settled() {
-            table.remove(key);
+            table.keys.remove(key);
         }
         true
     }
 
     /// Messages may be missing: none is expected any more.
     pub(super) fn forget(&self) {
-        self.lock().retain(|_, expected| {
+        self.lock().keys.retain(|_, expected| {
             expected.due = 0;
             expected.underway > 0
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EntryKey, Expected>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,11 +104,11 @@ impl Underway<'_> {
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         let mut table = self.echoes.lock();
-        let Some(expected) = table.get_mut(&self.key) else { return };
+        let Some(expected) = table.keys.get_mut(&self.key) else { return };
         expected.underway -= 1;
         expected.due += i64::from(self.is_answered);
         if expected.is_settled() {
-            table.remove(&self.key);
+            table.keys.remove(&self.key);
         }
     }
 }
@@ -162,6 +170,24 @@ mod tests {
             echoes.is_echo(&key());
         }
 
-        assert!(echoes.lock().is_empty());
+        assert!(echoes.lock().keys.is_empty());
+    }
+
+    #[test]
+    fn messages_that_never_come_are_forgotten_and_changes_under_way_are_not() {
+        let echoes = Echoes::default();
+        let keys = |from: usize, count: usize| (from..from + count).map(|n| EntryKey::from(n.to_string()));
+        let underway: Vec<_> = keys(0, 2 * MOST).map(|key| echoes.begin(&key)).collect();
+        for key in keys(2 * MOST, 5 * MOST) {
+            echoes.begin(&key).answered();
+            assert!(echoes.lock().keys.len() <= 4 * MOST);
+        }
+
+        assert!(keys(0, 2 * MOST).all(|key| echoes.is_underway(&key)));
+        drop(underway);
+        for key in keys(7 * MOST, 3 * MOST) {
+            echoes.begin(&key).answered();
+        }
+        assert!(echoes.lock().keys.len() <= 4 * MOST);
     }
 }

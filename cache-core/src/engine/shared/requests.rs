@@ -107,8 +107,11 @@ impl Shared {
 
     /// Makes what was asked for and is not made, if nobody does.
     pub(super) fn go_on_with_requests(&self, cache: &Cache) {
-        if self.requests.lock().waiting.is_empty() {
-            return;
+        {
+            let requests = self.requests.lock();
+            if requests.waiting.is_empty() || requests.is_underway {
+                return;
+            }
         }
         let cache = cache.clone();
         let making = async move {

@@ -7,6 +7,7 @@ mod support;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use cache_core::testing::Operation;
 use larder::backend::{Backend, Memory, Prefix};
@@ -312,6 +313,41 @@ async fn with_tier_shared_a_batch_takes_nothing_that_began_before_an_invalidatio
     first.await.unwrap();
     assert_eq!(tokio::time::timeout(SOON, second).await.expect("it hangs").unwrap(), of(&[1, 2]));
     assert_eq!(new.computed(), 2, "1 was computed anew");
+}
+
+#[cached(ttl = 3600, name = "shared/gone", each = ids, tier = shared, skip(cache, rows), cache = cache)]
+async fn gone(cache: &Cache, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
+    let _ = cache;
+    rows.read(ids).await;
+    HashMap::new()
+}
+
+/// What one finds to be gone the others need not find one after the other.
+#[tokio::test]
+async fn with_tier_shared_batches_that_find_nothing_do_not_wait_for_each_other() {
+    let (pair, rows) = (Pair::new(), Rows::held());
+    hears_now(&pair).await;
+    let ask = || {
+        let (cache, rows) = (pair.cache.clone(), rows.clone());
+        tokio::spawn(async move { gone(&cache, &rows, &[1]).await })
+    };
+    let first = ask();
+    rows.until_begun().await;
+    pair.pass(Duration::from_millis(1)).await;
+    let others: Vec<_> = (0..20).map(|_| ask()).collect();
+    until(|| pair.cache.stats().joined() == 20).await;
+    pair.pass(Duration::from_millis(1)).await;
+
+    // The first began before they asked, and the second after that.
+    rows.open.add_permits(1);
+    rows.until_begun().await;
+    pair.pass(Duration::from_millis(1)).await;
+    rows.open.add_permits(1 << 10);
+
+    for one in others.into_iter().chain([first]) {
+        assert_eq!(one.await.unwrap(), HashMap::new());
+    }
+    assert_eq!(rows.computed(), 2);
 }
 
 #[tokio::test]

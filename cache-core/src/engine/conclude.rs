@@ -15,6 +15,7 @@ use super::value::AnyValue;
 use super::{Cache, Landing};
 use crate::answer::Outcome;
 use crate::backend::InvalidateRequest;
+use crate::clock::Tick;
 use crate::entry::lifetime;
 use crate::epochs::Opening;
 use crate::key::{Key, Tag};
@@ -104,7 +105,7 @@ impl<'c> Leading<'c> {
                     let stored = None;
                     return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
                 }
-                (Outcome::Absent, None) => land_absent(cache, self.lead),
+                (Outcome::Absent, None) => land_absent(cache, self.lead, borne.begun),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
             }
             return Landed::Here(None);
@@ -190,7 +191,7 @@ impl<'c> Sharing<'c> {
         let Self { leading, mut borne, hold, outdates, stored } = self;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
-            land_absent(leading.cache, leading.lead);
+            land_absent(leading.cache, leading.lead, borne.begun);
             return None;
         };
         let share = match (leading.question, named) {
@@ -224,9 +225,9 @@ impl<'c> Sharing<'c> {
 }
 
 /// Ends a flight with nothing, which is not stored: what is stored is older, and goes.
-fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>) {
+fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>, begun: Tick) {
     let key = lead.key().clone();
-    let displaced = lead.land(Landing::Absent, |may_store| match may_store {
+    let displaced = lead.land(Landing::Absent(begun), |may_store| match may_store {
         true => cache.0.tier.remove(&key),
         false => Displaced::default(),
     });

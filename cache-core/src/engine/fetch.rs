@@ -196,8 +196,8 @@ pub(super) async fn fetch(
                 }
                 return boxed(|| alone(cache, function, body)).await;
             }
-            Waited::Landed(Landing::Absent) if looks_itself => {}
-            Waited::Landed(Landing::Absent) => {
+            Waited::Landed(Landing::Absent(begun)) if looks_itself && begun <= asked => {}
+            Waited::Landed(Landing::Absent(_)) => {
                 return match plan.terms.has_absent {
                     true => Reply::Absent,
                     false => boxed(|| alone(cache, function, body)).await,

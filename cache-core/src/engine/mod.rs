@@ -20,7 +20,6 @@ mod fetch;
 mod fill;
 mod flight;
 mod handle;
-mod hashed;
 mod holders;
 mod invalidate;
 mod invalidation;
@@ -72,7 +71,7 @@ pub use warm_up::{Progress, WarmUp, Warmed, warm_up};
 pub use writing::{Change, Due, Updating, Writing, holds};
 
 use crate::chance::Chance;
-use crate::clock::{Clock, Sweep};
+use crate::clock::{Clock, Sweep, Tick};
 use crate::epochs::EpochTable;
 use crate::event::Stats;
 use crate::event::subscribers::Subscribers;
@@ -137,8 +136,8 @@ enum Landing {
     Value(Arc<StoredEntry>),
     /// A stale one, since there is no new one.
     StandIn(Arc<StoredEntry>),
-    /// There is nothing, and that is not stored.
-    Absent,
+    /// There is nothing, and that is not stored: found by a computation that began then.
+    Absent(Tick),
     /// An error that followers can have, too.
     Error(Packed),
     /// An error that cannot be cloned: each follower computes for itself.

@@ -163,7 +163,8 @@ fn followed<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, waited: Wa
         // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that came
         // before it asked, unless its computation began after that: then it looks for itself.
         Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => {}
-        Waited::Landed(Landing::StandIn(_) | Landing::Absent) if looks_itself => {}
+        Waited::Landed(Landing::Absent(begun)) if looks_itself && begun <= asked => {}
+        Waited::Landed(Landing::StandIn(_)) if looks_itself => {}
         Waited::Landed(Landing::StandIn(entry)) => {
             if let Some(reply) = answer_stand_in(&mut track.tally, plan, entry) {
                 track.done(cache, Some(reply));
@@ -173,7 +174,7 @@ fn followed<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, waited: Wa
             true => track.done(cache, Some(Reply::Entry(entry))),
             false => track.state = State::Alone,
         },
-        Waited::Landed(Landing::Absent) => track.done(cache, None),
+        Waited::Landed(Landing::Absent(_)) => track.done(cache, None),
         // An error is of a computation of other ids, too: each computes its own, at once and not one after the other; one
         // of them leads, so that later callers have somebody to join.
         Waited::Landed(Landing::Error(_) | Landing::NotShared) => {

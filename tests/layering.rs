@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module may use those above it in this list: not its neighbours, and nothing below.
 const LAYERS: [&[&str]; 12] = [
-    &["answer", "chance", "clock", "error", "kept", "owned", "sync"],
+    &["answer", "chance", "clock", "error", "hashed", "kept", "owned", "sync"],
     &["batched", "give_up", "key"],
     &["entry"],
     &["backend", "policy"],

@@ -40,6 +40,54 @@ async fn every_argument_is_called_and_what_fails_is_told() {
     assert_eq!(cache.stats().hits(), 1);
 }
 
+/// Of what is there already no call waits for anything.
+#[tokio::test]
+async fn others_have_their_turn_while_what_is_there_is_called() {
+    let (cache, turns) = (Cache::default(), Arc::new(AtomicUsize::new(0)));
+    let other = tokio::spawn({
+        let turns = turns.clone();
+        async move {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+
+    let end = cache.scope(warm_up((0..10_000_u64).map(|n| n % 2)).try_run(square)).await;
+    other.abort();
+
+    assert_eq!(end.progress.done, 10_000);
+    assert!(turns.load(Ordering::Relaxed) > 20, "{turns:?} turns");
+}
+
+/// A call that was woken is looked at, and those beside it are not.
+#[tokio::test]
+async fn calls_that_wait_are_looked_at_when_they_are_woken() {
+    const CALLS: usize = 100;
+    let looks = AtomicUsize::new(0);
+
+    warm_up(0..CALLS)
+        .at_once(CALLS)
+        .run(async |_| {
+            let mut turns = 0;
+            std::future::poll_fn(|context| {
+                looks.fetch_add(1, Ordering::Relaxed);
+                turns += 1;
+                if turns > CALLS {
+                    return std::task::Poll::Ready(());
+                }
+                let waker = context.waker().clone();
+                tokio::spawn(async move { waker.wake() });
+                std::task::Poll::Pending
+            })
+            .await;
+        })
+        .await;
+
+    assert_eq!(looks.into_inner(), CALLS * (CALLS + 1));
+}
+
 #[tokio::test]
 async fn no_more_calls_run_at_once_than_allowed() {
     let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));

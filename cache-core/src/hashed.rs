@@ -38,26 +38,29 @@ impl<K: Eq> Eq for Hashed<K> {}
 #[derive(Clone, Copy, Default)]
 pub(crate) struct TakenHash;
 
-/// See [`TakenHash`].
+/// Takes what is a hash already for the hash.
+#[derive(Default)]
 pub(crate) struct Taken(u64);
 
 impl BuildHasher for TakenHash {
     type Hasher = Taken;
     fn build_hasher(&self) -> Taken {
-        Taken(0)
+        Taken::default()
     }
 }
 
 impl Hasher for Taken {
+    #[inline]
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
     }
     fn write(&mut self, bytes: &[u8]) {
-        // Not reached: a `Hashed` writes one u64. Still a hash, should that change.
+        // Not reached: what is hashed is one u64. Still a hash, should that change.
         for byte in bytes {
             self.0 = self.0.rotate_left(5) ^ u64::from(*byte);
         }
     }
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }

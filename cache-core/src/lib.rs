@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod function;
 mod give_up;
+mod hashed;
 mod kept;
 pub mod key;
 mod local;

@@ -9,7 +9,7 @@
 #[allow(dead_code, reason = "the models use what they need")]
 mod flight;
 
-#[path = "../src/engine/hashed.rs"]
+#[path = "../src/hashed.rs"]
 mod hashed;
 
 /// What `flight.rs` takes from `crate::sync`, from loom.

@@ -1,6 +1,7 @@
 //! What this task is computing: noticed when a computation asks for itself, and open to the body that runs.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,20 +29,29 @@ pub(super) struct Running {
 }
 
 /// What is computed.
+#[derive(Debug)]
 pub(super) enum Keys {
     /// Nothing that is kept.
     None,
     One(Key),
     /// Those of a batch.
-    Many(Vec<Key>),
+    Many(HashSet<Key, foldhash::fast::RandomState>),
 }
 
 impl Keys {
-    fn all(&self) -> &[Key] {
+    fn are_none(&self) -> bool {
         match self {
-            Self::None => &[],
-            Self::One(key) => std::slice::from_ref(key),
-            Self::Many(keys) => keys,
+            Self::None => true,
+            Self::One(_) => false,
+            Self::Many(many) => many.is_empty(),
+        }
+    }
+
+    fn contain(&self, key: &Key) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => one == key,
+            Self::Many(many) => many.contains(key),
         }
     }
 }
@@ -162,7 +172,7 @@ impl Computation {
 impl fmt::Debug for Computation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Computation")
-            .field("keys", &self.0.as_ref().map(|running| running.keys.all()))
+            .field("keys", &self.0.as_ref().map(|running| &running.keys))
             .field("directions", &self.0.as_ref().map(|running| running.directions()))
             .finish_non_exhaustive()
     }
@@ -186,7 +196,7 @@ impl Running {
 
     /// Whether what it comes to is kept, for others or for later.
     pub(super) fn is_kept(&self) -> bool {
-        !self.keys.all().is_empty()
+        !self.keys.are_none()
     }
 
     /// Whether the body has said how long.
@@ -265,7 +275,7 @@ pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
         let innermost = innermost.borrow();
         let mut next = innermost.as_ref();
         while let Some(running) = next {
-            if running.cache == address(cache) && running.keys.all().contains(key) {
+            if running.cache == address(cache) && running.keys.contain(key) {
                 return true;
             }
             next = running.outer.as_ref();

@@ -19,7 +19,7 @@ use std::hash::Hash;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::hashed::{Hashed, TakenHash};
+use crate::hashed::{Hashed, TakenHash};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 
 /// What a flight bears of the epochs before its computation.

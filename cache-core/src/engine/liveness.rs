@@ -5,6 +5,7 @@
 //! shows that it lives whenever it is polled, sees to it that it is polled, and followers do not wait for one
 //! that has shown nothing for 10 s.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -81,17 +82,23 @@ pub(super) async fn keep<B: Bearing, F: Future>(
 /// The same for whatever `beat` shows.
 pub(super) async fn keep_all<F: Future>(clock: &Clock, beat: impl Fn(), body: F) -> F::Output {
     let mut body = pin!(body);
-    let mut sleep = None;
+    let mut showing = None;
     poll_fn(|context| {
         beat();
         if let Poll::Ready(output) = body.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        let sleep = sleep.get_or_insert_with(|| Box::pin(clock.sleep_about(LEASE / BEATS)));
-        while sleep.as_mut().poll(context).is_ready() {
-            sleep.set(clock.sleep_about(LEASE / BEATS));
-        }
+        let showing = showing.get_or_insert_with(|| Box::pin(show(clock, &beat)));
+        let Poll::Pending = showing.as_mut().poll(context);
         Poll::Pending
     })
     .await
+}
+
+/// Shows for as long as it is polled that somebody lives, and sees to it that it is polled.
+pub(super) async fn show(clock: &Clock, beat: impl Fn()) -> Infallible {
+    loop {
+        beat();
+        clock.sleep_about(LEASE / BEATS).await;
+    }
 }

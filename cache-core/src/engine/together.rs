@@ -1,5 +1,6 @@
 //! Waiting for several futures in one task.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,22 @@ pub(super) async fn together<F: Future>(futures: impl IntoIterator<Item = F>) ->
     done.into_iter().flatten().collect()
 }
 
+/// Runs them at the same time, all of them, for as long as it is polled.
+pub(super) async fn forever<F: Future<Output = Infallible> + Unpin>(
+    futures: impl IntoIterator<Item = F>,
+) -> Infallible {
+    let mut all: Wakeful<F> = futures.into_iter().collect();
+    let mut due: Vec<usize> = (0..all.len()).collect();
+    poll_fn(|context| {
+        due.extend(all.woken(context));
+        for at in due.drain(..) {
+            all.look(at);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// Futures of one task, each of which is looked at when it was woken, and only then. Otherwise each that is woken would
 /// cost a look at all of them: of the leases of a batch, whose answers come one by one, that was half of what the batch
 /// took.
@@ -45,7 +62,28 @@ pub(super) struct Wakeful<F> {
     bell: Arc<Bell>,
 }
 
+impl<F> Default for Wakeful<F> {
+    fn default() -> Self {
+        Self { parts: Vec::new(), bell: Arc::default() }
+    }
+}
+
 impl<F: Future + Unpin> Wakeful<F> {
+    /// Takes one in, in the place of one that has ended, or in a new one. Its place; it is to be looked at.
+    pub(super) fn put(&mut self, ended: Option<usize>, future: F) -> usize {
+        match ended {
+            Some(at) => {
+                self.parts[at].0 = Some(future);
+                at
+            }
+            None => {
+                let at = self.parts.len();
+                self.parts.push((Some(future), rope(at, &self.bell)));
+                at
+            }
+        }
+    }
+
     /// How many there were at first.
     pub(super) fn len(&self) -> usize {
         self.parts.len()
@@ -77,11 +115,14 @@ impl<F: Future + Unpin> Wakeful<F> {
 
 impl<F: Future + Unpin> FromIterator<F> for Wakeful<F> {
     fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> Self {
-        let bell = Arc::new(Bell::default());
-        let rope = |at| Waker::from(Arc::new(Rope { at, bell: bell.clone() }));
-        let parts = futures.into_iter().enumerate().map(|(at, future)| (Some(future), rope(at))).collect();
-        Self { parts, bell }
+        let bell = Arc::default();
+        let parts = futures.into_iter().enumerate().map(|(at, future)| (Some(future), rope(at, &bell)));
+        Self { parts: parts.collect(), bell }
     }
+}
+
+fn rope(at: usize, bell: &Arc<Bell>) -> Waker {
+    Waker::from(Arc::new(Rope { at, bell: bell.clone() }))
 }
 
 /// Which of them were woken.
@@ -99,10 +140,11 @@ impl Bell {
     fn begin(&self, task: &Waker) -> Vec<usize> {
         let mut rung = self.lock();
         let places = std::mem::take(&mut rung.places);
-        match &mut rung.task {
-            Some(known) => known.clone_from(task),
-            None => rung.task = Some(task.clone()),
-        }
+        let is_known = rung.task.as_ref().is_some_and(|known| known.will_wake(task));
+        let before = if is_known { None } else { rung.task.replace(task.clone()) };
+        drop(rung);
+        // Outside the lock: dropping a waker may drop a task.
+        drop(before);
         places
     }
 
@@ -206,6 +248,27 @@ mod tests {
 
         assert_eq!(all.as_mut().poll(&mut context), Poll::Ready((0..AT_ONCE).collect::<Vec<_>>()));
         assert_eq!(gates.polls(), 2 * AT_ONCE);
+    }
+
+    #[test]
+    fn of_those_that_go_on_for_ever_each_is_looked_at_when_it_is_woken() {
+        let gates = Gates::of(9);
+        let mut context = Context::from_waker(Waker::noop());
+        let endless = |at| {
+            let gates = &gates;
+            Box::pin(async move {
+                gates.wait(at).await;
+                std::future::pending().await
+            })
+        };
+        let mut all = pin!(forever((0..9).map(endless)));
+        assert!(all.as_mut().poll(&mut context).is_pending());
+
+        gates.open(3);
+        assert!(all.as_mut().poll(&mut context).is_pending());
+        assert!(all.as_mut().poll(&mut context).is_pending());
+
+        assert_eq!(gates.polls(), 9 + 1);
     }
 
     #[test]

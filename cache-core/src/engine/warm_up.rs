@@ -1,13 +1,18 @@
 //! Filling a cache before it is asked: a function called for many arguments, some at a time.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
+use super::together::Wakeful;
+
 /// How many calls run at once, unless it is said.
 const AT_ONCE: usize = 8;
+/// Calls that are looked at before others have their turn on the thread: what is there ends at once.
+const LOOKS: usize = 128;
 
 /// Calls a function for many arguments, [some at a time](WarmUp::at_once): to fill a cache before it is asked.
 ///
@@ -108,35 +113,36 @@ impl<I: Iterator> WarmUp<I> {
         let Self { mut arguments, at_once, mut progress } = self;
         let mut so_far = Progress { total: exactly(&arguments), ..Progress::default() };
         let mut first_error = None;
-        let mut running: Vec<Pin<Box<F>>> = Vec::new();
+        let mut calls: Wakeful<Pin<Box<F>>> = Wakeful::default();
+        // Places of calls that have ended, and of those that are to be looked at.
+        let (mut ended, mut due) = (Vec::new(), VecDeque::new());
         let mut is_exhausted = false;
         poll_fn(|context| {
-            loop {
-                while !is_exhausted && running.len() < at_once {
+            due.extend(calls.woken(context));
+            for _ in 0..LOOKS {
+                while !is_exhausted && calls.len() - ended.len() < at_once {
                     match arguments.next() {
-                        Some(argument) => running.push(Box::pin(call(argument))),
+                        Some(argument) => due.push_back(calls.put(ended.pop(), Box::pin(call(argument)))),
                         None => is_exhausted = true,
                     }
                 }
-                let before = running.len();
-                running.retain_mut(|call| {
-                    let Poll::Ready(output) = call.as_mut().poll(context) else { return true };
+                let Some(at) = due.pop_front() else {
+                    let is_over = calls.len() == ended.len();
+                    return if is_over { Poll::Ready(()) } else { Poll::Pending };
+                };
+                if let Some(output) = calls.look(at) {
+                    ended.push(at);
                     so_far.done += 1;
                     if let Err(error) = output {
                         so_far.failed += 1;
                         first_error.get_or_insert(error);
                     }
                     progress(&so_far);
-                    false
-                });
-                if running.is_empty() && is_exhausted {
-                    return Poll::Ready(());
-                }
-                // Where none has ended, each of them will wake this.
-                if running.len() == before {
-                    return Poll::Pending;
                 }
             }
+            // Others have their turn on this thread, too.
+            context.waker().wake_by_ref();
+            Poll::Pending
         })
         .await;
         Warmed { progress: so_far, first_error }

@@ -25,6 +25,7 @@ pub(crate) use stored::{Header, StoredEntry};
 
 use crate::clock::Tick;
 use crate::entry::Freshness;
+use crate::hashed::Taken;
 use crate::key::{Key, KeyView};
 
 /// The store of the local tier.
@@ -239,27 +240,6 @@ impl Shard {
 
     fn write(&self) -> RwLockWriteGuard<'_, Store> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Takes what is a hash already for the hash.
-#[derive(Default)]
-struct Taken(u64);
-
-impl Hasher for Taken {
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        // Not reached: what is kept apart is one u64. Still a hash, should that change.
-        for byte in bytes {
-            self.0 = self.0.rotate_left(5) ^ u64::from(*byte);
-        }
-    }
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

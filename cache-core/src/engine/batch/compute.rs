@@ -22,7 +22,7 @@ use crate::engine::lead::{Leading, Purpose};
 use crate::engine::liveness;
 use crate::engine::shared::{Borne, Hold};
 use crate::engine::stale::{Held, answer_stale};
-use crate::engine::together::together;
+use crate::engine::together::{self, together};
 use crate::engine::{Cache, Function, Landing};
 use crate::epochs::Opening;
 use crate::key::Key;
@@ -196,13 +196,9 @@ impl<'c> Tracks<'c> {
         }
         self.let_go();
         // All that this batch leads: a body that asks for one of them would wait for this very task.
-        let led = || {
-            let is_led = |track: &&Track<'c>| matches!(track.state, State::Computes(..) | State::Alone);
-            self.all.iter().filter(is_led)
-        };
-        let mut keys = Vec::with_capacity(led().count());
-        keys.extend(led().map(|track| track.plan.key.clone()));
-        let running = Running::of(cache, Keys::Many(keys), None);
+        let is_led = |track: &&Track<'c>| matches!(track.state, State::Computes(..) | State::Alone);
+        let led = self.all.iter().filter(is_led).map(|track| track.plan.key.clone());
+        let running = Running::of(cache, Keys::Many(led.collect()), None);
         // Before the body begins: which tags it bears, it may yet say.
         let opening = cache.0.epochs.open();
         let computing = self.computing.iter().filter_map(At::track);
@@ -317,14 +313,9 @@ impl<'c> Tracks<'c> {
     fn keeping(&self) -> BoxFuture<'_, Infallible> {
         let clock = &self.cache.0.clock;
         let holds = self.leads().filter_map(|(_, hold)| hold);
-        let mut renewals: Vec<_> = holds.map(|hold| Box::pin(hold.renew(clock))).collect();
-        let renewing = poll_fn(move |context| {
-            for renewal in &mut renewals {
-                let Poll::Pending = renewal.as_mut().poll(context);
-            }
-            Poll::Pending
-        });
-        Box::pin(liveness::keep_all(&self.cache.0.clock, || self.beat(), renewing))
+        let renewals = holds.map(|hold| Box::pin(hold.renew(clock)) as BoxFuture<'_, Infallible>);
+        let beating: BoxFuture<'_, Infallible> = Box::pin(liveness::show(clock, || self.beat()));
+        Box::pin(together::forever(renewals.chain([beating])))
     }
 }
 

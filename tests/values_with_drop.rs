@@ -1,4 +1,4 @@
-//! A value's `Drop` is the user's code: it may ask the cache that let go of it.
+//! A value's `Drop` is the user's code: it may ask the cache that let go of it. So may its `Clone`, where its size is not known.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
@@ -33,6 +33,36 @@ impl Drop for Curious {
 async fn curious(cache: &Cache, id: u64) -> Curious {
     let _ = id;
     Curious(cache.clone())
+}
+
+/// Asks its cache for all it can, when it is cloned.
+#[derive(Debug)]
+struct Copied(Cache);
+
+impl Clone for Copied {
+    fn clone(&self) -> Self {
+        self.0.sweep();
+        self.0.stats();
+        Self(self.0.clone())
+    }
+}
+
+#[cached(ttl = "1m", tier = local, cache = cache, key = (id))]
+async fn copied(cache: &Cache, id: u64) -> Copied {
+    let _ = id;
+    Copied(cache.clone())
+}
+
+/// It may be large, so nobody waits for its `Clone`.
+#[test]
+fn when_a_value_of_unknown_size_is_cloned() {
+    for local in [Local::default(), Local::entries(10)] {
+        comes_to_its_end(local, |stage| {
+            stage.run(copied(&stage.cache, 1));
+            stage.run(copied(&stage.cache, 1));
+            assert_eq!(stage.stats("copied").hits, 1);
+        });
+    }
 }
 
 /// Fails when `act` has not come to its end after a minute: it waits for a lock that its own thread holds.

@@ -17,7 +17,7 @@ use crate::entry::{Lifetime, Remember};
 use crate::epochs::Stamp;
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
-use crate::local::{Care, Displaced, Header, Installed, StoredEntry, Upkeep};
+use crate::local::{Care, Displaced, Header, Installed, StoredEntry, Upkeep, Weight};
 
 /// What is known about a value about to be stored.
 pub(super) struct Fill<'c> {
@@ -337,7 +337,7 @@ impl<'c> Fill<'c> {
         let own = value.overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();
         let elsewhere = match lifetime {
             Some(_) => heap_of(cache, &value, size),
-            None => 0,
+            None => Some(0),
         };
         let header = Header {
             key: self.key.clone(),
@@ -347,8 +347,7 @@ impl<'c> Fill<'c> {
             care,
             stamps,
             function: self.function.clone(),
-            // A user's weigher may say anything.
-            weight: own.saturating_add(elsewhere) as u64,
+            weight: Weight::new(own, elsewhere),
         };
         value.into_entry(header)
     }
@@ -374,14 +373,16 @@ impl<'c> Fill<'c> {
     }
 }
 
-/// What a value keeps outside its own struct, in bytes: as the user's weigher says, or about its encoded size.
-fn heap_of(cache: &Cache, value: &AnyValue, size: Option<usize>) -> usize {
+/// What a value keeps outside its own struct, in bytes: as the user's weigher says, or about its encoded size. `None` where
+/// nobody knows.
+fn heap_of(cache: &Cache, value: &AnyValue, size: Option<usize>) -> Option<usize> {
     let limit = &cache.0.limit;
     if let Some(weighed) = limit.weighed(value.as_any()) {
-        return weighed;
+        return Some(weighed);
     }
-    if limit.is_by_entries() || value.is_inline() {
-        return 0;
+    if value.is_inline() {
+        return Some(0);
     }
-    size.or_else(|| value.encoded_size()).unwrap_or(0)
+    // Finding out takes time, and where entries are counted it is of no other use.
+    size.or_else(|| if limit.is_by_entries() { None } else { value.encoded_size() })
 }

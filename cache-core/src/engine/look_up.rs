@@ -14,9 +14,6 @@ use crate::event::watch::is_watched;
 use crate::key::{Identity, Key, KeyView, ShortKey};
 use crate::local::{Attention, StoredEntry};
 
-/// Above this weight in bytes a value is cloned outside the shard's lock, through its `Arc`.
-const CLONED_UNDER_LOCK: u64 = 4 << 10;
-
 /// What a closer look found: an entry with a value of the type that was asked for, or why there is none.
 pub(super) enum Closer {
     /// One with a fresh value, and what is to be done about it.
@@ -118,7 +115,7 @@ impl Inner {
         let found: &A::Value = self.quiet(entry)?;
         let hits = entry.function.counters.hits.increment();
         sample.is_due = hits.is_multiple_of(TIMED);
-        if entry.weight > CLONED_UNDER_LOCK {
+        if !entry.weight.is_light() {
             let entry = entry.clone();
             drop(shard);
             return entry.value().cloned().map(|value| answer.restore(value));

@@ -11,6 +11,7 @@
 mod care;
 mod limit;
 mod stored;
+mod weight;
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 pub(crate) use care::{Attention, Care, Upkeep};
 pub use limit::Local;
 pub(crate) use stored::{Header, StoredEntry};
+pub(crate) use weight::Weight;
 
 use crate::clock::Tick;
 use crate::entry::Freshness;
@@ -251,7 +253,7 @@ struct Weigher {
 impl Weigher {
     fn weigh(&self, entry: &StoredEntry) -> u64 {
         // Zero would exempt an entry from eviction.
-        if self.by_entries { 1 } else { entry.weight.max(1) }
+        if self.by_entries { 1 } else { entry.weight.bytes().max(1) }
     }
 }
 
@@ -294,7 +296,7 @@ mod tests {
             care: None,
             stamps,
             function,
-            weight: 100,
+            weight: Weight::new(100, Some(0)),
         };
         Arc::new(StoredEntry::new(header, key.to_string()))
     }

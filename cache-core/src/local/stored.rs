@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::care::{Attention, Care, Upkeep};
+use super::weight::Weight;
 use crate::clock::Tick;
 use crate::entry::{Currency, Freshness, freshness};
 use crate::epochs::{Checked, Stamps};
@@ -38,7 +39,7 @@ pub(crate) struct StoredEntry<V: ?Sized = dyn Any + Send + Sync> {
     checked: Checked,
     /// For counting, without a lookup by name.
     pub(crate) function: Arc<Function>,
-    pub(crate) weight: u64,
+    pub(crate) weight: Weight,
     pub(crate) value: V,
 }
 
@@ -52,7 +53,7 @@ pub(crate) struct Header {
     pub(crate) care: Option<Care>,
     pub(crate) stamps: Stamps,
     pub(crate) function: Arc<Function>,
-    pub(crate) weight: u64,
+    pub(crate) weight: Weight,
 }
 
 impl<V> StoredEntry<V> {

@@ -311,3 +311,20 @@ async fn a_stale_entry_is_kept_there_for_its_grace() {
     pair.store.pass(Duration::from_secs(3600) + MINUTE);
     assert_eq!(there().await, None);
 }
+
+/// The error of what nobody waits for any more is told to whoever looks at the statistics.
+#[tokio::test]
+async fn a_set_that_fails_after_its_caller_went_away_is_counted() {
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    pair.faults.fail(Operation::InvalidateTags);
+    let mut applying = Box::pin(pair.cache.apply(Invalidate::tag("menu")));
+    assert!(support::source::waits(&mut applying).await);
+
+    drop(applying);
+
+    until(|| pair.cache.stats().failed_invalidations == 1).await;
+    pair.faults.fail(Operation::InvalidateTags);
+    pair.cache.apply(Invalidate::tag("menu")).await.unwrap_err();
+    assert_eq!(pair.cache.stats().failed_invalidations, 1, "the caller was told");
+}

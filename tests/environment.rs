@@ -35,6 +35,10 @@ fn child() {
         None => Cache::from_env(),
         Some(_) => {
             let defaults = Cache::builder().prefix("defaults").local(Local::bytes(1 << 20));
+            let defaults = match std::env::var_os("WITH_A_SHARED_TIER") {
+                Some(_) => defaults.shared(larder::backend::Memory::new()),
+                None => defaults,
+            };
             defaults.env().and_then(CacheBuilder::build)
         }
     };
@@ -76,6 +80,17 @@ fn what_is_not_set_stays_as_it_was_built() {
         format!("defaults {} and a shared tier", 1 << 20)
     );
     assert!(with_defaults(&[("LARDER_URL", "memory")]).contains("write `memory:`"));
+    let shared = ("WITH_A_SHARED_TIER", "");
+    assert_eq!(with_defaults(&[shared]), format!("defaults {} and a shared tier", 1 << 20));
+    assert_eq!(with_defaults(&[shared, ("LARDER_URL", "memory:")]), format!("defaults {}", 64 << 20));
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    for url in ["off", "OFF\n"] {
+        assert_eq!(told(&[("LARDER_URL", url)]), format!("{} 0", Cache::disabled().prefix()));
+    }
+    assert!(told(&[("LARDER_URL", "none")]).contains("or `off`"));
 }
 
 #[test]

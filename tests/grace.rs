@@ -379,3 +379,23 @@ async fn a_batch_that_answers_an_error_has_answered_nothing_stale() {
     };
     scene.cache.scope(test).await;
 }
+
+#[cached(ttl = "1h", local_ttl = "5s", grace = "10m", skip(source))]
+async fn for_a_moment(source: &Source) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[tokio::test]
+async fn what_is_expired_stands_in_for_its_grace_and_not_for_what_the_local_ttl_cuts_off() {
+    for (after, stands_in) in [(GRACE - MOMENT, true), (GRACE, false)] {
+        let scene = Scene::new();
+        let test = async {
+            for_a_moment(&scene.source).await.unwrap();
+            for_a_moment_entry().expire().await.unwrap();
+            scene.source.set_down(true);
+            scene.pass(after).await;
+            for_a_moment(&scene.source).await
+        };
+        assert_eq!(scene.cache.scope(test).await.is_ok(), stands_in, "{after:?} after its expiry");
+    }
+}

@@ -401,3 +401,33 @@ fn the_end_of_a_name_is_no_name() {
 
     assert_eq!((stage.run(menu(&db, 1)), db.asked()), (0, 1));
 }
+
+/// Its whole name is the end of the path of another one.
+#[cached(ttl = "1h", name = "tables", skip(db))]
+async fn of_a_name(db: &Db, id: u64) -> u64 {
+    db.row(id).await
+}
+
+mod inner {
+    use super::*;
+
+    #[cached(ttl = "1h", skip(db))]
+    pub(super) async fn tables(db: &Db, id: u64) -> u64 {
+        db.row(id).await
+    }
+}
+
+#[tokio::test]
+async fn a_whole_name_counts_also_where_another_function_ends_so_and_that_of_the_name_was_never_called() {
+    let (store, db) = (larder::backend::Memory::new(), Db::open());
+    let process = || larder::Cache::builder().shared(store.clone()).build().unwrap();
+    let (here, elsewhere) = (process(), process());
+    elsewhere.scope(of_a_name(&db, 1)).await;
+    here.scope(inner::tables(&db, 1)).await;
+    let written = db.write();
+
+    here.invalidate_function("tables").await.unwrap();
+
+    assert_eq!(here.scope(of_a_name(&db, 1)).await, written);
+    assert_eq!(here.scope(inner::tables(&db, 1)).await, written);
+}

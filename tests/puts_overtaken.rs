@@ -9,7 +9,7 @@ mod support;
 use std::sync::Mutex;
 
 use cache_core::testing::Operation;
-use larder::{Cache, cached};
+use larder::{Cache, cached, updates};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use support::Task;
@@ -150,4 +150,80 @@ async fn an_invalidation_of_a_tag_that_only_the_value_knows_leaves_no_older_valu
         assert_eq!(slow("c").await.tag, "c");
     };
     cache.scope(test).await;
+}
+
+/// Rows whose tag only the row knows.
+#[cached(ttl = 3600, name = "puts/owned", tags_from = |row| [format!("owner:{}", row % 10)], skip(cache, row), cache = cache)]
+async fn owned(cache: &Cache, row: u64) -> u64 {
+    let _ = cache;
+    row
+}
+
+#[updates(entry = owned_entry(cache), value = |row| *row)]
+async fn write_owned(cache: &Cache, row: u64) -> u64 {
+    let _ = cache;
+    row
+}
+
+#[tokio::test]
+async fn an_invalidation_of_a_tag_that_the_value_knows_removes_it() {
+    for by_writer in [false, true] {
+        // given a tag that the shared tier knows, and a put that is about to take the key
+        let pair = Pair::new();
+        hears(&pair.cache).await;
+        for _ in 0..2 {
+            owned(&pair.cache, 7).await;
+            owned_entry(&pair.cache).invalidate().await.unwrap();
+        }
+        let gate = pair.faults.hold(Operation::Lease);
+        let putting = async {
+            match by_writer {
+                true => drop(write_owned(&pair.cache, 17).await),
+                false => owned_entry(&pair.cache).put(17).await.unwrap(),
+            }
+        };
+
+        // when that tag is invalidated
+        let invalidating = async {
+            gate.arrived().await;
+            pair.cache.invalidate_tags(["owner:7"]).await.unwrap();
+            gate.open();
+        };
+        tokio::join!(putting, invalidating);
+
+        // then the value is nowhere
+        assert_eq!(owned(&pair.cache, 27).await, 27, "by a writer: {by_writer}");
+    }
+}
+
+#[tokio::test]
+async fn a_put_that_is_dropped_leaves_nothing_older_here_than_elsewhere() {
+    for is_forced in [false, true] {
+        let pair = Pair::new();
+        hears(&pair.cache).await;
+        owned(&pair.cache, 1).await;
+        owned(&pair.cache, 1).await;
+        let gate = pair.faults.hold_answer(Operation::Fill);
+        {
+            let storing = async {
+                match is_forced {
+                    true => drop(owned_refresh(&pair.cache, 11).await),
+                    false => owned_entry(&pair.cache).put(11).await.unwrap(),
+                }
+            };
+            tokio::select! {
+                () = storing => panic!("its answer is held back"),
+                () = gate.arrived() => {}
+            }
+        }
+        gate.open();
+
+        let here = owned(&pair.cache, 21).await;
+        assert_eq!(
+            here,
+            owned_entry(&pair.other).peek().await.unwrap().unwrap().value,
+            "forced: {is_forced}"
+        );
+        assert_ne!(here, 1);
+    }
 }

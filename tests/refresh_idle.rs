@@ -248,6 +248,30 @@ async fn a_cache_that_is_dropped_refreshes_nothing_more() {
     assert_eq!(source.asked(), 2);
 }
 
+#[cached(ttl = 60, skip(source), refresh(idle = "10m"))]
+async fn panicking(source: &Source) -> u64 {
+    source.read().await.expect("the source answers")
+}
+
+#[tokio::test]
+async fn a_refresh_that_panics_is_tried_again_without_a_call() {
+    let scene = Scene::new();
+    let test = async {
+        panicking(&scene.source).await;
+        scene.settle().await;
+        scene.source.set_down(true);
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 2);
+        scene.source.set_down(false);
+
+        scene.pass(Duration::from_secs(5)).await;
+        assert_eq!(scene.source.asked(), 3);
+        scene.pass(DUE).await;
+        assert_eq!(scene.source.asked(), 4);
+    };
+    scene.cache.scope(test).await;
+}
+
 static OTHER: LazyLock<Scene> = LazyLock::new(Scene::new);
 
 #[cached(ttl = 60, skip(source), refresh(idle = "10m"), cache = &OTHER.cache)]

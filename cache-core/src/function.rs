@@ -103,16 +103,12 @@ impl Functions {
         }
     }
 
-    /// The tags of the functions called `name`. A name that fits none is taken for the whole path of a function that
-    /// other processes call.
+    /// The tags of the functions called `name`: of those that are known here, and of one that other processes may call, whose
+    /// whole path it is.
     pub(crate) fn tags_of(&self, name: &str) -> Vec<TagKey> {
         let table = self.lock();
-        let picked = table.epochs.keys().filter(|path| is_called(path, name));
-        let mut tags: Vec<_> = picked.map(|path| tag_of(path)).collect();
-        if tags.is_empty() {
-            tags.push(tag_of(name));
-        }
-        tags
+        let picked = table.epochs.keys().filter(|path| is_called(path, name) && &***path != name);
+        picked.map(|path| tag_of(path)).chain([tag_of(name)]).collect()
     }
 
     /// All, by name.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::invalidation::{Invalidate, Resolved};
 use super::shared::TAG_LIFE;
@@ -63,12 +63,20 @@ impl Cache {
             return None;
         };
         shared.attend(self);
-        let applying = Underway { cache: self.clone(), part: Some(part) };
-        Some(match shared.run(async move { applying.end().await }) {
-            Ok(task) => Part::Task(task),
+        let (told, outcome) = oneshot::channel();
+        let (cache, applying) = (self.clone(), Underway { cache: self.clone(), part: Some(part) });
+        let applying = async move {
+            // Whoever began it may be gone by its end.
+            if let Err(Err(error)) = told.send(applying.end().await) {
+                cache.note_failed_invalidation(&error);
+            }
+        };
+        let here = match shared.run(applying) {
+            Ok(_) => None,
             // No runtime: nothing that could go away, either.
-            Err(part) => Part::Here(Box::pin(part)),
-        })
+            Err(applying) => Some(Box::pin(applying) as BoxFuture<'static, ()>),
+        };
+        Some(Part { here, outcome })
     }
 }
 
@@ -141,9 +149,10 @@ pub(super) struct Applying {
     failure: Option<Error>,
 }
 
-enum Part {
-    Task(JoinHandle<Result<(), Error>>),
-    Here(BoxFuture<'static, Result<(), Error>>),
+struct Part {
+    /// What is to be done by whoever waits for it.
+    here: Option<BoxFuture<'static, ()>>,
+    outcome: oneshot::Receiver<Result<(), Error>>,
 }
 
 impl Applying {
@@ -151,16 +160,42 @@ impl Applying {
     pub(super) async fn ended(self) -> Result<(), Error> {
         let mut outcome = self.failure.map_or(Ok(()), Err);
         for part in self.parts {
-            let ended = match part {
-                Part::Here(part) => part.await,
-                Part::Task(task) => task.await.unwrap_or_else(|ended| {
-                    let what = "invalidate in the shared tier: the runtime ended meanwhile; call it before shutting down";
-                    Err(Error::new(ErrorKind::Unreachable, what).with_source(ended))
-                }),
-            };
+            if let Some(here) = part.here {
+                here.await;
+            }
+            let ended = part.outcome.await.unwrap_or_else(|ended| {
+                let what = "invalidate in the shared tier: the runtime ended meanwhile; call it before shutting down";
+                Err(Error::new(ErrorKind::Unreachable, what).with_source(ended))
+            });
             outcome = outcome.and(ended);
         }
         outcome
+    }
+}
+
+/// A value is being stored everywhere. Dropped before its end, nobody knows how far it has come: elsewhere it may be there, so what this
+/// process holds under the key, and may be older, goes.
+pub(super) struct Storing<'c> {
+    cache: &'c Cache,
+    /// `None` when it has ended.
+    key: Option<Key>,
+}
+
+impl<'c> Storing<'c> {
+    pub(super) fn begin(cache: &'c Cache, key: &Key) -> Self {
+        Self { cache, key: Some(key.clone()) }
+    }
+
+    pub(super) fn end(mut self) {
+        self.key = None;
+    }
+}
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.cache.0.remove_here(key);
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct CacheBuilder {
     secret_key: Option<SecretKey>,
     max_refreshes: Option<usize>,
     seed: Option<u64>,
+    /// Whether nothing is cached at all.
+    is_off: bool,
 }
 
 impl CacheBuilder {
@@ -137,6 +139,9 @@ impl CacheBuilder {
     pub fn build(self) -> Result<Cache, Error> {
         let prefix = self.prefix.unwrap_or_else(|| "larder".to_owned());
         check_prefix(&prefix)?;
+        if self.is_off {
+            return Ok(Cache::disabled());
+        }
         let subscribers = Arc::<Subscribers>::default();
         let shared = match &self.shared {
             Some(backend) => {
@@ -205,7 +210,8 @@ impl CacheBuilder {
     ///
     /// | `LARDER_URL` | tiers | feature |
     /// |---|---|---|
-    /// | `memory:` | a local tier of 64 MiB | |
+    /// | `off` | none: every call computes, as with [`Cache::disabled`] | |
+    /// | `memory:` | a local tier of 64 MiB, and no shared one | |
     /// | `memory:256MiB` | a local tier of another size (`KiB`, `MiB`, `GiB`) | |
     /// | `redis://host:6379`, `valkey://host:6379`, `unix:///path` | one server behind the local tier | `redis` |
     /// | `redis+cluster://host:6379,host:6379` | a Redis Cluster | `redis-cluster` |
@@ -275,7 +281,10 @@ fn tiers_of(builder: CacheBuilder, url: &str) -> Result<CacheBuilder, Error> {
         })?;
         return Ok(CacheBuilder { shared: Some(opened.0), ..builder });
     }
-    Ok(builder.local(local_of(url)?))
+    if url.eq_ignore_ascii_case("off") {
+        return Ok(CacheBuilder { is_off: true, ..builder });
+    }
+    Ok(CacheBuilder { shared: None, ..builder.local(local_of(url)?) })
 }
 
 fn secret_of(digits: &str) -> Result<[u8; 32], Error> {
@@ -330,7 +339,9 @@ fn local_of(url: &str) -> Result<Local, Error> {
     let wrong = |what: String| Err(Error::new(ErrorKind::Configuration, what));
     // The text of a URL may hold a password: only its scheme is repeated, and only what can be nothing else.
     let Some((scheme, rest)) = url.split_once(':') else {
-        return wrong("read LARDER_URL: it has no scheme; write `memory:` or `memory:256MiB`".into());
+        return wrong(
+            "read LARDER_URL: it has no scheme; write `memory:` or `memory:256MiB`, or `off`".into(),
+        );
     };
     if let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) {
         return wrong(format!(

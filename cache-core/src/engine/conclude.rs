@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::apply::Storing;
 use super::body::Brought;
 use super::computing::Directions;
 use super::fill::{self, Fill, Share};
@@ -201,9 +202,12 @@ impl<'c> Sharing<'c> {
                 Share::Refused
             }
             (Some(question), Some(named)) => {
+                let storing = outdates.then(|| Storing::begin(leading.cache, fill.key));
                 let unchanged = leading.held.as_ref().filter(|_| is_unchanged);
                 let sharing = fill::share(question, &fill, &mut borne, &value, named, unchanged, hold);
-                liveness::keep(leading.cache, &leading.lead, sharing).await
+                let share = liveness::keep(leading.cache, &leading.lead, sharing).await;
+                storing.into_iter().for_each(Storing::end);
+                share
             }
             // Nobody has a lease who has no question.
             (None, Some(_)) => Share::NotShared,

@@ -369,7 +369,8 @@ impl<'c> Fill<'c> {
             upkeep
         });
         let fresh_until = now.later(here.fresh);
-        (upkeep.is_some() || !here.grace.is_zero()).then(|| Care::new(fresh_until, here.grace, upkeep))
+        (upkeep.is_some() || !here.grace.is_zero())
+            .then(|| Care::new(fresh_until, here.grace, self.remember.grace, upkeep))
     }
 }
 

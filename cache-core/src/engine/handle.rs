@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::apply::Storing;
 use super::body::Brought;
 use super::calling::Reply;
 use super::fill::{self, Fill, Named, Share};
@@ -148,12 +149,12 @@ impl<R> Entry<R> {
     ///
     /// # Errors
     ///
-    /// As [`key`](Self::key); `Unreachable`, when the shared tier does not answer: then the value is stored nowhere,
-    /// and other processes may go on with an older one.
+    /// As [`key`](Self::key); `Unreachable`, when the shared tier does not answer: then nothing is stored in this process, and other
+    /// processes find the value, or an older one.
     ///
     /// # Cancel safety
     ///
-    /// The value is stored, or not.
+    /// The same holds where the future is dropped after it was polled.
     pub async fn put(&self, value: R) -> Result<(), Error> {
         self.key()?;
         if self.cache().0.is_disabled {
@@ -238,27 +239,26 @@ impl Untyped {
         let question = self.question(key, &function);
         // The value is there already: who begins after an invalidation of its tags does not get it.
         let borne = Borne::now(cache, &function, &self.tags);
+        let opening = cache.0.epochs.open();
         // Later callers join this, and not a computation that began before.
         let lead = cache.0.flights.lead(key);
         lead.bear(borne.clone());
+        let storing = Storing::begin(cache, key);
         let (hold, mut borne) = match &question {
             Some(question) => match question.take(borne).await {
                 (Ok(hold), borne) => (Some((question, hold)), borne),
-                (Err(error), _) => {
-                    cache.0.remove_here(key);
-                    return Err(error);
-                }
+                (Err(error), _) => return Err(error),
             },
             None => (None, borne),
         };
         let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());
-        if borne.is_invalidated() || !lead.is_attached() || is_being_invalidated {
+        let is_outdated = borne.is_invalidated() || !lead.is_attached() || is_being_invalidated;
+        let Some(stamps) = opening.stamp(&tags).filter(|_| !is_outdated) else {
             // An invalidation of its tags or of its key came meanwhile, or another `put`.
             drop(hold);
             return self.invalidate().await;
-        }
+        };
         lead.learn(borne.clone());
-        let stamps = cache.0.epochs.stamp(&tags);
         let mut fill = Fill {
             key,
             remember: &self.remember,
@@ -282,12 +282,12 @@ impl Untyped {
             }
         };
         if share == Share::Unknown {
-            cache.0.remove_here(key);
             let what = "put a value into the shared tier: it did not answer; put it again";
             return Err(Error::new(ErrorKind::Unreachable, what));
         }
         fill.version = share.version();
         lead.learn(borne.clone());
+        storing.end();
         let (happened, _) = fill::land(cache, lead, &fill, &borne, value, share);
         match happened {
             // An invalidation or another `put` came meanwhile; or the lease was lost. The older value may still be there.

@@ -295,14 +295,29 @@ impl Drop for Turn {
 
 /// Runs one refresh, and keeps the entry warm if it is one of those. The attempt alone holds the cache.
 async fn take_turn(turn: Turn, since: Tick, due: Due) {
-    let Due { version, mut refresher, .. } = due;
     let Some(cache) = turn.cache.upgrade().map(Cache) else { return };
+    let Due { version, refresher, .. } = due;
+    let mut taken = Taken { turn: Some(turn), refresher: Some(refresher) };
+    let Some(refresher) = &mut taken.refresher else { return };
     if !cache.0.is_new(&refresher.key, since) {
         refresher.begin(cache, version).await;
-    } else {
-        drop(cache);
     }
-    let Some(cache) = turn.cache.upgrade().map(Cache) else { return };
-    drop(turn);
-    cache.keep_warm(refresher);
+}
+
+/// A turn that was taken. When it ends, also by a panic, its entry is kept warm on.
+struct Taken {
+    turn: Option<Turn>,
+    refresher: Option<Refresher>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let (turn, refresher) = (self.turn.take(), self.refresher.take());
+        let cache = turn.as_ref().and_then(|turn| turn.cache.upgrade()).map(Cache);
+        // First: it is what says that this attempt is over.
+        drop(turn);
+        if let (Some(cache), Some(refresher)) = (cache, refresher) {
+            cache.keep_warm(refresher);
+        }
+    }
 }

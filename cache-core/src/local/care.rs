@@ -50,9 +50,9 @@ pub(crate) enum Attention {
 }
 
 impl Care {
-    /// For an entry that is fresh until `fresh_until` and stands in for `grace` more.
-    pub(crate) fn new(fresh_until: Tick, grace: Duration, upkeep: Option<Upkeep>) -> Self {
-        let stale_until = if grace.is_zero() { 0 } else { fresh_until.later(grace).raw() };
+    /// For an entry that is fresh until `fresh_until` and stands in for `rest` more; once it was expired, for `grace`.
+    pub(crate) fn new(fresh_until: Tick, rest: Duration, grace: Duration, upkeep: Option<Upkeep>) -> Self {
+        let stale_until = if rest.is_zero() { 0 } else { fresh_until.later(rest).raw() };
         Self { stale_until: AtomicU64::new(stale_until), grace, upkeep }
     }
 

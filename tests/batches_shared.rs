@@ -257,8 +257,6 @@ async fn a_batch_that_is_cancelled_gives_its_leases_back() {
 
 #[tokio::test]
 async fn leases_of_later_runs_are_kept() {
-    use std::time::Duration;
-
     #[cached(ttl = 3600, name = "shared/slow", lease = "10s", each(id in ids, at_most = 1), skip(cache, rows), cache = cache)]
     async fn slow(cache: &Cache, rows: &Rows, ids: &[u64]) -> HashMap<u64, u64> {
         let _ = cache;
@@ -282,6 +280,28 @@ async fn leases_of_later_runs_are_kept() {
     running.await.unwrap();
     until(|| pair.faults.calls(Operation::Fill) == 6).await;
     assert!(pair.faults.calls(Operation::Renew) > 0);
+}
+
+/// A server that is asked for all of them at once answers none in time.
+#[tokio::test]
+async fn no_more_leases_are_renewed_at_once_than_a_server_takes_well() {
+    const IDS: u64 = 600;
+    const AT_ONCE: usize = 256;
+    let (pair, rows) = (Pair::new(), Rows::held());
+    let running = tokio::spawn({
+        let (cache, rows) = (pair.cache.clone(), rows.clone());
+        async move { many(&cache, &rows, &(0..IDS).collect::<Vec<_>>()).await }
+    });
+    rows.until_begun().await;
+    let gates: Vec<_> = (0..IDS).map(|_| pair.faults.hold(Operation::Renew)).collect();
+
+    pair.pass(Duration::from_secs(4)).await;
+    assert_eq!(pair.faults.calls(Operation::Renew), AT_ONCE);
+    drop(gates);
+
+    until(|| pair.faults.calls(Operation::Renew) == 600).await;
+    rows.open.add_permits(1);
+    assert_eq!(running.await.unwrap().len(), 600);
 }
 
 #[cached(ttl = 3600, name = "shared/through", tags = ["rows"], tier = shared, skip(cache, rows), cache = cache)]

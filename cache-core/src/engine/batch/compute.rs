@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::{At, Batch, Slotted, State, Track, Tracks};
 use crate::answer::Outcome;
 use crate::backend::dynamic::BoxFuture;
@@ -22,7 +24,7 @@ use crate::engine::lead::{Leading, Purpose};
 use crate::engine::liveness;
 use crate::engine::shared::{Borne, Hold};
 use crate::engine::stale::{Held, answer_stale};
-use crate::engine::together::{self, together};
+use crate::engine::together::{self, AT_ONCE, together};
 use crate::engine::{Cache, Function, Landing};
 use crate::epochs::Opening;
 use crate::key::Key;
@@ -311,11 +313,14 @@ impl<'c> Tracks<'c> {
     /// Shows that the leaders live, and renews their leases, for as long as it is polled: also of those that come after
     /// the body.
     fn keeping(&self) -> BoxFuture<'_, Infallible> {
-        let clock = &self.cache.0.clock;
-        let holds = self.leads().filter_map(|(_, hold)| hold);
-        let renewals = holds.map(|hold| Box::pin(hold.renew(clock)) as BoxFuture<'_, Infallible>);
-        let beating: BoxFuture<'_, Infallible> = Box::pin(liveness::show(clock, || self.beat()));
-        Box::pin(together::forever(renewals.chain([beating])))
+        Box::pin(async move {
+            let (clock, turns) = (&self.cache.0.clock, Semaphore::new(AT_ONCE));
+            let holds = self.leads().filter_map(|(_, hold)| hold);
+            let renew =
+                |hold| -> BoxFuture<'_, Infallible> { Box::pin(Hold::renew(hold, clock, Some(&turns))) };
+            let beating: BoxFuture<'_, Infallible> = Box::pin(liveness::show(clock, || self.beat()));
+            together::forever(holds.map(renew).chain([beating])).await
+        })
     }
 }
 

@@ -1,11 +1,14 @@
 //! A lease in hand.
 
+use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::server_clock::later;
 use super::unreleased::Unneeded;
@@ -165,7 +168,7 @@ impl<'c> Hold<'c> {
                 return Poll::Ready(output);
             }
             // Only made for a body that waits.
-            let renewals = renewals.get_or_insert_with(|| Box::pin(self.renew(clock)));
+            let renewals = renewals.get_or_insert_with(|| Box::pin(self.renew(clock, None)));
             let Poll::Pending = renewals.as_mut().poll(context);
             Poll::Pending
         })
@@ -180,12 +183,17 @@ impl<'c> Hold<'c> {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// Renews the lease for as long as it is polled.
-    pub(in crate::engine) async fn renew(&self, clock: &Clock) -> std::convert::Infallible {
+    /// Renews the lease for as long as it is polled; of many that is done in `turns`.
+    pub(in crate::engine) async fn renew(&self, clock: &Clock, turns: Option<&Semaphore>) -> Infallible {
         let State::Granted { grant, answered, .. } = &self.state else { return pending().await };
         let mut kept = *answered;
         loop {
             clock.sleep((self.life / RENEWALS).saturating_sub(clock.now().since(self.kept()))).await;
+            // Closed it is never.
+            let turn = match turns {
+                Some(turns) => turns.acquire().await.ok(),
+                None => None,
+            };
             self.set_kept(clock.now());
             let renewal = self.shared.ask(self.backend.renew(&self.key, grant, self.life)).await;
             // An error is not the end: the next renewal may come in time.
@@ -200,6 +208,7 @@ impl<'c> Hold<'c> {
                     kept = clock.now();
                 }
             }
+            drop(turn);
         }
     }
 

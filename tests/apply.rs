@@ -250,6 +250,7 @@ impl serde::Serialize for Broken {
 }
 
 #[cached(ttl = 60)]
+#[allow(dead_code, reason = "only its handle is used")]
 async fn of_broken(id: Broken) -> u64 {
     let _ = id;
     0

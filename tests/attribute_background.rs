@@ -415,6 +415,7 @@ mod options {
     const IDLE: Duration = Duration::from_secs(3600);
 
     #[cached(ttl = 60, name = "same", skip(conn))]
+    #[allow(dead_code, reason = "only its handle is used")]
     async fn plain(conn: &mut Conn, id: &str) -> QueryResult<String> {
         conn.query(id.len() as u64).await
     }
@@ -427,6 +428,7 @@ mod options {
         grace = IDLE,
         timeout(soft = IDLE, hard = IDLE)
     )]
+    #[allow(dead_code, reason = "only its handle is used")]
     async fn refreshed(conn: &mut Conn, id: &str) -> QueryResult<String> {
         conn.query(id.len() as u64).await
     }

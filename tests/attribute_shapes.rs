@@ -218,7 +218,7 @@ mod names {
             .sum()
     }
 
-    #[cached(ttl = 60, tags = ["{type}:{match}"], skip(r#match))]
+    #[cached(ttl = 60, tags = ["{type}:{match}"])]
     async fn r#type(r#type: u64, r#match: u64) -> u64 {
         r#type + r#match
     }
@@ -681,7 +681,7 @@ mod surroundings {
             }
         };
     }
-    getter!(generated, text: &str => text.len() as u64, "10m", "text:{text}");
+    getter!(generated, text: &str => text.len() as u64, "10m", "text");
 
     macro_rules! method {
         ($name:ident) => {

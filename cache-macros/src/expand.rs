@@ -15,10 +15,10 @@ mod relocate;
 mod siblings;
 pub(crate) mod signature;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote_spanned;
 
-use crate::item::Place;
+use crate::item::{Function, Place};
 use crate::model::Model;
 use crate::together;
 
@@ -120,7 +120,16 @@ fn cached(model: &Model) -> TokenStream {
         Place::Boxed => quote_spanned!(site()=> ::std::boxed::Box::pin(async move { #steps })),
         _ => steps,
     };
-    quote_spanned!(site()=> #(#attrs)* #vis #sig { #block })
+    let block = braced(function, block);
+    quote_spanned!(site()=> #(#attrs)* #vis #sig #block)
+}
+
+/// The new block of a function. Its braces stand where the user's do: of a function without them the compiler says nothing when nobody
+/// calls it.
+pub(crate) fn braced(function: &Function, block: TokenStream) -> Group {
+    let mut braced = Group::new(Delimiter::Brace, block);
+    braced.set_span(function.block.brace_token.span.join());
+    braced
 }
 
 pub(crate) fn site() -> Span {

@@ -94,8 +94,7 @@ use crate::model::{Batch, Model};
 /// ```
 ///
 /// With a closure the value decides, each time one is stored. It sees what is stored (of a `Result` what is inside of `Ok`, with
-/// `err_ttl` the whole; of an `Option` what is inside of `Some`, with `none_ttl` the whole), and no argument: a value that is put into
-/// an entry needs its ttl as well. Zero does not store the value.
+/// `err_ttl` the whole), and no argument: a value that is put into an entry needs its ttl as well. Zero does not store the value.
 ///
 /// ```
 /// # use larder::cached;
@@ -118,7 +117,8 @@ use crate::model::{Batch, Model};
 /// ## `tags = [..]`
 ///
 /// Labels to invalidate many entries by. Placeholders name arguments and fields, with the format
-/// specifications of `format!` (no width from an argument); other expressions convert into a `Tag`. Tags are made on a miss alone.
+/// specifications of `format!` (no width from an argument); other expressions convert into a `Tag`. Tags are made on a miss alone, so
+/// what is skipped cannot be named: calls that differ in it share one entry.
 ///
 /// ```
 /// # use larder::cached;

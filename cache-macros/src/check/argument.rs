@@ -27,6 +27,9 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
                 for secret in secrets(options).filter(|secret| names.has(&secret.word)) {
                     diagnostics.report(expr, secret_in_tag(&secret.word));
                 }
+                for word in skipped(function, options).into_iter().filter(|word| names.has(word)) {
+                    diagnostics.report(expr, skipped_in_tag(&word, &word));
+                }
             }
         }
     }
@@ -39,6 +42,24 @@ fn secrets(options: &Options) -> impl Iterator<Item = &ArgumentName> {
 fn secret_in_tag(word: &str) -> String {
     format!(
         "`{word}` is secret, and tags can be read in logs and stores: remove it from the tag, or from `secret(..)`"
+    )
+}
+
+/// The names that skipped arguments bring.
+fn skipped(function: &Function, options: &Options) -> Vec<String> {
+    let skip = || options.skip.iter().flat_map(|skip| &skip.value);
+    let receiver = skip().filter(|name| name.word == "self" && function.receiver.is_some());
+    let arguments = function.arguments.iter();
+    let arguments = arguments.filter(|argument| skip().any(|name| argument.is_named(&name.word)));
+    let bound = arguments.flat_map(|argument| argument.bound.iter().map(plain));
+    receiver.map(|name| name.word.clone()).chain(bound).collect()
+}
+
+/// Calls that differ in it share an entry, which can bear the tags of one alone.
+fn skipped_in_tag(word: &str, part: &str) -> String {
+    format!(
+        "`{word}` is skipped, so calls that differ in it share one entry, and that would bear the tag of whoever computed it: \
+         say what counts, `key = ({part}, ..)`, or remove it from the tag"
     )
 }
 
@@ -155,6 +176,12 @@ fn places(template: &Template, function: &Function, options: &Options, diagnosti
             );
         } else if secrets(options).any(|secret| secret.word == word) {
             diagnostics.report_at(template.span, secret_in_tag(word));
+        } else if skipped(function, options).iter().any(|skipped| skipped == word) {
+            let fields = place.fields.iter().map(|field| format!(".{field}"));
+            diagnostics.report_at(
+                template.span,
+                skipped_in_tag(word, &(word.to_owned() + &fields.collect::<String>())),
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{Kind, Written};
 use crate::args::TagOption;
 use crate::expand::body::awaited_here;
 use crate::expand::call::{at, bindings, cache_of, facade_at, field_ident, fields_of, place_of, tag_from};
-use crate::expand::{signature, site};
+use crate::expand::{braced, signature, site};
 use crate::item::{Argument, Function, Place};
 use crate::names;
 use crate::scan::{Names, plain, uses};
@@ -64,7 +64,8 @@ pub(super) fn expand(function: &Function, all: &[Written]) -> TokenStream {
         Place::Boxed => quote_spanned!(site()=> ::std::boxed::Box::pin(async move { #steps })),
         _ => steps,
     };
-    quote_spanned!(site()=> #(#attrs)* #vis #sig { #block })
+    let block = braced(function, block);
+    quote_spanned!(site()=> #(#attrs)* #vis #sig #block)
 }
 
 /// What is put around the body, for all attributes.

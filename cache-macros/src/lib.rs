@@ -646,7 +646,8 @@ pub fn cached(options: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 ///
 /// - `tags = ["restaurant:{id}", "chef:{result.chef}"]`: placeholders are arguments, `result`, or fields of them; an element may also
 ///   be an expression that makes a tag.
-/// - `entries = [menu_of_entry(id), dish_of_entry(result.id)]`: handles, each in its own cache; also `f_clear()`.
+/// - `entries = [menu_of_entry(id), dish_of_entry(result.id)]`: handles, each in its own cache; also `f_clear()`, and sets:
+///   `Invalidate::tags(ids.iter().map(|id| format!("menu:{id}")))` for a writer of many rows.
 /// - `function = menu_of`, `functions = [menu_of, guests_of]`: all entries of cached functions, by their `f_clear`.
 /// - `expire`: makes stale instead of removing. With `grace` the old value may stand in while a new one cannot be had.
 /// - `when = |result| result.has_changed`: only where it holds. It may use the arguments.

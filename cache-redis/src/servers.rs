@@ -22,12 +22,13 @@ use crate::connection::replicated::Answered;
 use crate::connection::traffic::Lane;
 use crate::connection::{Answer, Answers};
 use crate::error;
+use crate::join;
 use crate::recent::{Recent, Share};
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
 use crate::url::Arrangement;
 
-/// So many values are asked for in one command: a server does nothing else meanwhile.
+/// So many values are asked for in one command, of several that go at once: a server does nothing else meanwhile.
 const AT_ONCE: usize = 128;
 
 /// The servers, with the connections to them.
@@ -113,21 +114,18 @@ impl Servers {
     ) -> Vec<Result<Answer, Error>> {
         match self {
             Self::One { .. } => {
-                let mut all = Vec::with_capacity(names.len());
-                for some in names.chunks(AT_ONCE) {
-                    let got = self.get(lane, some, doing).await;
-                    let answers = got
-                        .and_then(|got| got.each(some.len()).map_err(|failure| self.failed(doing, failure)));
+                let some = names.chunks(AT_ONCE);
+                let got = join::all(some.clone().map(|some| self.get(lane, some, doing))).await;
+                let each = some.zip(got).flat_map(|(some, got)| {
+                    let count = some.len();
+                    let answers =
+                        got.and_then(|got| got.each(count).map_err(|failure| self.failed(doing, failure)));
                     match answers {
-                        Ok(answers) => all.extend(answers.into_iter().map(Ok)),
-                        // What would come next is not asked for: whoever waits has waited long enough.
-                        Err(error) => {
-                            all.resize_with(names.len(), || Err(error.clone()));
-                            break;
-                        }
+                        Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
+                        Err(error) => some.iter().map(|_| Err(error.clone())).collect(),
                     }
-                }
-                all
+                });
+                each.collect()
             }
             #[cfg(feature = "cluster")]
             Self::Cluster { cluster, .. } => {

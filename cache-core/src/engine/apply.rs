@@ -20,7 +20,8 @@ use crate::local::Displaced;
 
 impl Cache {
     /// Applies all of `set` in one go: one round trip to the shared tier, or one to each of its nodes, whatever number of
-    /// entries and tags it holds. (Sets of thousands take several.)
+    /// entries and tags it holds. (Sets of thousands take several; and a process that is more than 4,096 messages behind drops what it
+    /// holds, since it may have missed some.)
     ///
     /// Once this returned `Ok`, no call that starts afterwards in this process returns a value that the set concerns
     /// and whose computation began before; in other processes none does after the milliseconds that a message takes, and in

@@ -137,7 +137,8 @@ impl<R> Change for Updating<R> {
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` does not name what is to be invalidated",
     label = "not a handle",
-    note = "write the handle of a cached function, `menu_of_entry(id)`; for tags write `tags = [..]`"
+    note = "write the handle of a cached function, `menu_of_entry(id)`, or a set, `Invalidate::tags(ids.iter().map(..))`; for tags write \
+            `tags = [..]`"
 )]
 pub trait Names {
     /// The set that it names.
@@ -153,6 +154,13 @@ impl<R> Names for Entry<R> {
 impl<R> Names for &Entry<R> {
     fn into_set(self) -> Invalidate {
         Invalidate::entry(self)
+    }
+}
+
+/// A set, of as many as the arguments or the result name.
+impl Names for Invalidate {
+    fn into_set(self) -> Invalidate {
+        self
     }
 }
 

@@ -166,7 +166,8 @@ fn entries(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
         Expr::Array(array) => Ok(array.elems.iter().cloned().collect()),
         _ => Err(syn::Error::new_spanned(
             &list,
-            "entries are a list of handles: write `entries = [menu_of_entry(id)]`",
+            "entries are a list of handles: write `entries = [menu_of_entry(id)]`, or a set of many in it, \
+             `entries = [Invalidate::tags(ids.iter().map(..))]`",
         )),
     }
 }

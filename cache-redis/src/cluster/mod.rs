@@ -215,7 +215,7 @@ impl Cluster {
 
     /// Which commands go to which node.
     fn grouped(&self, map: &Map, asked: impl Iterator<Item = Asked>, doing: &str) -> Vec<Group> {
-        let mut groups: Vec<Group> = Vec::new();
+        let (mut groups, mut failed) = (Vec::<Group>::new(), Vec::new());
         for (at, Asked { slot, is_change }) in asked.enumerate() {
             let owner = match slot {
                 Some(slot) => map.owner(slot),
@@ -232,15 +232,18 @@ impl Cluster {
                     Err(self.softened(map, nobody(doing)))
                 }
             };
-            let same = |group: &&mut Group| match (&group.node, &node) {
-                (Ok(one), Ok(other)) => Arc::ptr_eq(one, other),
-                _ => false,
+            let of = |asked: &Arc<Node>| {
+                let is_it =
+                    |group: &&mut Group| group.node.as_ref().is_ok_and(|node| Arc::ptr_eq(node, asked));
+                groups.iter_mut().find(is_it)
             };
-            match groups.iter_mut().find(same) {
+            match node.as_ref().ok().and_then(of) {
                 Some(group) => group.commands.push(at),
-                None => groups.push(Group { node, commands: vec![at] }),
+                None if node.is_ok() => groups.push(Group { node, commands: vec![at] }),
+                None => failed.push(Group { node, commands: vec![at] }),
             }
         }
+        groups.append(&mut failed);
         groups
     }
 

@@ -193,11 +193,13 @@ impl ManualClock {
         Clock(Source::Manual(self.0.clone()))
     }
 
-    /// Moves the clock, wakes what waited for that time, and lets caches drop what it made obsolete.
+    /// Moves the clock, wakes what waited for that time, and lets caches drop what it made obsolete. So the next call finds nothing
+    /// (`MissReason::Absent`), as it does with the system's clock after the sweep that comes every 30 s.
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        let advanced = self.0.advanced.load(Ordering::SeqCst).saturating_add(by);
-        self.0.advanced.store(advanced, Ordering::SeqCst);
+        let add = |advanced: u64| Some(advanced.saturating_add(by));
+        // It is never refused.
+        let _ = self.0.advanced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
         self.0.timer.fire(self.0.now());
         let sweeps = self.0.sweeps.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for sweep in sweeps.iter().filter_map(Weak::upgrade) {

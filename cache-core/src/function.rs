@@ -155,12 +155,15 @@ impl Function {
         if first == of {
             return fingerprint;
         }
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, fingerprint)) = others.iter().find(|(known, _)| *known == of) {
-            return *fingerprint;
-        }
-        let (_, fingerprint) = take();
-        others.push((of, fingerprint));
-        fingerprint
+        let others = || self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = others().iter().find(|(known, _)| *known == of).copied();
+        known
+            .unwrap_or_else(|| {
+                // Outside the lock: it runs the user's `Deserialize`. Of two at once both find the same.
+                let taken = take();
+                others().push(taken);
+                taken
+            })
+            .1
     }
 }

@@ -123,7 +123,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Seeds the random numbers behind `stagger`, so that a test repeats. Default: the operating system's
+    /// Seeds the random numbers behind `stagger`, early refreshes and the jitter of rests, so that a test repeats. Default: the operating system's
     /// randomness.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {

@@ -52,7 +52,7 @@ pub struct Peek<R> {
     pub value: R,
     /// Whether a call would be answered with it.
     pub is_fresh: bool,
-    /// The time since it was stored.
+    /// The time since it was computed.
     pub age: Duration,
 }
 

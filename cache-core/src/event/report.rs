@@ -128,9 +128,9 @@ pub struct FunctionStats {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Misses {
-    /// Nothing was stored, or it was evicted.
+    /// Nothing was stored, it was evicted, or it had expired and was swept (every 30 s).
     pub absent: u64,
-    /// What was stored had expired.
+    /// What was stored had expired, and was not swept yet.
     pub expired: u64,
     /// What was stored had been invalidated.
     pub invalidated: u64,

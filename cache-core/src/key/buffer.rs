@@ -108,12 +108,17 @@ impl Buffer {
 
     /// A copy of the bytes.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
+        self.bytes_from(0)
+    }
+
+    /// What was appended since `start`.
+    pub(super) fn bytes_from(&self, start: usize) -> Vec<u8> {
         if let Some(all) = &self.spilled {
-            return all.to_vec();
+            return all[start..].to_vec();
         }
         let mut bytes: Vec<u8> = self.words.into_iter().flat_map(u64::to_le_bytes).collect();
         bytes.truncate(self.length);
-        bytes
+        bytes.split_off(start)
     }
 
     /// Replaces what was appended since `start` with `bytes`, which must be as many.

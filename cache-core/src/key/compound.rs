@@ -163,7 +163,10 @@ impl<'a> MapWriter<'a> {
 
     /// Sorts by key. Stable, as the order of equal keys is all that tells `{a: 1, a: 2}` from `{a: 2, a: 1}`.
     fn sort(&mut self) {
-        let bytes = &self.out.to_bytes()[self.start..];
+        if self.pairs.len() < 2 {
+            return;
+        }
+        let bytes = self.out.bytes_from(self.start);
         if self.pairs.is_sorted_by(|one, other| bytes[one.key.clone()] <= bytes[other.key.clone()]) {
             return;
         }

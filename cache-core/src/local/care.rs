@@ -157,6 +157,14 @@ impl Upkeep {
         !self.is_asked.swap(true, Ordering::AcqRel)
     }
 
+    /// When the rest after a failure ends, if there was one; `other` otherwise.
+    pub(super) fn rests_until(&self, other: Tick) -> Tick {
+        match self.not_before.load(Ordering::Acquire) {
+            0 => other,
+            until => Tick::from_raw(until),
+        }
+    }
+
     /// A refresh has failed: the next is not before `until`.
     pub(super) fn rest(&self, until: Tick) {
         self.not_before.store(until.raw(), Ordering::Release);

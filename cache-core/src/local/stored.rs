@@ -114,10 +114,15 @@ impl StoredEntry {
     pub(crate) fn consider(&self, now: Tick, chance: f64) -> Attention {
         let quiet_until = self.quiet_until.load(Ordering::Acquire);
         let Some(upkeep) = self.upkeep() else { return Attention::Nothing };
+        let was_asked = upkeep.is_asked();
         let (attention, next) = upkeep.consider(now, self.fresh_until(), chance);
         // Who expired it meanwhile has the last word.
-        let _ =
+        let noted =
             self.quiet_until.compare_exchange(quiet_until, next.raw(), Ordering::AcqRel, Ordering::Relaxed);
+        // A refresh that was under way may have failed meanwhile, and what it said of the next one be overwritten.
+        if noted.is_ok() && was_asked && !upkeep.is_asked() {
+            self.quiet_until.fetch_min(upkeep.rests_until(next).raw(), Ordering::AcqRel);
+        }
         attention
     }
 

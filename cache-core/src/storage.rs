@@ -127,7 +127,8 @@ impl<V> StoresNothing<V> for StorageProbe<V> {
     message = "`{Self}` cannot be cached in every tier",
     label = "the value of this function is not `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`",
     note = "either derive what is missing: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`",
-    note = "or keep it in this process only, which asks for `Clone + Send + Sync + 'static` alone: write `tier = local`"
+    note = "or keep it in this process only, which asks for `Clone + Send + Sync + 'static` alone: write `tier = local`",
+    note = "a type parameter needs the bounds written: `T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static`"
 )]
 pub trait Cacheable {
     /// How it would be kept.
@@ -169,7 +170,8 @@ impl<V> StoresNowhere<V> for StorageProbe<V> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "the value of this function is not `Clone + Send + Sync + 'static`",
-    note = "derive `Clone` for it, or return it in an `Arc`"
+    note = "derive `Clone` for it, or return it in an `Arc`",
+    note = "a type parameter needs the bounds written: `T: Clone + Send + Sync + 'static`"
 )]
 pub trait CacheableLocally {
     /// How it would be kept.

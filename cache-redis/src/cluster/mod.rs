@@ -232,15 +232,14 @@ impl Cluster {
                     Err(self.softened(map, nobody(doing)))
                 }
             };
-            let of = |asked: &Arc<Node>| {
-                let is_it =
-                    |group: &&mut Group| group.node.as_ref().is_ok_and(|node| Arc::ptr_eq(node, asked));
-                groups.iter_mut().find(is_it)
+            let Ok(asked) = &node else {
+                failed.push(Group { node, commands: vec![at] });
+                continue;
             };
-            match node.as_ref().ok().and_then(of) {
+            let is_it = |group: &&mut Group| group.node.as_ref().is_ok_and(|node| Arc::ptr_eq(node, asked));
+            match groups.iter_mut().find(is_it) {
                 Some(group) => group.commands.push(at),
-                None if node.is_ok() => groups.push(Group { node, commands: vec![at] }),
-                None => failed.push(Group { node, commands: vec![at] }),
+                None => groups.push(Group { node, commands: vec![at] }),
             }
         }
         groups.append(&mut failed);

@@ -20,8 +20,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cache_core::Error;
+use cache_core::{Error, ErrorKind};
 use redis::{Cmd, Pipeline, RedisError, Value};
+use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 
 use self::deadline::Term;
@@ -89,6 +90,7 @@ struct Live {
 struct Attempt {
     outcome: watch::Receiver<Option<Result<Arc<Live>, Error>>>,
     began: Moment,
+    runtime: Id,
 }
 
 impl Link {
@@ -242,11 +244,26 @@ impl Link {
                 None => {}
             }
             // The task is gone without an outcome: so is the runtime that drove it. This one makes another.
-            let mut slot = lock(&self.slot);
-            if slot.attempt.as_ref().is_some_and(|current| current.outcome.same_channel(&attempt.outcome)) {
-                slot.attempt = None;
+            {
+                let mut slot = lock(&self.slot);
+                if slot.attempt.as_ref().is_some_and(|it| it.outcome.same_channel(&attempt.outcome)) {
+                    slot.attempt = None;
+                }
+            }
+            if attempt.runtime == Handle::current().id() {
+                return Err(self.cannot_connect());
             }
         }
+    }
+
+    /// A task that connects has ended on this very runtime, by a panic.
+    #[cold]
+    fn cannot_connect(&self) -> Error {
+        let what = format!(
+            "connecting to Redis at {}: it panicked; it needs a tokio runtime with I/O and time, so build that with `enable_all()`",
+            self.place
+        );
+        Error::new(ErrorKind::Configuration, what)
     }
 
     /// Begins an attempt, in a task of its own.
@@ -268,7 +285,7 @@ impl Link {
             }
             sender.send_replace(Some(opened));
         });
-        Attempt { outcome, began: Moment::now() }
+        Attempt { outcome, began: Moment::now(), runtime: Handle::current().id() }
     }
 
     /// Lets go of a connection that is lost.

@@ -56,3 +56,18 @@ fn a_runtime_that_stands_still_costs_some_calls() {
         assert!(failures <= 10, "{failures}");
     });
 }
+
+/// Connecting panics there. That is told, and not tried again and again.
+#[test]
+fn a_runtime_without_a_timer_is_told_what_it_lacks() {
+    let server = Server::start();
+    let redis = Redis::builder().url(server.url()).time_limit(PATIENT).lazy().expect("no I/O yet");
+    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+
+    let error = runtime.block_on(redis.health()).expect_err("there is no timer");
+
+    assert_eq!(error.kind(), cache_core::ErrorKind::Configuration);
+    assert!(error.to_string().contains("enable_all()"), "{error}");
+    let whole = Builder::new_current_thread().enable_all().build().unwrap();
+    whole.block_on(redis.health()).expect("there it can");
+}

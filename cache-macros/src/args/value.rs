@@ -19,6 +19,12 @@ const USUAL_SHARE: f64 = 0.1;
 /// `= EXPR`.
 pub(crate) fn expr(option: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Expr> {
     let missing = |span| syn::Error::new(span, format!("its value is missing: write `{example}`"));
+    if input.peek(Token![:]) || input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(
+            option.span(),
+            format!("an option and its value have a `=` between them: write `{example}`"),
+        ));
+    }
     if !input.peek(Token![=]) {
         // The option itself is a better place than the one behind it, which may be the end.
         return Err(missing(option.span()));

@@ -45,4 +45,9 @@ async fn no_such_unit() -> u64 { 1 }
 #[cached(ttl = 60u64)]
 async fn typed() -> u64 { 1 }
 
+#[cached(ttl: 60, key(id))]
+async fn without_an_equals_sign(id: u64) -> u64 {
+    id
+}
+
 fn main() {}

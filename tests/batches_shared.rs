@@ -304,6 +304,38 @@ async fn no_more_leases_are_renewed_at_once_than_a_server_takes_well() {
     assert_eq!(running.await.unwrap().len(), 600);
 }
 
+/// Who waits for another process asks now and then whether it still computes.
+#[tokio::test]
+async fn no_more_leases_are_asked_for_at_once_than_a_server_takes_well() {
+    const IDS: u64 = 600;
+    const AT_ONCE: usize = 256;
+    let (pair, rows) = (Pair::new(), Rows::held());
+    hears_now(&pair).await;
+    let ids: Vec<u64> = (0..IDS).collect();
+    let ask = |cache: &Cache| {
+        let (cache, rows, ids) = (cache.clone(), rows.clone(), ids.clone());
+        tokio::spawn(async move { many(&cache, &rows, &ids).await })
+    };
+    let asked = || pair.faults.calls(Operation::Lease);
+    let holder = ask(&pair.other);
+    rows.until_begun().await;
+    let before = asked();
+    let waiting = ask(&pair.cache);
+    until(|| asked() == before + 600).await;
+    pair.pass(Duration::ZERO).await;
+    assert_eq!(asked(), before + 600);
+    let gates: Vec<_> = (0..IDS).map(|_| pair.faults.hold(Operation::Lease)).collect();
+
+    pair.pass(Duration::from_millis(400)).await;
+    assert_eq!(asked(), before + 600 + AT_ONCE);
+    drop(gates);
+
+    until(|| asked() >= before + 1_200).await;
+    rows.open.add_permits(1);
+    assert_eq!((holder.await.unwrap().len(), waiting.await.unwrap().len()), (600, 600));
+    assert_eq!(rows.computed(), 600);
+}
+
 #[cached(ttl = 3600, name = "shared/through", tags = ["rows"], tier = shared, skip(cache, rows), cache = cache)]
 async fn through_one(cache: &Cache, rows: &Rows, id: u64) -> u64 {
     let _ = cache;

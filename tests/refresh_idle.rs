@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use larder::{Cache, cached};
+use larder::{Cache, Local, cached};
 use support::source::{Down, Scene, Source, waits};
 use support::{MINUTE, MOMENT};
 use tokio::sync::Semaphore;
@@ -270,6 +270,21 @@ async fn a_refresh_that_panics_is_tried_again_without_a_call() {
         assert_eq!(scene.source.asked(), 4);
     };
     scene.cache.scope(test).await;
+}
+
+/// What is evicted is on the schedule no longer, however many keys there are.
+#[tokio::test]
+async fn the_schedule_grows_with_the_entries_and_not_with_the_calls() {
+    let scene = Scene::with(Cache::builder().local(Local::entries(100)));
+    let test = async {
+        for id in 0..25_000 {
+            warm(&scene.source, id).await.unwrap();
+        }
+    };
+    scene.cache.scope(test).await;
+
+    let scheduled = scene.cache.stats().refreshes.scheduled;
+    assert!((1..=10_000).contains(&scheduled), "{scheduled} on the schedule");
 }
 
 static OTHER: LazyLock<Scene> = LazyLock::new(Scene::new);

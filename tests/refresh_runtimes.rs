@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder::{Cache, cached};
@@ -190,4 +191,40 @@ fn entries_are_kept_warm_also_when_the_runtime_of_the_schedule_stands_still() {
     });
 
     assert_eq!(stage.scene.source.asked(), 4);
+}
+
+static IS_BLOCKED: AtomicBool = AtomicBool::new(true);
+
+/// The first one blocks its thread.
+#[cached(ttl = 3600, skip(source), refresh)]
+async fn blocking(source: &Source, id: u64) -> Result<u64, Down> {
+    let row = source.read().await;
+    while id == 0 && source.asked() > 3 && IS_BLOCKED.load(Ordering::SeqCst) {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    row
+}
+
+#[test]
+fn a_body_that_blocks_a_thread_takes_nothing_from_a_runtime_that_goes_on() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let stage = Stage::new();
+    stage.run(&runtime, async {
+        for id in 0..3 {
+            blocking(&stage.scene.source, id).await.unwrap();
+        }
+    });
+    stage.scene.clock.advance(DUE);
+    stage.run(&runtime, async {
+        for id in 0..3 {
+            blocking(&stage.scene.source, id).await.unwrap();
+        }
+    });
+    stage.until_asked(&runtime, 4);
+
+    stage.scene.clock.advance(STILL);
+    stage.until_asked(&runtime, 6);
+
+    IS_BLOCKED.store(false, Ordering::SeqCst);
+    assert_eq!(stage.scene.cache.stats().refreshes.dropped, 0);
 }

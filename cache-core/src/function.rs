@@ -157,13 +157,12 @@ impl Function {
         }
         let others = || self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let known = others().iter().find(|(known, _)| *known == of).copied();
-        known
-            .unwrap_or_else(|| {
-                // Outside the lock: it runs the user's `Deserialize`. Of two at once both find the same.
-                let taken = take();
-                others().push(taken);
-                taken
-            })
-            .1
+        if let Some((_, fingerprint)) = known {
+            return fingerprint;
+        }
+        // Outside the lock: it runs the user's `Deserialize`. Of two at once both find the same.
+        let taken = take();
+        others().push(taken);
+        taken.1
     }
 }

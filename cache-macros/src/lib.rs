@@ -118,7 +118,7 @@ use crate::model::{Batch, Model};
 ///
 /// Labels to invalidate many entries by. Placeholders name arguments and fields, with the format
 /// specifications of `format!` (no width from an argument); other expressions convert into a `Tag`. Tags are made on a miss alone, so
-/// what is skipped cannot be named: calls that differ in it share one entry.
+/// what is skipped cannot be named: calls that differ in it share one entry. With `key = ..` it is yours to name what is in the key alone.
 ///
 /// ```
 /// # use larder::cached;

@@ -16,7 +16,7 @@ use crate::chance;
 use crate::command::gets::Got;
 use crate::command::reply::{self, Failure, LeaseReply};
 use crate::command::{Command, Marked, script};
-use crate::config::{Config, RedisBuilder};
+use crate::config::{Config, RedisBuilder, WaitReplicas};
 use crate::connection::Answers;
 use crate::connection::traffic::{Lane, Traffic};
 use crate::message::{self, OfKey};
@@ -143,8 +143,12 @@ impl Redis {
     }
 
     /// Sends what invalidates, and waits for as many replicas as are asked for. Answers the invalidations alone.
-    async fn invalidating(&self, doing: &str, commands: Vec<Command>) -> Result<Answers, Error> {
-        let wait = self.shared.config.wait_replicas;
+    async fn invalidating(
+        &self,
+        doing: &str,
+        commands: Vec<Command>,
+        wait: Option<WaitReplicas>,
+    ) -> Result<Answers, Error> {
         let traffic = &self.shared.traffic;
         let lane = wait.map_or_else(|| traffic.small(), |wait| traffic.waiting(wait.timeout));
         let Changed { answers, replicas } = self.shared.servers.change(lane, &commands, wait, doing).await?;
@@ -162,12 +166,17 @@ impl Redis {
 
     /// The same for any number of commands: some are answered before the next are sent, so that the time limit is one of
     /// so many.
-    async fn invalidating_all(&self, doing: &str, mut commands: Vec<Command>) -> Result<Answers, Error> {
+    async fn invalidating_all(
+        &self,
+        doing: &str,
+        mut commands: Vec<Command>,
+        wait: Option<WaitReplicas>,
+    ) -> Result<Answers, Error> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut shortcoming: Option<Error> = None;
         while !commands.is_empty() {
             let rest = commands.split_off(commands.len().min(AT_ONCE));
-            match self.invalidating(doing, std::mem::replace(&mut commands, rest)).await {
+            match self.invalidating(doing, std::mem::replace(&mut commands, rest), wait).await {
                 Ok(mut some) => answers.append(&mut some),
                 // Nobody repeats the rest then, so it has to be made all the same.
                 Err(error) if matches!(error.kind(), ErrorKind::Postponed | ErrorKind::NotReplicated) => {
@@ -180,6 +189,36 @@ impl Redis {
             }
         }
         shortcoming.map_or(Ok(answers), Err)
+    }
+
+    /// Makes invalidations, and waits for replicas if asked for.
+    async fn make(
+        &self,
+        request: InvalidateRequest<'_>,
+        wait: Option<WaitReplicas>,
+    ) -> Result<Vec<Epoch>, Error> {
+        let doing = match (request.keys.len(), request.expired.len(), request.tags.keys.len()) {
+            (0, 0, 0) => return Ok(Vec::new()),
+            (1, 0, 0) => "invalidating an entry in Redis",
+            (0, 1, 0) => "expiring an entry in Redis",
+            (0, 0, _) => "invalidating tags in Redis",
+            _ => "invalidating in Redis",
+        };
+        let mut answers = self.invalidating_all(doing, self.invalidate_commands(&request), wait).await?;
+        let tags = answers.split_off(answers.len().saturating_sub(request.tags.keys.len()));
+        let failures = answers.into_iter().filter_map(|answer| reply::is_done(answer).err());
+        let mut worst = failures.map(|failure| self.failed(doing, failure)).reduce(worse);
+        let mut epochs = Vec::with_capacity(tags.len());
+        for answer in tags {
+            match reply::scripted_epoch(answer) {
+                Ok(epoch) => epochs.push(epoch),
+                Err(failure) => {
+                    let error = self.failed(doing, failure);
+                    worst = worst.into_iter().chain([error]).reduce(worse);
+                }
+            }
+        }
+        worst.map_or(Ok(epochs), Err)
     }
 
     /// One command for each change. Those of the tags come last, and answer their epochs.
@@ -408,28 +447,11 @@ impl Backend for Redis {
     }
 
     async fn invalidate_many(&self, request: InvalidateRequest<'_>) -> Result<Vec<Epoch>, Error> {
-        let doing = match (request.keys.len(), request.expired.len(), request.tags.keys.len()) {
-            (0, 0, 0) => return Ok(Vec::new()),
-            (1, 0, 0) => "invalidating an entry in Redis",
-            (0, 1, 0) => "expiring an entry in Redis",
-            (0, 0, _) => "invalidating tags in Redis",
-            _ => "invalidating in Redis",
-        };
-        let mut answers = self.invalidating_all(doing, self.invalidate_commands(&request)).await?;
-        let tags = answers.split_off(answers.len().saturating_sub(request.tags.keys.len()));
-        let failures = answers.into_iter().filter_map(|answer| reply::is_done(answer).err());
-        let mut worst = failures.map(|failure| self.failed(doing, failure)).reduce(worse);
-        let mut epochs = Vec::with_capacity(tags.len());
-        for answer in tags {
-            match reply::scripted_epoch(answer) {
-                Ok(epoch) => epochs.push(epoch),
-                Err(failure) => {
-                    let error = self.failed(doing, failure);
-                    worst = worst.into_iter().chain([error]).reduce(worse);
-                }
-            }
-        }
-        worst.map_or(Ok(epochs), Err)
+        self.make(request, self.shared.config.wait_replicas).await
+    }
+
+    async fn repeat_many(&self, request: InvalidateRequest<'_>) -> Result<(), Error> {
+        self.make(request, None).await.map(drop)
     }
 
     async fn heartbeat(&self, nonce: u64) -> Result<(), Error> {

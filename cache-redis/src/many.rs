@@ -7,11 +7,13 @@ use crate::backend::Redis;
 use crate::clock::Moment;
 use crate::command::reply::{self, Failure};
 use crate::connection::Answer;
-use crate::connection::traffic::{LARGE, MIB};
+use crate::connection::traffic::{LARGE, MAYBE_LARGE, MIB};
 use crate::join;
 use crate::names::{self, Names};
 
 const DOING: &str = "reading many entries from Redis";
+/// So many are suspected to be large where none of them came in time.
+const SUSPECTS: usize = 16;
 
 /// Some of the entries that are large together.
 #[derive(Default)]
@@ -20,6 +22,8 @@ struct Piece {
     places: Vec<usize>,
     names: Names,
     bytes: usize,
+    /// Whether any of them may be small, for all that is known.
+    is_guess: bool,
 }
 
 impl Piece {
@@ -27,6 +31,7 @@ impl Piece {
         self.places.push(place);
         self.names.add(name);
         self.bytes += bytes;
+        self.is_guess |= bytes == MAYBE_LARGE;
     }
 }
 
@@ -39,9 +44,12 @@ impl Redis {
         let (mut small, pieces) = self.divided(keys, tags.len());
         tags.iter().for_each(|tag| small.add(&names::tag(self.prefix(), tag)));
         let asked: Vec<&str> = small.iter().collect();
-        let (answers, read) = join::both(self.get_small(&asked), self.read_pieces(&pieces)).await;
-        if let Some(Err(error)) = answers.first()
-            && answers.iter().all(Result::is_err)
+        let reading = join::both(self.get_small(&asked, tags.len()), self.read_pieces(&pieces));
+        let (answers, read) = reading.await;
+        let failures = answers.iter().map(|answer| answer.as_ref().err());
+        let mut failures = failures.chain(read.iter().flatten().map(|outcome| outcome.as_ref().err()));
+        if let Some(Some(error)) = failures.next()
+            && failures.all(|failure| failure.is_some())
         {
             return Err(error.clone());
         }
@@ -84,16 +92,21 @@ impl Redis {
         (small, pieces)
     }
 
-    async fn get_small(&self, names: &[&str]) -> Vec<Result<Answer, Error>> {
+    /// Reads what is small, as far as is known; the last `tags` of the names are not those of entries.
+    async fn get_small(&self, names: &[&str], tags: usize) -> Vec<Result<Answer, Error>> {
         let (lane, began) = (self.traffic().small(), Moment::now());
         let answers = self.servers().get_many(lane, names, DOING).await;
-        // Without this what is too large to come in time would be asked for like this again and again.
-        let is_late = began.elapsed() >= lane.limit;
-        let is_lost = |answer: &Result<Answer, Error>| {
-            answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unreachable)
-        };
-        let lost = names.iter().zip(&answers).filter(|(_, answer)| is_late && is_lost(answer));
-        lost.for_each(|(name, _)| self.traffic().may_be_large(name));
+        if began.elapsed() >= lane.limit {
+            // Without this what is too large to come in time would be asked for like this again and again. Where nothing came, the
+            // server may just hang.
+            let is_lost = |answer: &Result<Answer, Error>| {
+                answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unreachable)
+            };
+            let most = if answers.iter().any(Result::is_ok) { names.len() } else { SUSPECTS };
+            let entries = names.iter().zip(&answers).take(names.len() - tags);
+            let lost = entries.filter(|(_, answer)| is_lost(answer)).take(most);
+            lost.for_each(|(name, _)| self.traffic().may_be_large(name));
+        }
         answers
     }
 
@@ -101,9 +114,16 @@ impl Redis {
     async fn read_pieces(&self, pieces: &[Piece]) -> Vec<Vec<Outcome>> {
         let at_once = self.traffic().large_connections();
         let reading = (0..at_once).map(|first| async move {
-            let mut read = Vec::new();
+            let mut read: Vec<Vec<Outcome>> = Vec::new();
+            let mut lost = None;
             for piece in pieces.iter().skip(first).step_by(at_once) {
-                read.push(self.read_piece(piece).await);
+                // Whoever waits has waited long enough.
+                let outcomes = match &lost {
+                    Some(error) => piece.places.iter().map(|_| Err(Error::clone(error))).collect(),
+                    None => self.read_piece(piece).await,
+                };
+                lost = lost.or_else(|| lost_in(&outcomes));
+                read.push(outcomes);
             }
             read.into_iter()
         });
@@ -113,16 +133,29 @@ impl Redis {
 
     async fn read_piece(&self, piece: &Piece) -> Vec<Outcome> {
         let names: Vec<&str> = piece.names.iter().collect();
-        let answers = self.servers().get_many(self.traffic().sized(piece.bytes), &names, DOING).await;
+        let mut lane = self.traffic().sized(piece.bytes);
+        if piece.is_guess {
+            lane.limit = self.traffic().small().limit;
+        }
+        let answers = self.servers().get_many(lane, &names, DOING).await;
         names.iter().zip(answers).map(|(name, answer)| self.outcome(name, answer)).collect()
     }
 
     fn outcome(&self, name: &str, answer: Result<Answer, Error>) -> Outcome {
         let stored = reply::stored(answer?).map_err(|failure| self.failed(DOING, failure))?;
         let found = stored.and_then(reply::entry);
-        if let Some(found) = &found {
-            self.has_found(name, &found.frame);
+        match &found {
+            Some(found) => self.has_found(name, &found.frame),
+            None => self.traffic().has_size(name, 0),
         }
         Ok(found)
     }
+}
+
+/// Why none of them could be read, if it is the way to the server.
+fn lost_in(outcomes: &[Outcome]) -> Option<Error> {
+    let mut errors = outcomes.iter().map(|outcome| outcome.as_ref().err());
+    let first = errors.next()??;
+    let is_lost = |error: &Error| error.kind() == ErrorKind::Unreachable;
+    (is_lost(first) && errors.all(|error| error.is_some_and(is_lost))).then(|| first.clone())
 }

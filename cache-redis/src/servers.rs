@@ -29,7 +29,7 @@ use crate::sentinel::Sentinels;
 use crate::url::Arrangement;
 
 /// So many values are asked for in one command, of several that go at once: a server does nothing else meanwhile.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 64;
 
 /// The servers, with the connections to them.
 #[derive(Debug)]

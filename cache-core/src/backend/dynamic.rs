@@ -71,6 +71,9 @@ pub trait DynBackend: fmt::Debug + Send + Sync + 'static {
         request: InvalidateRequest<'a>,
     ) -> BoxFuture<'a, Result<Vec<Epoch>, Error>>;
 
+    /// See [`Backend::repeat_many`].
+    fn repeat_many<'a>(&'a self, request: InvalidateRequest<'a>) -> BoxFuture<'a, Result<(), Error>>;
+
     /// See [`Backend::heartbeat`].
     fn heartbeat(&self, nonce: u64) -> BoxFuture<'_, Result<(), Error>>;
 
@@ -136,6 +139,10 @@ impl<B: Backend> DynBackend for B {
         request: InvalidateRequest<'a>,
     ) -> BoxFuture<'a, Result<Vec<Epoch>, Error>> {
         Box::pin(Backend::invalidate_many(self, request))
+    }
+
+    fn repeat_many<'a>(&'a self, request: InvalidateRequest<'a>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Backend::repeat_many(self, request))
     }
 
     fn heartbeat(&self, nonce: u64) -> BoxFuture<'_, Result<(), Error>> {

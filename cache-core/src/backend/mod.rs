@@ -248,6 +248,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         request: InvalidateRequest<'_>,
     ) -> impl Future<Output = Result<Vec<Epoch>, Error>> + Send;
 
+    /// The same for invalidations that have failed and are made once more, of which nobody waits for the answer: without waiting for
+    /// more than that they are made.
+    fn repeat_many(&self, request: InvalidateRequest<'_>) -> impl Future<Output = Result<(), Error>> + Send {
+        async move { self.invalidate_many(request).await.map(drop) }
+    }
+
     /// Removes an entry and voids its lease.
     fn invalidate(&self, key: &EntryKey) -> impl Future<Output = Result<(), Error>> + Send {
         async move {

@@ -77,7 +77,7 @@ impl Cache {
             // No runtime: nothing that could go away, either.
             Err(applying) => Some(Box::pin(applying) as BoxFuture<'static, ()>),
         };
-        Some(Part { here, outcome })
+        Some(Part { cache: self.clone(), here, outcome })
     }
 }
 
@@ -151,9 +151,32 @@ pub(super) struct Applying {
 }
 
 struct Part {
+    cache: Cache,
     /// What is to be done by whoever waits for it.
     here: Option<BoxFuture<'static, ()>>,
     outcome: oneshot::Receiver<Result<(), Error>>,
+}
+
+impl Part {
+    async fn ended(mut self) -> Result<(), Error> {
+        if let Some(here) = self.here.take() {
+            here.await;
+        }
+        (&mut self.outcome).await.unwrap_or_else(|ended| {
+            let what =
+                "invalidate in the shared tier: the runtime ended meanwhile; call it before shutting down";
+            Err(Error::new(ErrorKind::Unreachable, what).with_source(ended))
+        })
+    }
+}
+
+impl Drop for Part {
+    /// Whoever waited may have gone away without having looked.
+    fn drop(&mut self) {
+        if let Ok(Err(error)) = self.outcome.try_recv() {
+            self.cache.note_failed_invalidation(&error);
+        }
+    }
 }
 
 impl Applying {
@@ -161,14 +184,7 @@ impl Applying {
     pub(super) async fn ended(self) -> Result<(), Error> {
         let mut outcome = self.failure.map_or(Ok(()), Err);
         for part in self.parts {
-            if let Some(here) = part.here {
-                here.await;
-            }
-            let ended = part.outcome.await.unwrap_or_else(|ended| {
-                let what = "invalidate in the shared tier: the runtime ended meanwhile; call it before shutting down";
-                Err(Error::new(ErrorKind::Unreachable, what).with_source(ended))
-            });
-            outcome = outcome.and(ended);
+            outcome = outcome.and(part.ended().await);
         }
         outcome
     }

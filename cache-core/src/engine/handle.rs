@@ -256,7 +256,9 @@ impl Untyped {
         let Some(stamps) = opening.stamp(&tags).filter(|_| !is_outdated) else {
             // An invalidation of its tags or of its key came meanwhile, or another `put`.
             drop(hold);
-            return self.invalidate().await;
+            let invalidated = self.invalidate().await;
+            storing.end();
+            return invalidated;
         };
         lead.learn(borne.clone());
         let mut fill = Fill {

@@ -155,7 +155,7 @@ impl<'c> Leading<'c> {
 
     /// Asks for the right to compute, or waits for the value of whoever has it.
     async fn obtain(self, question: &Question<'c>, tally: &mut Tally<'_>, seen: Seen, body: Body) -> Reply {
-        let obtaining = obtain(question, seen, |underway| match underway {
+        let obtaining = obtain(question, seen, None, |underway| match underway {
             Underway::Bearing(borne) => self.lead.bear(borne.clone()),
             Underway::Learned(borne) => self.lead.learn(borne.clone()),
             Underway::Waiting => tally.count(Happening::Joined),
@@ -204,7 +204,7 @@ impl<'c> Leading<'c> {
                 }
             };
             if let Some(seen) = seen {
-                let obtaining = obtain(question, seen, |underway| match underway {
+                let obtaining = obtain(question, seen, None, |underway| match underway {
                     Underway::Bearing(borne) => self.lead.bear(borne.clone()),
                     Underway::Learned(borne) => self.lead.learn(borne.clone()),
                     Underway::Waiting => {}

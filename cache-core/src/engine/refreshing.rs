@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) schedule: BTreeMap<(Tick, u64), Warm>,
     /// The number of the last line of the schedule.
     pub(super) lines: u64,
+    /// How many were left when it was looked through last.
+    pub(super) left: usize,
     pub(super) keeper: Option<Keeper>,
 }
 
@@ -226,10 +228,13 @@ impl State {
     }
 
     fn take_still(&mut self) -> Still {
-        let places = self.turns.take_still();
-        places.iter().for_each(|place| self.queue.ended(&place.key, place.version));
-        let runtimes: Vec<_> = places.iter().map(|place| place.runtime).collect();
-        Still { waiting: self.queue.take_of(&runtimes), places }
+        let still = self.turns.take_still();
+        still.iter().for_each(|(place, _)| self.queue.ended(&place.key, place.version));
+        // A body may block a thread of a runtime that goes on.
+        let unbegun = still.iter().filter(|(_, is_unbegun)| *is_unbegun);
+        let runtimes: Vec<_> = unbegun.map(|(place, _)| place.runtime).collect();
+        let waiting = if runtimes.is_empty() { Vec::new() } else { self.queue.take_of(&runtimes) };
+        Still { waiting, places: still.into_iter().map(|(place, _)| place).collect() }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::clock::Tick;
 use crate::entry::Freshness;
 use crate::local::StoredEntry;
 
+/// So many lines are looked through for those of entries that are gone; and then again when there are twice as many as were left.
+const MANY: usize = 10_000;
 /// Entries of the schedule that are seen to before others have their turn on the thread.
 const AT_A_TIME: usize = 256;
 
@@ -95,7 +97,11 @@ impl Cache {
         let place = (due, state.lines);
         state.schedule.insert(place, Warm { entry: Arc::downgrade(entry), refresher });
         let is_first = state.schedule.first_key_value().is_some_and(|(first, _)| *first == place);
+        let is_long = state.schedule.len() >= MANY.max(2 * state.left);
         drop(state);
+        if is_long {
+            self.0.sweep_schedule();
+        }
         self.see_to_keeper();
         if is_first && let Some(keeper) = &refreshing.state().keeper {
             keeper.ring(self.0.clock.now());
@@ -172,13 +178,16 @@ impl Inner {
     /// that when it is due.
     pub(super) fn sweep_schedule(&self) {
         let gone: Vec<Warm> = {
-            let schedule = &mut self.refreshing.state().schedule;
+            let state = &mut *self.refreshing.state();
+            let schedule = &mut state.schedule;
             let is_replaced = |warm: &Warm| self.tier.find(&warm.refresher.key.view(), |_| ()).is_some();
             let is_gone = |(place, warm): (&(Tick, u64), &Warm)| {
                 (warm.entry.strong_count() == 0 && !is_replaced(warm)).then_some(*place)
             };
             let places: Vec<_> = schedule.iter().filter_map(is_gone).collect();
-            places.iter().filter_map(|place| schedule.remove(place)).collect()
+            let gone = places.iter().filter_map(|place| schedule.remove(place)).collect();
+            state.left = schedule.len();
+            gone
         };
         // Outside the lock: they hold arguments of the user's.
         drop(gone);

@@ -84,7 +84,7 @@ impl<F: Future + Unpin> Wakeful<F> {
         }
     }
 
-    /// How many there were at first.
+    /// How many places there are.
     pub(super) fn len(&self) -> usize {
         self.parts.len()
     }

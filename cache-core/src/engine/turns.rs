@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Id;
@@ -69,10 +69,11 @@ impl Turns {
         self.running.values().filter(|running| running.place.is_some()).count()
     }
 
-    /// Takes the places of those that stand still. If they go on, they go on without.
-    pub(super) fn take_still(&mut self) -> Vec<Place> {
+    /// Takes the places of those that stand still; tells which of them have not even begun, so that it is their runtimes that do. If
+    /// they go on, they go on without.
+    pub(super) fn take_still(&mut self) -> Vec<(Place, bool)> {
         let still = self.running.values_mut().filter(|running| running.pulse.silence() > STANDSTILL);
-        still.filter_map(|running| running.place.take()).collect()
+        still.filter_map(|running| Some((running.place.take()?, !running.pulse.has_begun()))).collect()
     }
 
     pub(super) fn cancel_all(&self) {
@@ -95,18 +96,25 @@ pub(super) struct Pulse {
     clock: Clock,
     seen: AtomicU64,
     seen_by_the_system: AtomicU64,
+    has_begun: AtomicBool,
 }
 
 impl Pulse {
     fn new(clock: Clock) -> Self {
-        let pulse = Self { clock, seen: AtomicU64::new(0), seen_by_the_system: AtomicU64::new(0) };
+        let (seen, seen_by_the_system) = (AtomicU64::new(0), AtomicU64::new(0));
+        let pulse = Self { clock, seen, seen_by_the_system, has_begun: AtomicBool::new(false) };
         pulse.beat();
         pulse
     }
 
     /// Runs a task, which shows about once a second that it goes on.
     pub(super) async fn keep<F: Future>(self: Arc<Self>, task: F) -> F::Output {
+        self.has_begun.store(true, Ordering::Relaxed);
         liveness::keep_all(&self.clock, || self.beat(), task).await
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     fn beat(&self) {

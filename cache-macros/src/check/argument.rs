@@ -6,7 +6,7 @@ use syn::ReceiverKind;
 use crate::args::{ArgumentName, Given, Options, TagOption};
 use crate::diag::{Diagnostics, listed, nearest};
 use crate::item::{Function, borrows_mutably};
-use crate::scan::{Names, plain};
+use crate::scan::{Names, plain, uses};
 use crate::template::Template;
 use crate::together::lost;
 
@@ -27,8 +27,8 @@ pub(super) fn check(function: &Function, options: &Options, diagnostics: &mut Di
                 for secret in secrets(options).filter(|secret| names.has(&secret.word)) {
                     diagnostics.report(expr, secret_in_tag(&secret.word));
                 }
-                for word in skipped(function, options).into_iter().filter(|word| names.has(word)) {
-                    diagnostics.report(expr, skipped_in_tag(&word, &word));
+                for (word, place) in uses(expr, &skipped(function, options)) {
+                    diagnostics.report(place, skipped_in_tag(&word, &word));
                 }
             }
         }

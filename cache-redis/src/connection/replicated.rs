@@ -5,18 +5,18 @@
 //! behind all of them, and nobody waits for more than two.
 //!
 //! What is sent for many is sent by a task of its own, so that a caller that goes away, or is kept and not polled,
-//! takes nothing from the others.
+//! takes nothing from the others. Where its runtime has ended or stands still, a caller on another one takes over.
 
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::Error;
-use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 use super::deadline::Term;
-use super::runtimes::EachRuntime;
 use super::{Answer, Answers, Link};
+use crate::clock::Moment;
 use crate::command::Command;
 use crate::error;
 
@@ -30,23 +30,79 @@ pub(crate) struct Answered {
 /// The changes of one caller.
 struct Changes {
     commands: Vec<Command>,
+    term: Term,
     answer: oneshot::Sender<Result<Answered, Error>>,
 }
 
 /// The changes that wait for those under way.
 #[derive(Default)]
-pub(super) struct Replicated(EachRuntime<Vec<Changes>>);
+pub(super) struct Replicated(Mutex<State>);
 
-/// The place of the task that sends for a runtime.
-struct Sending {
-    link: Link,
-    id: Id,
+#[derive(Default)]
+struct State {
+    waiting: Vec<Changes>,
+    sender: Option<Sender>,
+    /// How many there were.
+    senders: u64,
 }
 
-/// The runtime has ended: whoever waits there sends for itself.
+/// The task that sends.
+struct Sender {
+    number: u64,
+    /// When it sent last, and how long that may take.
+    sends: Term,
+}
+
+impl Replicated {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes changes in; the number of a new sender, if one is needed.
+    fn add(&mut self, changes: Changes) -> Option<u64> {
+        let term = changes.term;
+        self.waiting.push(changes);
+        let goes_on = |sender: &Sender| sender.sends.began.elapsed() <= sender.sends.limit;
+        if self.sender.as_ref().is_some_and(goes_on) {
+            return None;
+        }
+        self.senders += 1;
+        self.sender = Some(Sender { number: self.senders, sends: term });
+        Some(self.senders)
+    }
+
+    /// What the sender of this number sends next, and how long that may take. `None` if there is nothing, or if another one has
+    /// taken over.
+    fn next(&mut self, number: u64) -> Option<(Vec<Changes>, Duration)> {
+        let sender = self.sender.as_mut().filter(|sender| sender.number == number)?;
+        let left = |changes: &Changes| changes.term.limit.saturating_sub(changes.term.began.elapsed());
+        let Some(limit) = self.waiting.iter().map(left).max() else {
+            self.sender = None;
+            return None;
+        };
+        sender.sends = Term { began: Moment::now(), limit };
+        Some((std::mem::take(&mut self.waiting), limit))
+    }
+}
+
+/// A sender at work.
+struct Sending {
+    link: Link,
+    number: u64,
+}
+
+/// Its runtime has ended: whoever waits joins anew.
 impl Drop for Sending {
     fn drop(&mut self) {
-        drop(self.link.replicated.0.take(self.id));
+        let mut state = self.link.replicated.lock();
+        let left = match state.sender.take_if(|sender| sender.number == self.number) {
+            Some(_) => std::mem::take(&mut state.waiting),
+            None => Vec::new(),
+        };
+        drop(state);
+        drop(left);
     }
 }
 
@@ -60,16 +116,15 @@ impl Link {
         doing: &str,
     ) -> Result<Answered, Error> {
         let term = Term::of(limit);
-        match term.keep(pin!(self.join_changes(commands.to_vec(), wait, limit))).await {
-            Some(Ok(answered)) => answered,
-            // The runtime that was to send it has ended.
-            Some(Err(_)) => {
-                let left = limit.saturating_sub(term.began.elapsed());
-                let sent: Vec<_> = commands.iter().chain([wait]).cloned().collect();
-                let mut answers = self.run(&sent, left, doing).await?;
-                let behind = answers.pop();
-                Ok(Answered { answers, behind })
+        let answered = async {
+            loop {
+                if let Ok(answered) = self.join_changes(commands.to_vec(), wait, term).await {
+                    return answered;
+                }
             }
+        };
+        match term.keep(pin!(answered)).await {
+            Some(answered) => answered,
             None => Err(error::timed_out(doing, &self.place, limit)),
         }
     }
@@ -78,21 +133,20 @@ impl Link {
         &self,
         commands: Vec<Command>,
         wait: &Command,
-        limit: Duration,
+        term: Term,
     ) -> oneshot::Receiver<Result<Answered, Error>> {
         let (answer, receiver) = oneshot::channel();
-        let runtime = Handle::current();
-        let id = runtime.id();
-        let changes = Changes { commands, answer };
-        let (is_first, ()) = self.replicated.0.change(id, |waiting| waiting.push(changes));
-        if is_first {
-            let (sending, wait) = (Sending { link: self.clone(), id }, wait.clone());
-            runtime.spawn(async move {
+        let new = self.replicated.lock().add(Changes { commands, term, answer });
+        if let Some(number) = new {
+            let (sending, wait) = (Sending { link: self.clone(), number }, wait.clone());
+            tokio::spawn(async move {
                 // Those that come at once go together.
                 tokio::task::yield_now().await;
-                let Sending { link, .. } = &sending;
-                while let Some(waiting) = link.replicated.0.take_turn(id, Vec::is_empty) {
-                    link.change_all(waiting, &wait, limit).await;
+                let link = &sending.link;
+                loop {
+                    let next = link.replicated.lock().next(number);
+                    let Some((some, limit)) = next else { return };
+                    link.change_all(some, &wait, limit).await;
                 }
             });
         }

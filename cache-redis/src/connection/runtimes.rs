@@ -32,17 +32,6 @@ impl<T: Default> EachRuntime<T> {
         place.map_or_else(T::default, |place| all.swap_remove(place).1)
     }
 
-    /// Takes what is kept for a runtime, and keeps the place for more. The place goes when there is nothing any more.
-    pub(super) fn take_turn(&self, id: Id, is_empty: impl FnOnce(&T) -> bool) -> Option<T> {
-        let mut all = self.lock();
-        let place = all.iter().position(|(other, _)| *other == id)?;
-        if is_empty(&all[place].1) {
-            all.swap_remove(place);
-            return None;
-        }
-        Some(std::mem::take(&mut all[place].1))
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<(Id, T)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

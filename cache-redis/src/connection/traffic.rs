@@ -10,6 +10,8 @@ use crate::config::Config;
 /// Values above this do not share a connection with small ones, which they would delay.
 pub(crate) const LARGE: usize = 64 << 10;
 pub(crate) const MIB: usize = 1 << 20;
+/// What counts as the size of a value that did not come in time, and may be large.
+pub(crate) const MAYBE_LARGE: usize = LARGE + 1;
 /// The sizes of values above this are remembered: many of them are large together.
 const REMEMBERED: usize = 8 << 10;
 
@@ -83,7 +85,7 @@ impl Traffic {
 
     /// It did not come in time, perhaps because it is large.
     pub(crate) fn may_be_large(&self, name: &str) {
-        self.sizes.set(name, self.size_of(name).max(LARGE + 1));
+        self.sizes.set(name, self.size_of(name).max(MAYBE_LARGE));
     }
 
     /// How many connections large values take turns on.

@@ -1,5 +1,7 @@
 //! Values that would delay others.
 
+use std::time::Duration;
+
 use cache_core::backend::*;
 use cache_redis::Redis;
 use cache_redis::testing::{Proxy, Server, Traffic};
@@ -53,11 +55,12 @@ async fn many_values_come_in_pieces_that_hold_up_nobody_else() {
         put(&writer, key, value).await;
     }
     put(&writer, &"small".into(), b"v").await;
-    // So much for 64 KiB: 128 values take longer than the time limit, and 16 a sixth of it.
+    // So much for 64 KiB: all of them take twice the time limit, and 16 a tenth of it.
+    let limit = Duration::from_millis(800);
     let way = Proxy::start(server.port()).await;
     let redis =
-        Redis::builder().url(way.url()).time_limit(LIMIT).connect().await.expect("the server is there");
-    way.set(Traffic::Delay(LIMIT / 100));
+        Redis::builder().url(way.url()).time_limit(limit).connect().await.expect("the server is there");
+    way.set(Traffic::Delay(limit / 200));
     let all_are_there = |read: ReadMany| {
         let read = read.found.into_iter().map(|found| Some(found.ok()??.frame.to_vec()));
         read.zip(&values).all(|(found, value)| found.as_ref() == Some(value))
@@ -83,4 +86,24 @@ async fn many_values_come_in_pieces_that_hold_up_nobody_else() {
         }
     }
     assert!(small > 10, "{small} beside them");
+}
+
+/// Nothing says then that anything is large.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_are_not_waited_for_longer_than_few_while_the_server_hangs() {
+    let server = Server::start();
+    let redis = connect(&server).await;
+    let keys: Vec<EntryKey> = (0..600).map(|n| EntryKey::from(n.to_string())).collect();
+    redis.read_many(&keys, &[]).await.expect("they are absent");
+    server.pause();
+
+    for _ in 0..4 {
+        let began = std::time::Instant::now();
+        let error = redis.read_many(&keys, &[]).await.expect_err("nothing comes");
+        assert_eq!(error.kind(), cache_core::ErrorKind::Unreachable);
+        assert!(began.elapsed() < LIMIT * 5 / 2, "{:?}", began.elapsed());
+    }
+
+    server.resume();
+    until_ok(|| redis.read_many(&keys, &[])).await;
 }

@@ -166,3 +166,66 @@ async fn other_calls_do_not_wait() {
     assert!(!waiting.is_finished());
     waiting.abort();
 }
+
+/// All of them share the connection that waits.
+#[test]
+fn callers_on_many_runtimes_wait_together() {
+    const LIMIT: Duration = Duration::from_millis(400);
+    let server = Server::start();
+    let builder = Redis::builder().url(server.url()).wait_replicas(1, LIMIT).time_limit(LIMIT * 4);
+    let redis = builder.lazy().expect("no I/O yet");
+    let begin = std::sync::Barrier::new(8);
+
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (redis, begin) = (redis.clone(), &begin);
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                begin.wait();
+                for times in 0..3 {
+                    let key = EntryKey::from(format!("{n}:{times}"));
+                    let error = runtime.block_on(redis.invalidate(&key)).expect_err("no replica is there");
+                    assert_eq!(error.kind(), ErrorKind::NotReplicated, "{error}");
+                }
+            });
+        }
+    });
+}
+
+/// The next caller sends in the place of one whose runtime has ended while it waited.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_ends_takes_no_others_changes_along() {
+    let server = Server::start();
+    let redis = Redis::builder().url(server.url()).wait_replicas(1, Duration::from_millis(500));
+    let redis = redis.time_limit(PATIENT).connect().await.expect("the server is there");
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    other.spawn({
+        let redis = redis.clone();
+        async move { redis.invalidate(&"k".into()).await }
+    });
+    until("it waits", || server.command(&["CLIENT", "LIST"]).text().contains("cmd=wait")).await;
+    let waiting = tokio::spawn({
+        let redis = redis.clone();
+        async move { redis.invalidate(&"l".into()).await }
+    });
+
+    other.shutdown_background();
+
+    let error = waiting.await.expect("a task").expect_err("no replica is there");
+    assert_eq!(error.kind(), ErrorKind::NotReplicated, "{error}");
+}
+
+/// Nobody waits for what is made once more; and before all of it is made the shared tier is not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_repeated_waits_for_no_replica() {
+    let server = Server::start();
+    let redis = Redis::builder().url(server.url()).wait_replicas(1, MINUTE).time_limit(PATIENT);
+    let redis = redis.connect().await.expect("the server is there");
+    let keys = [EntryKey::from("k")];
+    let request = InvalidateRequest { keys: &keys, ..InvalidateRequest::NOTHING };
+    put(&redis, &keys[0], b"v").await;
+
+    redis.repeat_many(request).await.expect("it is made");
+
+    assert_eq!(get(&redis, &keys[0]).await, None);
+}

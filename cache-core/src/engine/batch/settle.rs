@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use tokio::sync::Semaphore;
+
 use super::join::Leader;
 use super::{State, Track};
 use crate::clock::Tick;
@@ -45,6 +47,8 @@ type Wait<'w, 'c> = Pin<Box<dyn Future<Output = Event<'c>> + Send + 'w>>;
 /// from the beginning, it only asks. What it led and has no answer for is open again.
 pub(super) async fn settle<'c>(cache: &'c Cache, asked: Tick, tracks: &mut [Track<'c>], mut has_work: bool) {
     let flags: Vec<AtomicBool> = tracks.iter().map(|_| AtomicBool::new(false)).collect();
+    // Who waits for another process asks again and again.
+    let turns = &Semaphore::new(AT_ONCE);
     let mut events = Vec::new();
     let mut ats = Vec::new();
     let mut waits: Vec<Wait<'_, 'c>> = Vec::new();
@@ -62,7 +66,7 @@ pub(super) async fn settle<'c>(cache: &'c Cache, asked: Tick, tracks: &mut [Trac
                 Box::pin(async move { Event::Waited(liveness::wait_on(cache, key, follow).await) })
             }
             (State::Leads(lead, seen), _, Some(question)) => Box::pin(async move {
-                let obtaining = obtain(question, seen, |underway| match underway {
+                let obtaining = obtain(question, seen, Some(turns), |underway| match underway {
                     Underway::Bearing(borne) => lead.bear(borne.clone()),
                     Underway::Learned(borne) => lead.learn(borne.clone()),
                     Underway::Waiting => {

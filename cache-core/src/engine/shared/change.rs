@@ -71,6 +71,6 @@ impl Shared {
         }
         let tags = Tags { keys: &tags, life };
         let request = InvalidateRequest { keys: &keys, expired: &expired, tags };
-        self.backend.invalidate_many(request).await.map(drop)
+        self.backend.repeat_many(request).await
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::stored::Stored;
 use super::{Borne, Hold, Looked, Question};
 use crate::backend::{Claim, Epoch, FrameBytes, Lease};
@@ -37,7 +39,7 @@ pub(in crate::engine) enum Underway<'b> {
 /// What a look has found in place of a usable value.
 pub(in crate::engine) type Seen = (MissReason, Option<FrameBytes>);
 
-/// Asks for the lease, after a look has `seen` no usable value; waits for whoever has it.
+/// Asks for the lease, after a look has `seen` no usable value; waits for whoever has it. Of many each asks in its turn.
 ///
 /// # Cancel safety
 ///
@@ -45,6 +47,7 @@ pub(in crate::engine) type Seen = (MissReason, Option<FrameBytes>);
 pub(in crate::engine) async fn obtain<'c>(
     question: &Question<'c>,
     seen: Seen,
+    turns: Option<&Semaphore>,
     mut tell: impl FnMut(Underway<'_>),
 ) -> Obtained<'c> {
     let (mut reason, mut seen) = seen;
@@ -59,7 +62,14 @@ pub(in crate::engine) async fn obtain<'c>(
         if question.shared.is_away() {
             return Obtained::Away;
         }
-        match hold.ask(question, claim(seen.as_ref())).await {
+        // Closed it is never.
+        let turn = match turns {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
+        let asked = hold.ask(question, claim(seen.as_ref())).await;
+        drop(turn);
+        match asked {
             Ok(Lease::Granted { epochs, .. }) => {
                 borne.learn(question.cache, epochs.iter().copied().map(Some));
                 tell(Underway::Learned(&borne));

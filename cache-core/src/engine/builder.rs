@@ -123,8 +123,8 @@ impl CacheBuilder {
         self
     }
 
-    /// Seeds the random numbers behind `stagger`, early refreshes and the jitter of rests, so that a test repeats. Default: the operating system's
-    /// randomness.
+    /// Seeds the random numbers behind `stagger`, early refreshes and the jitter of rests, so that a test repeats.
+    /// Default: the operating system's randomness.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

@@ -65,8 +65,8 @@ impl Cache {
         self.apply(Invalidate::tags(tags)).await
     }
 
-    /// Makes every entry stale that bears one of `tags`: it may stand in to the end of its ttl and grace. In the shared tier, and in other processes, they are
-    /// removed: an epoch there tells no degrees.
+    /// Makes every entry stale that bears one of `tags`: it may stand in to the end of its ttl and grace. In the shared
+    /// tier, and in other processes, they are removed: an epoch there tells no degrees.
     ///
     /// # Errors
     ///

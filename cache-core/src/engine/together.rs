@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 /// So many run at the same time: what they ask of a server shall not keep others from it.
 pub(super) const AT_ONCE: usize = 256;
 
@@ -36,6 +38,12 @@ pub(super) async fn together<F: Future>(futures: impl IntoIterator<Item = F>) ->
     })
     .await;
     done.into_iter().flatten().collect()
+}
+
+/// Waits for the turn of one of many, if they take turns at all.
+pub(super) async fn turn(turns: Option<&Semaphore>) -> Option<SemaphorePermit<'_>> {
+    // Closed it is never.
+    turns?.acquire().await.ok()
 }
 
 /// Runs them at the same time, all of them, for as long as it is polled.

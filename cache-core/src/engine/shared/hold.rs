@@ -19,6 +19,7 @@ use crate::backend::{
     LeaseToken, Refill, RefillRequest, Renewal, ServerTime, TagKey, Tags,
 };
 use crate::clock::{Clock, Tick};
+use crate::engine::together::turn;
 use crate::error::Error;
 
 /// Renewals within a lease, so that two may get lost.
@@ -189,11 +190,7 @@ impl<'c> Hold<'c> {
         let mut kept = *answered;
         loop {
             clock.sleep((self.life / RENEWALS).saturating_sub(clock.now().since(self.kept()))).await;
-            // Closed it is never.
-            let turn = match turns {
-                Some(turns) => turns.acquire().await.ok(),
-                None => None,
-            };
+            let turn = turn(turns).await;
             self.set_kept(clock.now());
             let renewal = self.shared.ask(self.backend.renew(&self.key, grant, self.life)).await;
             // An error is not the end: the next renewal may come in time.

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::stored::Stored;
 use super::{Borne, Hold, Looked, Question};
 use crate::backend::{Claim, Epoch, FrameBytes, Lease};
+use crate::engine::together::turn;
 use crate::entry::MissReason;
 
 /// How long a waiter sleeps at most before it looks for itself: messages can be lost.
@@ -55,6 +56,8 @@ pub(in crate::engine) async fn obtain<'c>(
     let waiter = question.shared.waiters.register(&question.key);
     let mut hold = Hold::none(question);
     loop {
+        // Before the epochs are taken, which are of this moment then.
+        let turn = turn(turns).await;
         let mut borne = question.borne();
         tell(Underway::Bearing(&borne));
         // After the epochs were taken: an invalidation that could not be made there does not show in what is there, and
@@ -62,11 +65,6 @@ pub(in crate::engine) async fn obtain<'c>(
         if question.shared.is_away() {
             return Obtained::Away;
         }
-        // Closed it is never.
-        let turn = match turns {
-            Some(turns) => turns.acquire().await.ok(),
-            None => None,
-        };
         let asked = hold.ask(question, claim(seen.as_ref())).await;
         drop(turn);
         match asked {

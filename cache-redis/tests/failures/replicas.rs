@@ -174,22 +174,24 @@ fn callers_on_many_runtimes_wait_together() {
     let server = Server::start();
     let builder = Redis::builder().url(server.url()).wait_replicas(1, LIMIT).time_limit(LIMIT * 4);
     let redis = builder.lazy().expect("no I/O yet");
-    let begin = std::sync::Barrier::new(8);
+    // Each goes on to the end: the connection, and who sends, live on one of them.
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtimes: Vec<_> = (0..8).map(|_| runtime().expect("a runtime")).collect();
 
-    std::thread::scope(|scope| {
-        for n in 0..8 {
-            let (redis, begin) = (redis.clone(), &begin);
-            scope.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                begin.wait();
-                for times in 0..3 {
-                    let key = EntryKey::from(format!("{n}:{times}"));
-                    let error = runtime.block_on(redis.invalidate(&key)).expect_err("no replica is there");
-                    assert_eq!(error.kind(), ErrorKind::NotReplicated, "{error}");
-                }
-            });
-        }
+    let calls = runtimes.iter().enumerate().map(|(n, runtime)| {
+        let redis = redis.clone();
+        runtime.spawn(async move {
+            for times in 0..3 {
+                let key = EntryKey::from(format!("{n}:{times}"));
+                let error = redis.invalidate(&key).await.expect_err("no replica is there");
+                assert_eq!(error.kind(), ErrorKind::NotReplicated, "{error}");
+            }
+        })
     });
+    let calls: Vec<_> = calls.collect();
+    for call in calls {
+        runtimes[0].block_on(call).expect("a task");
+    }
 }
 
 /// The next caller sends in the place of one whose runtime has ended while it waited.

@@ -235,3 +235,51 @@ async fn neither_while_what_is_stored_is_removed() {
         assert_eq!(later.await, Ok(written), "of many: {of_many}");
     }
 }
+
+#[cached(ttl = 60, name = "late/other", tags_from = |_| ["late"], skip(cache, source), cache = cache)]
+async fn other(cache: &Cache, source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = (cache, id);
+    source.read().await
+}
+
+/// The answer to another call tells of the invalidation, before its message and before its own answer.
+#[tokio::test]
+async fn neither_where_the_answer_to_another_call_is_the_first_to_tell_of_the_invalidation() {
+    let (pair, source, elsewhere) = (Pair::new(), Source::new(), Source::new());
+    hears(&pair.cache).await;
+    // The first one makes the epoch of the tag, and by the second one it is known here.
+    for id in [2, 3] {
+        assert_eq!(other(&pair.cache, &elsewhere, id).await, Ok(0));
+    }
+    source.hold();
+    let mut earlier = Box::pin(other(&pair.cache, &source, 1));
+    while source.asked() == 0 {
+        assert!(waits(&mut earlier).await);
+        tokio::task::yield_now().await;
+    }
+    let written = source.write();
+    pair.faults.set_deaf(true);
+    let answer = pair.faults.hold_answer(Operation::InvalidateTags);
+    let mut invalidating = Box::pin(pair.cache.invalidate_tags(["late"]));
+    assert!(waits(&mut invalidating).await);
+    answer.arrived().await;
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    pair.faults.set_deaf(false);
+
+    assert_eq!(other(&pair.cache, &elsewhere, 4).await, Ok(0), "it bears the new epoch");
+    let epochs = pair.faults.hold(Operation::Epochs);
+    source.release();
+    let is_landed = !waits(&mut earlier).await;
+    answer.open();
+    invalidating.await.unwrap();
+    let mut later = Box::pin(other(&pair.cache, &source, 1));
+    let _ = waits(&mut later).await;
+    epochs.open();
+
+    if !is_landed {
+        assert_eq!(earlier.await, Ok(0));
+    }
+    assert_eq!(later.await, Ok(written));
+}

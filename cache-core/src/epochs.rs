@@ -46,6 +46,8 @@ static MOVES: Moves = Moves(AtomicU64::new(Moves::FIRST));
 /// on what is read from there.
 #[derive(Debug)]
 pub(crate) struct Cell {
+    /// The number that it began with.
+    first: u64,
     current: AtomicU64,
     /// The number of the last hard invalidation: entries that bear a smaller one are invalidated.
     hard: AtomicU64,
@@ -75,7 +77,8 @@ struct Shared {
 
 impl Default for Cell {
     fn default() -> Self {
-        Self { current: AtomicU64::new(draw()), hard: AtomicU64::new(0), shared: Mutex::default() }
+        let first = draw();
+        Self { first, current: AtomicU64::new(first), hard: AtomicU64::new(0), shared: Mutex::default() }
     }
 }
 
@@ -196,6 +199,11 @@ impl Stamp {
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         self.cell.current() == self.number
+    }
+
+    /// Whether the epoch had moved before this was taken, and after `number` was drawn.
+    fn has_moved_since(&self, number: u64) -> bool {
+        self.number > number && self.number != self.cell.first
     }
 
     /// The epoch in the shared tier, if it is known.

@@ -46,6 +46,10 @@ impl Opening<'_> {
         }
         // First: what is invalidated from here on shows in the stamps.
         let stamps = self.table.stamp(tags);
+        // An answer of the shared tier may have been the first to tell of an invalidation.
+        if stamps.iter().any(|stamp| stamp.has_moved_since(self.number)) {
+            return None;
+        }
         let recent = self.table.recent();
         let is_older = |tag: &Tag| recent.moved.get(tag).is_none_or(|moved| *moved < self.number);
         (recent.forgotten < self.number && tags.iter().all(is_older)).then_some(stamps)

@@ -100,6 +100,21 @@ fn a_tag_that_turns_up_at_the_end_of_a_computation_shows_what_was_invalidated_me
 }
 
 #[test]
+fn so_it_does_where_an_answer_of_the_shared_tier_was_the_first_to_tell() {
+    let (table, tags) = (EpochTable::default(), [Tag::from("late")]);
+    let mut stamps = table.stamp(&tags);
+    stamps[0].learn(Epoch::new(1, 1), 0);
+    let opening = table.open();
+
+    assert_eq!(stamps[0].learn(Epoch::new(2, 2), 0), Learned::Invalidation);
+    table.change(&tags[0], |cell| cell.moved(Epoch::new(2, 2), 0, Severity::Hard));
+    assert!(stamps[0].is_current(), "one invalidation moves it once");
+
+    assert!(opening.stamp(&tags).is_none());
+    assert!(table.open().stamp(&tags).is_some(), "what begins now is newer");
+}
+
+#[test]
 fn the_table_does_not_grow_with_tags_that_nothing_bears() {
     let table = EpochTable::default();
     let held = table.stamp(&[Tag::from("held")]);

@@ -9,6 +9,8 @@
 #![allow(clippy::print_stderr, reason = "a failure is repeated with the seed")]
 #![allow(clippy::disallowed_methods, reason = "chance needs time")]
 
+mod support;
+
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,8 +18,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cache_core::testing::{Faults, Faulty, Operation};
-use larder::backend::Memory;
+use larder::backend::{Backend, Memory, Prefix};
 use larder::{Cache, Local, cached, current, invalidates, updates};
+use support::chance::Chance;
+use support::distant::Distant;
 
 const ROWS: u64 = 4;
 /// Fewer answers say nothing.
@@ -98,7 +102,7 @@ struct World {
     rows: [Row; ROWS as usize],
     mix: Mix,
     is_over: AtomicBool,
-    seed: AtomicU64,
+    chance: Chance,
     /// By what a row was promised to be something.
     kept: Mutex<HashMap<(u64, u64), Write>>,
     /// Calls of the first process, counted for each row: begun, and answered.
@@ -106,16 +110,21 @@ struct World {
     answered: AtomicU64,
 }
 
+/// What chance begins with.
+fn seed() -> u64 {
+    let given = std::env::var("LARDER_STRESS_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    given.unwrap_or_else(|| u64::from(std::process::id()))
+}
+
 impl World {
     fn new(mix: Mix) -> Self {
-        let given = std::env::var("LARDER_STRESS_SEED").ok().map(|seed| seed.parse().expect("a number"));
-        let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
+        let seed = seed();
         eprintln!("{mix:?}: LARDER_STRESS_SEED={seed}");
         Self {
             rows: Default::default(),
             mix,
             is_over: AtomicBool::new(false),
-            seed: AtomicU64::new(seed),
+            chance: Chance::new(seed),
             kept: Mutex::default(),
             begun: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -126,21 +135,12 @@ impl World {
         self.is_over.load(Ordering::SeqCst)
     }
 
-    /// SplitMix64.
-    fn random(&self) -> u64 {
-        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut mixed = self.seed.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
     fn below(&self, end: u64) -> u64 {
-        self.random() % end
+        self.chance.below(end)
     }
 
     fn chance(&self, percent: u64) -> bool {
-        self.below(100) < percent
+        self.chance.percent(percent)
     }
 
     async fn pause(&self, at_most: u64) {
@@ -461,6 +461,14 @@ async fn in_one_process() {
 async fn over_a_shared_tier() {
     let (first, other, _) = two(None);
     play::<BothTiers>(first, &[other], None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn over_a_shared_tier_that_is_some_way_off() {
+    let store = Distant::new(Memory::new(), seed());
+    let process = |store| Cache::builder().prefix("app").shared(store).build().unwrap();
+    let other = process(store.view(&Prefix::new("app").unwrap()));
+    play::<BothTiers>(process(store), &[other], None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails the test")]
 
+pub mod chance;
+pub mod distant;
 pub mod log;
 pub mod pair;
 pub mod processes;

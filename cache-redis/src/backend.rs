@@ -142,6 +142,14 @@ impl Redis {
         self.shared.servers.failed(doing, failure)
     }
 
+    /// What it waits behind does not come through.
+    #[cold]
+    fn crowded(&self, doing: &str) -> Error {
+        let what =
+            format!("{doing} at {}: values that are sent before it do not come in time", self.shared.servers);
+        Error::new(ErrorKind::Unreachable, what)
+    }
+
     /// Sends what invalidates, and waits for as many replicas as are asked for. Answers the invalidations alone.
     async fn invalidating(
         &self,
@@ -393,7 +401,11 @@ impl Backend for Redis {
         let mut commands = self.epoch_commands(request.tags);
         commands.push(command);
 
-        let mut answers = self.run(self.shared.traffic.sized(request.frame.len()), doing, &commands).await?;
+        let bytes = request.frame.len();
+        let Ok(place) = self.traffic().room().take(bytes).await else { return Err(self.crowded(doing)) };
+        let answers = self.run(self.traffic().sized(bytes), doing, &commands).await;
+        place.ended(&answers);
+        let mut answers = answers?;
         let failed = |failure| self.failed(doing, failure);
         let is_stored = answers.pop().map_or(Err(Failure::Misfit), reply::is_done).map_err(failed)?;
         for answer in answers {

@@ -9,6 +9,7 @@ pub(crate) mod links;
 pub(crate) mod open;
 pub(crate) mod place;
 pub(crate) mod replicated;
+mod room;
 mod runtimes;
 mod siblings;
 mod silence;

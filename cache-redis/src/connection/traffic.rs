@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::room::Room;
 use crate::config::Config;
 
 /// Values above this do not share a connection with small ones, which they would delay.
@@ -13,13 +14,14 @@ pub(crate) const MIB: usize = 1 << 20;
 /// What counts as the size of a value that did not come in time, and may be large.
 pub(crate) const MAYBE_LARGE: usize = LARGE + 1;
 /// The sizes of values above this are remembered: many of them are large together.
-const REMEMBERED: usize = 8 << 10;
+pub(super) const REMEMBERED: usize = 8 << 10;
 
 /// Decides which connection a call takes.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     next: AtomicUsize,
     sizes: Sizes,
+    room: Room,
     time_limit: Duration,
     large_connections: usize,
 }
@@ -44,12 +46,19 @@ pub(crate) enum Way {
 
 impl Traffic {
     pub(crate) fn new(config: &Config) -> Self {
+        let large_connections = config.large_value_connections.max(1);
         Self {
             next: AtomicUsize::new(0),
             sizes: Sizes::default(),
+            room: Room::new(large_connections),
             time_limit: config.time_limit,
-            large_connections: config.large_value_connections.max(1),
+            large_connections,
         }
+    }
+
+    /// Room for what is sent.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// For what has no size to speak of.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cache_core::backend::*;
 use cache_redis::Redis;
 use cache_redis::testing::{Proxy, Server, Traffic};
+use tokio::task::JoinSet;
 
 use crate::support::*;
 
@@ -86,6 +87,66 @@ async fn many_values_come_in_pieces_that_hold_up_nobody_else() {
         }
     }
     assert!(small > 10, "{small} beside them");
+}
+
+/// Together they are too large for the time limit; and so are all that are sent at once, wherever they come from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_values_are_stored_that_do_not_come_in_time_all_at_once() {
+    let server = Server::start();
+    let limit = Duration::from_millis(800);
+    let way = Proxy::start(server.port()).await;
+    let redis =
+        Redis::builder().url(way.url()).time_limit(limit).connect().await.expect("the server is there");
+    // So much for 64 KiB: all of them take twice the time limit, and 16 a tenth of it.
+    way.set(Traffic::Delay(limit / 200));
+
+    let all: Vec<u8> = (0..400_u32).map(|n| n as u8).collect();
+    let name = |n: usize| EntryKey::from(n.to_string());
+    let mut storing = JoinSet::new();
+    for (n, byte) in all.iter().copied().enumerate() {
+        let (redis, key) = (redis.clone(), name(n));
+        storing.spawn(async move { put(&redis, &key, &vec![byte; 60 << 10]).await });
+    }
+    storing.join_all().await;
+
+    let reader = patient(&server).await;
+    for (n, byte) in all.into_iter().enumerate() {
+        assert_eq!(get(&reader, &name(n)).await, Some(vec![byte; 60 << 10]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_to_be_stored_waits_no_longer_than_one_time_limit_while_the_server_hangs() {
+    let server = Server::start();
+    let redis = connect(&server).await;
+    let value = vec![7; 60 << 10];
+    let mut grants = Vec::new();
+    for n in 0..100 {
+        let key = EntryKey::from(n.to_string());
+        let (grant, _) = granted(&redis, request(&key, Tags::NONE)).await;
+        grants.push((key, grant));
+    }
+    server.pause();
+
+    let began = tokio::time::Instant::now();
+    let mut storing = JoinSet::new();
+    for (key, grant) in grants {
+        let (redis, value) = (redis.clone(), value.clone());
+        storing.spawn(async move { fill(&redis, &key, &grant, &value).await });
+    }
+    for stored in storing.join_all().await {
+        assert_unreachable(stored);
+    }
+    assert!(began.elapsed() < LIMIT * 5 / 2, "{:?}", began.elapsed());
+
+    server.resume();
+    until_ok(|| redis.health()).await;
+    let mut storing = JoinSet::new();
+    for n in 100..200 {
+        let (redis, value) = (redis.clone(), value.clone());
+        storing.spawn(async move { put(&redis, &EntryKey::from(n.to_string()), &value).await });
+    }
+    storing.join_all().await;
 }
 
 /// Nothing says then that anything is large.

@@ -11,11 +11,12 @@ use super::compute::alone;
 use super::computing;
 use super::fill::{self, Fill};
 use super::flight::{Joined, Lead};
+use super::followed::Followed;
 use super::lead::{Ahead, Leading, Led, Purpose};
-use super::liveness::{self, Waited};
+use super::liveness;
 use super::shared::{Borne, Glanced, Looked, Question, Seen};
 use super::soft::softly;
-use super::stale::{Held, answer_stale, answer_stand_in};
+use super::stale::Held;
 use super::tally::Tally;
 use super::value::Kind;
 use super::{Cache, Function, Landing};
@@ -169,49 +170,14 @@ pub(super) async fn fetch(
             Joined::Follow(follow) => follow,
         };
         tally.count(Happening::Joined);
-        match liveness::wait(cache, &plan.key, follow).await {
-            // Whoever led it took too long, perhaps: then the next attempt waits, for this call, too.
-            Waited::Abandoned => {
-                if cache.is_resting(&plan.key)
-                    && let Some(entry) = plan.newest(cache, held.as_ref())
-                    && let Some(output) = answer_stale(tally, plan, entry)
-                {
-                    return output;
-                }
-            }
-            // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that
-            // came before it asked, unless its computation began after that: then it looks for itself, and
-            // where the value was not stored it joins the next computation.
-            Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => continue,
-            // Nor does it take what others held from before: it finds one of its own, or none.
-            Waited::Landed(Landing::StandIn(_)) if looks_itself => continue,
-            Waited::Landed(Landing::StandIn(entry)) => {
-                if let Some(output) = answer_stand_in(tally, plan, entry) {
-                    return output;
-                }
-            }
-            Waited::Landed(Landing::Value(entry)) => {
-                if entry.is_a(plan.of()) {
-                    return Reply::Entry(entry);
-                }
-                return boxed(|| alone(cache, function, body)).await;
-            }
-            Waited::Landed(Landing::Absent(begun)) if looks_itself && begun <= asked => {}
-            Waited::Landed(Landing::Absent(_)) => {
-                return match plan.terms.has_absent {
-                    true => Reply::Absent,
-                    false => boxed(|| alone(cache, function, body)).await,
-                };
-            }
-            Waited::Landed(Landing::Error(packed)) => {
-                if plan.terms.takes(&packed) {
-                    return Reply::Error(packed);
-                }
-                return boxed(|| alone(cache, function, body)).await;
-            }
-            Waited::Landed(Landing::NotShared) => {
-                // Each computes for itself, at once and not one after the other; one of them leads, so
-                // that later callers have somebody to join.
+        let waited = liveness::wait(cache, &plan.key, follow).await;
+        let asked = looks_itself.then_some(asked);
+        match Followed::of(waited, tally, plan, held.as_ref(), asked) {
+            Followed::Answer(reply) => return reply,
+            Followed::Nothing => {}
+            Followed::Misfit => return boxed(|| alone(cache, function, body)).await,
+            // One of them leads, so that later callers have somebody to join.
+            Followed::NotShared => {
                 return match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
                     Joined::Lead(lead) => {
                         let leading = Leading::new(cache, function, lead, plan, None);

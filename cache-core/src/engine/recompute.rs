@@ -6,8 +6,8 @@ use super::fetch::Plan;
 use super::flight::Joined;
 use super::lead::{Computed, Leading};
 use super::limit::within_or_stop;
-use super::liveness::{self, Waited};
-use super::{Cache, Function, Landing};
+use super::liveness;
+use super::{Cache, Function};
 use crate::answer::Outcome;
 use crate::event::stats::Happening;
 use crate::key::Key;
@@ -67,18 +67,10 @@ pub(super) async fn compute(cache: &Cache, plan: &Plan, body: Body) -> Finished 
             Joined::Follow(follow) => follow,
             Joined::Found(()) => return Finished::ELSEWHERE,
         };
-        let reply = match liveness::wait(cache, &plan.key, follow).await {
-            // As everywhere, `tier = shared` wants what began after it asked.
-            Waited::Landed(Landing::Value(entry))
-                if !plan.remember.reads_through || entry.begun() > asked =>
-            {
-                Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry)
-            }
-            // Nobody computes any more, unless this does.
-            Waited::Abandoned if !cache.is_resting(&plan.key) => continue,
-            _ => None,
-        };
-        return Finished { reply, has_failed: false };
+        let waited = liveness::wait(cache, &plan.key, follow).await;
+        if !waited.leaves_it_open(cache, &plan.key) {
+            return Finished { reply: waited.value(plan, asked), has_failed: false };
+        }
     };
     // A call has asked for it: what takes its place is in use.
     cache.0.note_use(&plan.key);

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use super::Cache;
 use super::background::Background;
 use super::calling::Reply;
 use super::fetch::Plan;
 use super::limit::within;
-use super::liveness::{self, Waited};
+use super::liveness;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
-use super::{Cache, Landing};
 use crate::entry::{Freshness, MissReason};
 use crate::event::stats::Happening;
 
@@ -66,17 +66,9 @@ async fn joined(cache: &Cache, tally: &mut Tally<'_>, plan: &Plan) -> Joined {
     let asked = cache.0.clock.now();
     while let Some(follow) = cache.0.flights.follow(&plan.key, |borne| cache.covers(borne)) {
         tally.count(Happening::Joined);
-        match liveness::wait(cache, &plan.key, follow).await {
-            // As everywhere, `tier = shared` wants what began after it asked.
-            Waited::Landed(Landing::Value(entry))
-                if !plan.remember.reads_through || entry.begun() > asked =>
-            {
-                return Joined::Ended(Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry));
-            }
-            Waited::Landed(_) => return Joined::Ended(None),
-            // It took too long, perhaps: then the next attempt waits.
-            Waited::Abandoned if cache.is_resting(&plan.key) => return Joined::Ended(None),
-            Waited::Abandoned => {}
+        let waited = liveness::wait(cache, &plan.key, follow).await;
+        if !waited.leaves_it_open(cache, &plan.key) {
+            return Joined::Ended(waited.value(plan, asked));
         }
     }
     Joined::Nobody { waited: cache.0.clock.now().since(asked) }

@@ -12,10 +12,10 @@ use super::{State, Track};
 use crate::clock::Tick;
 use crate::engine::calling::Reply;
 use crate::engine::flight::Joined;
+use crate::engine::followed::Followed;
 use crate::engine::lead::Leading;
 use crate::engine::liveness::{self, Waited};
 use crate::engine::shared::{Borne, Hold, Obtained, Underway, obtain};
-use crate::engine::stale::{answer_stale, answer_stand_in};
 use crate::engine::together::{AT_ONCE, Wakeful};
 use crate::engine::{Cache, Landing};
 use crate::entry::MissReason;
@@ -149,39 +149,21 @@ fn apply<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, event: Event<
 
 /// What a flight that was followed came to. Where it brings nothing, the key is open again.
 fn followed<'c>(cache: &'c Cache, asked: Tick, track: &mut Track<'c>, waited: Waited) {
-    let (plan, looks_itself) = (track.plan, track.looks_itself);
-    let stale = |track: &mut Track<'c>, entry| {
-        if let Some(reply) = answer_stale(&mut track.tally, plan, entry) {
-            track.done(cache, Some(reply));
+    let plan = track.plan;
+    let followed = match waited {
+        // An error is of a computation of other ids, too.
+        Waited::Landed(Landing::Error(_)) => Followed::NotShared,
+        waited => {
+            let asked = track.looks_itself.then_some(asked);
+            Followed::of(waited, &mut track.tally, plan, track.held.as_ref(), asked)
         }
     };
-    match waited {
-        // Whoever led it took too long, perhaps: then the next attempt waits, for this call, too.
-        Waited::Abandoned => {
-            if cache.is_resting(&plan.key)
-                && let Some(entry) = plan.newest(cache, track.held.as_ref())
-            {
-                stale(track, entry);
-            }
-        }
-        // With `tier = shared`, what was handed to this follower may be older than an invalidation elsewhere that came
-        // before it asked, unless its computation began after that: then it looks for itself.
-        Waited::Landed(Landing::Value(entry)) if looks_itself && entry.begun() <= asked => {}
-        Waited::Landed(Landing::Absent(begun)) if looks_itself && begun <= asked => {}
-        Waited::Landed(Landing::StandIn(_)) if looks_itself => {}
-        Waited::Landed(Landing::StandIn(entry)) => {
-            if let Some(reply) = answer_stand_in(&mut track.tally, plan, entry) {
-                track.done(cache, Some(reply));
-            }
-        }
-        Waited::Landed(Landing::Value(entry)) => match entry.is_a(plan.of()) {
-            true => track.done(cache, Some(Reply::Entry(entry))),
-            false => track.state = State::Alone,
-        },
-        Waited::Landed(Landing::Absent(_)) => track.done(cache, None),
-        // An error is of a computation of other ids, too: each computes its own, at once and not one after the other; one
-        // of them leads, so that later callers have somebody to join.
-        Waited::Landed(Landing::Error(_) | Landing::NotShared) => {
+    match followed {
+        Followed::Answer(reply) => track.done(cache, Some(reply)),
+        Followed::Nothing => {}
+        Followed::Misfit => track.state = State::Alone,
+        // One of them leads, so that later callers have somebody to join.
+        Followed::NotShared => {
             track.state = match cache.0.flights.join(&plan.key, |borne| cache.covers(borne), || None::<()>) {
                 Joined::Lead(lead) => {
                     State::Computes(lead, None, Borne::now(cache, track.function, &plan.tags))

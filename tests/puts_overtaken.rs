@@ -7,6 +7,7 @@
 mod support;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use cache_core::testing::Operation;
 use larder::{Cache, cached, updates};
@@ -14,7 +15,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use support::Task;
 use support::pair::Pair;
-use support::processes::{hears, hour, key, until};
+use support::processes::{SOON, hears, hour, key, until};
 
 #[tokio::test]
 async fn an_invalidation_of_its_key_before_it_has_the_key_removes_it() {
@@ -104,6 +105,47 @@ async fn an_invalidation_of_its_tag_elsewhere_removes_it_also_where_it_is_not_he
         let there = pair.other.get::<u64>(&key(1), &menu).await.unwrap();
         assert_eq!(there, None, "heard: {is_heard}");
     }
+}
+
+/// Calls do not join it any more: here since it shows for too long that it does not go on, and elsewhere since a message came late.
+#[tokio::test]
+async fn who_has_read_what_it_replaces_hands_that_to_nobody_who_begins_later() {
+    // given a put that stands still on its way to the shared tier
+    let pair = Pair::new();
+    hears(&pair.cache).await;
+    pair.other.put(&key(1), 0_u64, &hour()).await.unwrap();
+    let fill = pair.faults.hold(Operation::Fill);
+    let cache = pair.cache.clone();
+    let putting = tokio::spawn(async move { cache.put(&key(1), 1_u64, &hour()).await });
+    fill.arrived().await;
+    // and a call that waits for it no longer, and has read what is there
+    let read = pair.faults.hold_answer(Operation::Read);
+    let begin = || {
+        let cache = pair.cache.clone();
+        tokio::spawn(async move { cache.get_or_compute(&key(1), &hour(), || async { 1_u64 }).await })
+    };
+    let earlier = begin();
+    let has_read = async {
+        tokio::select! {
+            () = read.arrived() => {}
+            () = async { loop { pair.pass(Duration::from_secs(1)).await } } => {}
+        }
+    };
+    tokio::time::timeout(SOON, has_read).await.unwrap();
+
+    // when the value is there
+    fill.open();
+    putting.await.unwrap().unwrap();
+
+    // then whoever begins gets it
+    let later = begin();
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    read.open();
+    assert_eq!(later.await.unwrap(), 1);
+    assert_eq!(earlier.await.unwrap(), 0, "it began before");
+    assert_eq!(pair.get(1).await, Some(1));
 }
 
 /// What another thread does while the value of the tag `b` is encoded.

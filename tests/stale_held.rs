@@ -80,46 +80,51 @@ async fn through(cache: &Cache, source: &Source, id: u64) -> Result<u64, Down> {
 /// Held from an earlier look of the same call; the look after it is in vain.
 #[tokio::test]
 async fn what_was_invalidated_does_not_stand_in_though_the_shared_tier_cannot_say_so() {
-    let (pair, source) = (Pair::new(), Source::new());
-    hears(&pair.cache).await;
-    hears(&pair.other).await;
-    assert_eq!(through(&pair.other, &source, 1).await, Ok(0));
-    source.hold();
-    source.write();
-    pair.store.pass(MINUTE + MINUTE);
-    let mut refresh = Box::pin(through_refresh(&pair.cache, &source, 1));
-    let asked = async {
-        while source.asked() < 2 {
-            assert!(waits(&mut refresh).await);
+    for is_put in [false, true] {
+        let (pair, source) = (Pair::new(), Source::new());
+        hears(&pair.cache).await;
+        hears(&pair.other).await;
+        assert_eq!(through(&pair.other, &source, 1).await, Ok(0));
+        source.hold();
+        source.write();
+        pair.store.pass(MINUTE + MINUTE);
+        let mut refresh = Box::pin(through_refresh(&pair.cache, &source, 1));
+        let asked = async {
+            while source.asked() < 2 {
+                assert!(waits(&mut refresh).await);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, asked).await.unwrap();
+        let begin = || {
+            let (cache, source) = (pair.cache.clone(), source.clone());
+            tokio::spawn(async move { through(&cache, &source, 1).await })
+        };
+        let earlier = begin();
+        for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-    };
-    tokio::time::timeout(SOON, asked).await.unwrap();
-    let begin = || {
-        let (cache, source) = (pair.cache.clone(), source.clone());
-        tokio::spawn(async move { through(&cache, &source, 1).await })
-    };
-    let earlier = begin();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 
-    // when the key is invalidated, and who computed it goes away
-    through_entry(&pair.cache, 1).invalidate().await.unwrap();
-    source.set_down(true);
-    pair.faults.fail(Operation::Read);
-    drop(refresh);
-    until(|| source.asked() == 3).await;
-    pair.faults.fail(Operation::Read);
-    let later = begin();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    source.release();
+        // when the key is invalidated, or another value put, and who computed it goes away
+        match is_put {
+            false => through_entry(&pair.cache, 1).invalidate().await.unwrap(),
+            true => through_entry(&pair.cache, 1).put(Ok(1)).await.unwrap(),
+        }
+        source.set_down(true);
+        pair.faults.fail(Operation::Read);
+        drop(refresh);
+        until(|| source.asked() == 3).await;
+        pair.faults.fail(Operation::Read);
+        let later = begin();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        source.release();
 
-    // then there is nothing to stand in for the failure
-    assert!(earlier.await.unwrap().is_err());
-    assert!(later.await.unwrap().is_err());
+        // then there is nothing to stand in for the failure
+        assert!(earlier.await.unwrap().is_err());
+        assert!(later.await.unwrap().is_err(), "put: {is_put}");
+    }
 }
 
 /// Bodies that are held up one by one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::apply::Storing;
 use super::body::Brought;
 use super::computing::Directions;
-use super::fill::{self, Fill, Share};
+use super::fill::{self, Fill, Setting, Share};
 use super::flight::Lead;
 use super::lead::{Leading, Purpose};
 use super::liveness;
@@ -106,7 +106,7 @@ impl<'c> Leading<'c> {
                     let stored = None;
                     return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
                 }
-                (Outcome::Absent, None) => land_absent(cache, self.lead, borne.begun),
+                (Outcome::Absent, None) => land_absent(cache, self.lead, borne.begun, outdates),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
             }
             return Landed::Here(None);
@@ -124,6 +124,7 @@ impl<'c> Leading<'c> {
             age: Duration::ZERO,
             version: None,
             is_asked_for: purpose != Purpose::Background,
+            is_set: outdates,
             replaces: self.replaces.take(),
         };
         let share = match (hold, named) {
@@ -192,7 +193,7 @@ impl<'c> Sharing<'c> {
         let Self { leading, mut borne, hold, outdates, stored } = self;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
-            land_absent(leading.cache, leading.lead, borne.begun);
+            land_absent(leading.cache, leading.lead, borne.begun, outdates);
             return None;
         };
         let share = match (leading.question, named) {
@@ -229,13 +230,15 @@ impl<'c> Sharing<'c> {
 }
 
 /// Ends a flight with nothing, which is not stored: what is stored is older, and goes.
-fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>, begun: Tick) {
+fn land_absent(cache: &Cache, lead: Lead<'_, Key, Borne, Landing>, begun: Tick, is_set: bool) {
     let key = lead.key().clone();
-    let displaced = lead.land(Landing::Absent(begun), |may_store| match may_store {
-        true => cache.0.tier.remove(&key),
-        false => Displaced::default(),
+    let setting = is_set.then(|| Setting::begin(cache, &key));
+    let (displaced, is_latest) = lead.land(Landing::Absent(begun), |may_store| match may_store {
+        true => (cache.0.tier.remove(&key), true),
+        false => (Displaced::default(), false),
     });
     drop(displaced);
+    setting.into_iter().for_each(|setting| setting.end(is_latest));
 }
 
 /// What is decided on a value when it is there.

@@ -35,6 +35,8 @@ pub(super) struct Fill<'c> {
     pub(super) version: Option<u64>,
     /// Whether somebody asked for it, and uses it.
     pub(super) is_asked_for: bool,
+    /// Whether somebody has set it, by `put` or by force: nobody who begins afterwards gets an older one.
+    pub(super) is_set: bool,
     /// The entry that it replaces, where that is known.
     pub(super) replaces: Option<Arc<StoredEntry>>,
 }
@@ -217,37 +219,43 @@ pub(super) fn land(
     let is_stored = share.version().is_some();
     // Otherwise what is here may be newer.
     let is_attached = lead.is_attached();
-    let displaced = lead.land(landing, |may_store| match (fill.lifetime, here) {
-        // What is here is older than what the shared tier has by now.
-        (Some(_), _) if share == Share::Refused && is_attached => {
-            count(Happening::Refused);
-            cache.0.tier.remove(key)
-        }
-        (Some(_), _) if !may_store && is_stored => {
-            count(Happening::Fill);
-            cache.0.tier.remove(key)
-        }
-        (Some(_), _) if !may_store => {
-            count(Happening::Refused);
-            Displaced::default()
-        }
-        (Some(_), Some(_)) => {
-            let (what, displaced) = store(cache, entry.clone(), share);
-            count(what);
-            displaced
-        }
-        (Some(_), None) => {
-            if is_stored {
-                count(Happening::Fill);
+    let setting = fill.is_set.then(|| Setting::begin(cache, key));
+    let is_latest = Cell::new(false);
+    let displaced = lead.land(landing, |may_store| {
+        is_latest.set(may_store);
+        match (fill.lifetime, here) {
+            // What is here is older than what the shared tier has by now.
+            (Some(_), _) if share == Share::Refused && is_attached => {
+                count(Happening::Refused);
+                cache.0.tier.remove(key)
             }
-            Displaced::default()
+            (Some(_), _) if !may_store && is_stored => {
+                count(Happening::Fill);
+                cache.0.tier.remove(key)
+            }
+            (Some(_), _) if !may_store => {
+                count(Happening::Refused);
+                Displaced::default()
+            }
+            (Some(_), Some(_)) => {
+                let (what, displaced) = store(cache, entry.clone(), share);
+                count(what);
+                displaced
+            }
+            (Some(_), None) => {
+                if is_stored {
+                    count(Happening::Fill);
+                }
+                Displaced::default()
+            }
+            // What is stored is older than this answer, and this answer is not to be stored. An error says
+            // nothing about what is stored.
+            (None, _) if may_store && fill.outcome != Outcome::Error => cache.0.tier.remove(key),
+            (None, _) => Displaced::default(),
         }
-        // What is stored is older than this answer, and this answer is not to be stored. An error says
-        // nothing about what is stored.
-        (None, _) if may_store && fill.outcome != Outcome::Error => cache.0.tier.remove(key),
-        (None, _) => Displaced::default(),
     });
     drop(displaced);
+    setting.into_iter().for_each(|setting| setting.end(is_latest.get()));
     // However it was got: computed, or put.
     if fill.remember.keeps_old() {
         cache.0.setbacks.succeeded(key);
@@ -258,6 +266,28 @@ pub(super) fn land(
         cache.tell(fill.function, key, what);
     }
     (happened, entry)
+}
+
+/// What somebody has set is about to be all that there is, where there is a shared tier: what was read from that before goes.
+pub(super) struct Setting<'c>(&'c Cache, &'c Key);
+
+impl<'c> Setting<'c> {
+    pub(super) fn begin(cache: &'c Cache, key: &'c Key) -> Self {
+        // Held by those who have read it.
+        if let Some(shared) = cache.0.shared.as_deref() {
+            shared.note_removal(key);
+        }
+        Self(cache, key)
+    }
+
+    /// Its flight has landed, as the one that others join, or not.
+    pub(super) fn end(self, is_latest: bool) {
+        let Self(cache, key) = self;
+        // Whoever leads instead may have read what was there before.
+        if !is_latest && cache.0.shared.is_some() {
+            cache.0.remove_here(key);
+        }
+    }
 }
 
 /// Ends a flight with a value that the shared tier had: it enters the local tier, unless an invalidation came since
@@ -317,6 +347,7 @@ impl<'c> Fill<'c> {
             age: stored.age,
             version: Some(stored.version),
             is_asked_for: true,
+            is_set: false,
             replaces: None,
         }
     }

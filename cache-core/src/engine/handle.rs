@@ -271,6 +271,7 @@ impl Untyped {
             age: Duration::ZERO,
             version: None,
             is_asked_for: false,
+            is_set: true,
             replaces: None,
         };
         let share = match hold {

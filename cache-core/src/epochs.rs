@@ -71,8 +71,22 @@ struct Shared {
     generation: u64,
     /// The current epoch, as far as the bus tells.
     known: Option<Epoch>,
-    /// The epoch that the number moved for last, so that an invalidation is not applied twice.
-    applied: Option<Epoch>,
+    /// Whether an entry here bears the number since before the epoch was known. Then the first that is learned may be that of an
+    /// invalidation after it.
+    is_kept_unknown: bool,
+    /// The epoch that the number moved for last, and how, so that an invalidation is not applied twice.
+    applied: Option<(Epoch, Severity)>,
+}
+
+impl Shared {
+    /// Whether the number is yet to move for `epoch`, as severely as that.
+    fn applies(&mut self, epoch: Epoch, severity: Severity) -> bool {
+        let is_done = self.applied.is_some_and(|(applied, done)| applied == epoch && done >= severity);
+        if !is_done {
+            self.applied = Some((epoch, severity));
+        }
+        !is_done
+    }
 }
 
 impl Default for Cell {
@@ -97,18 +111,23 @@ impl Cell {
         // Unknown stays unknown: a message that was heard between the change and its answer may be newer. And a smaller one than is
         // known was overtaken, or the server's clock went back: which of the two the next read will tell.
         shared.known = shared.known.filter(|known| *known <= epoch).map(|_| epoch);
-        if shared.applied.replace(epoch) != Some(epoch) {
+        if shared.applies(epoch, severity) {
             self.advance(severity);
         }
+    }
+
+    /// A message told of a change of this process's own, which has moved the number already.
+    pub(crate) fn echoed(&self, epoch: Epoch, generation: u64) {
+        let mut shared = self.shared_in(generation);
+        shared.known = shared.known.filter(|known| *known <= epoch).map(|_| epoch);
     }
 
     /// Moves the epoch after a message told that it is `epoch` now; tells whether that was news.
     pub(crate) fn heard(&self, epoch: Epoch, generation: u64, severity: Severity) -> bool {
         let mut shared = self.shared_in(generation);
-        if shared.applied == Some(epoch) {
+        if !shared.applies(epoch, severity) {
             return false;
         }
-        shared.applied = Some(epoch);
         // A smaller one was overtaken by an answer, or the server's clock went back and its epochs were lost. Which of
         // the two the next read will tell.
         shared.known = shared.known.filter(|known| *known <= epoch).map(|_| epoch);
@@ -127,8 +146,9 @@ impl Cell {
             return Learned::NoInvalidation;
         }
         match shared.known.replace(epoch) {
-            Some(known) if known != epoch => {
-                shared.applied = Some(epoch);
+            None if !std::mem::take(&mut shared.is_kept_unknown) => Learned::NoInvalidation,
+            known if known != Some(epoch) => {
+                shared.applied = Some((epoch, Severity::Hard));
                 *stamped = self.advance(Severity::Hard);
                 Learned::Invalidation
             }
@@ -150,7 +170,7 @@ impl Cell {
     fn shared_in(&self, generation: u64) -> MutexGuard<'_, Shared> {
         let mut shared = self.shared();
         if shared.generation < generation {
-            *shared = Shared { generation, known: None, applied: None };
+            *shared = Shared { generation, ..Shared::default() };
         }
         shared
     }
@@ -209,6 +229,12 @@ impl Stamp {
     /// The epoch in the shared tier, if it is known.
     pub(crate) fn known(&self, generation: u64) -> Option<Epoch> {
         self.cell.known(generation)
+    }
+
+    /// An entry here bears it from now on.
+    pub(crate) fn is_kept(&self, generation: u64) {
+        let mut shared = self.cell.shared_in(generation);
+        shared.is_kept_unknown |= shared.known.is_none();
     }
 
     /// See [`Cell::learn`].

@@ -11,11 +11,11 @@ use super::fill::{self, Fill, Setting, Share};
 use super::flight::Lead;
 use super::lead::{Leading, Purpose};
 use super::liveness;
-use super::shared::{Borne, Hold};
+use super::shared::{Borne, Hold, without_runtime};
 use super::value::AnyValue;
 use super::{Cache, Landing};
 use crate::answer::Outcome;
-use crate::backend::InvalidateRequest;
+use crate::backend::{EntryKey, InvalidateRequest};
 use crate::clock::Tick;
 use crate::entry::lifetime;
 use crate::epochs::Opening;
@@ -46,12 +46,12 @@ impl<'c> Leading<'c> {
         Some(entry)
     }
 
-    /// What the shared tier has is older than what was asked for by force, and could not be replaced: it goes as soon as the shared tier
-    /// can be told, and is not read before.
+    /// What the shared tier has is older than what was asked for by force, and could not be replaced.
     fn outdate_shared(&self) {
         if let Some(question) = self.question {
-            let keys = std::slice::from_ref(&question.key);
-            question.shared.postpone(&InvalidateRequest { keys, ..InvalidateRequest::NOTHING });
+            question.shared.postpone_removal(&question.key);
+        } else if let Some(shared) = without_runtime(self.cache, self.function, self.plan.terms.kind) {
+            shared.postpone_removal(&self.plan.key.with_text(|text| EntryKey::from(text)));
         }
     }
 

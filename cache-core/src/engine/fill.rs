@@ -14,7 +14,7 @@ use crate::answer::Outcome;
 use crate::backend::{Epoch, ServerTime, TagKey, Tags};
 use crate::clock::Tick;
 use crate::entry::{Lifetime, Remember};
-use crate::epochs::Stamp;
+use crate::epochs::{Learned, Stamp};
 use crate::event::stats::Happening;
 use crate::key::{Key, Tag};
 use crate::local::{Care, Displaced, Header, Installed, StoredEntry, Upkeep, Weight};
@@ -97,7 +97,11 @@ pub(super) async fn share(
     };
     let named = match named_epochs(question, &named.tags, lifetime, &hold).await {
         NamedEpochs::Current(epochs) => {
-            borne.learn_named(named.stamps, &epochs);
+            // What the body has read in this process was not outdated by it yet. Who joined may have begun after it.
+            if borne.learn_named(named.stamps, &epochs) == Learned::Invalidation {
+                borne.outdate();
+                return Share::Refused;
+            }
             named.tags.into_iter().zip(epochs).collect::<Vec<_>>()
         }
         // What this process has heard of tells here, too.
@@ -364,6 +368,9 @@ impl<'c> Fill<'c> {
     ) -> Arc<StoredEntry> {
         let now = cache.0.clock.now();
         let stamps = borne.stamps();
+        if lifetime.is_some() && cache.0.shared.is_some() {
+            borne.is_kept();
+        }
         let care = lifetime.and_then(|lifetime| self.care(cache, lifetime, now));
         let own = value.overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();
         let elsewhere = match lifetime {

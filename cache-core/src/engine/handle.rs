@@ -8,10 +8,11 @@ use super::body::Brought;
 use super::calling::Reply;
 use super::fill::{self, Fill, Named, Share};
 use super::means::Means;
-use super::shared::{Borne, Looked, Question};
+use super::shared::{Borne, Looked, Question, without_runtime};
 use super::value::{AnyValue, Kind};
 use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
+use crate::backend::EntryKey;
 use crate::backend::dynamic::BoxFuture;
 use crate::entry::{Freshness, Lifetime, Remember, Remembered, lifetime};
 use crate::error::{Error, ErrorKind};
@@ -244,15 +245,28 @@ impl Untyped {
         let lead = cache.0.flights.lead(key);
         lead.bear(borne.clone());
         let storing = Storing::begin(cache, key);
+        // What is known of its tags is to stay until the end.
+        let _known;
         let (hold, mut borne) = match &question {
-            Some(question) => match question.take(borne).await {
-                (Ok(hold), borne) => (Some((question, hold)), borne),
-                (Err(error), _) => return Err(error),
-            },
-            None => (None, borne),
+            Some(question) => {
+                let (borne, learned) = question.learn_first(borne, &tags).await;
+                _known = learned;
+                match question.take(borne).await {
+                    (Ok(hold), borne) => (Some((question, hold)), borne),
+                    (Err(error), _) => return Err(error),
+                }
+            }
+            None => {
+                if let Some(shared) = without_runtime(cache, &function, self.kind) {
+                    shared.postpone_removal(&key.with_text(|text| EntryKey::from(text)));
+                    let what = "put a value into the shared tier: there is no tokio runtime here; call it inside one";
+                    return Err(Error::new(ErrorKind::Unreachable, what));
+                }
+                (None, borne)
+            }
         };
         let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());
-        let is_outdated = borne.is_invalidated() || !lead.is_attached() || is_being_invalidated;
+        let is_outdated = borne.is_outdated(cache) || !lead.is_attached() || is_being_invalidated;
         let Some(stamps) = opening.stamp(&tags).filter(|_| !is_outdated) else {
             // An invalidation of its tags or of its key came meanwhile, or another `put`.
             drop(hold);

@@ -102,12 +102,22 @@ impl Borne {
         self.taken.is_outdated || !self.taken.named.is_empty()
     }
 
-    /// Learns the epochs of tags that only the value knows, likewise; bears them from now on.
-    pub(in crate::engine) fn learn_named(&mut self, mut named: Box<[Stamp]>, epochs: &[Epoch]) {
+    /// Learns the epochs of tags that only the value knows, likewise; bears them from now on. Tells whether one of them was
+    /// invalidated, and that was not heard of.
+    pub(in crate::engine) fn learn_named(&mut self, mut named: Box<[Stamp]>, epochs: &[Epoch]) -> Learned {
+        let mut learned = Learned::NoInvalidation;
         for (stamp, epoch) in named.iter_mut().zip(epochs) {
-            stamp.learn(*epoch, self.generation);
+            if stamp.learn(*epoch, self.generation) == Learned::Invalidation {
+                learned = Learned::Invalidation;
+            }
         }
         self.name(named);
+        learned
+    }
+
+    /// An entry bears them from now on, also those whose epochs in the shared tier are not known.
+    pub(in crate::engine) fn is_kept(&self) {
+        self.taken.declared().chain(&self.taken.named).for_each(|stamp| stamp.is_kept(self.generation));
     }
 
     /// The epochs in the shared tier are what the bus has told, as far as that was heard by then: if all are known.
@@ -121,6 +131,11 @@ impl Borne {
     /// What an entry in the shared tier bears, where the bus has told it.
     pub(super) fn followed(&self) -> Option<Epoch> {
         self.followed
+    }
+
+    /// Whether the epochs in the shared tier of all tags that the call knows are known.
+    pub(super) fn are_known(&self) -> bool {
+        self.known().is_some()
     }
 
     /// The generation that they were taken in.
@@ -138,10 +153,18 @@ impl Borne {
         !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
-    /// Whether a tag that the call knows was invalidated since, and not just made stale or perhaps missed; also by what an
-    /// answer has told.
-    pub(in crate::engine) fn is_invalidated(&self) -> bool {
-        self.has_moved || self.taken.own.currency() == Currency::Invalidated
+    /// Whether a tag that the call knows, or its function, was invalidated since or made stale; also by what an answer has told. What
+    /// was perhaps missed does not count.
+    pub(in crate::engine) fn is_outdated(&self, cache: &Cache) -> bool {
+        let own = &self.taken.own;
+        let has_moved = |stamp: &Stamp| !stamp.is_current();
+        // A gap moves all functions, softly.
+        let is_gapless =
+            cache.0.shared.as_deref().is_none_or(|shared| shared.generation() == self.generation);
+        self.has_moved
+            || own.iter().skip(1).any(has_moved)
+            || is_gapless && own.iter().take(1).any(has_moved)
+            || own.currency() == Currency::Invalidated
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.

@@ -3,7 +3,7 @@
 use super::look::is_in_runtime;
 use super::undone::Change;
 use super::{Shared, TAG_LIFE};
-use crate::backend::{Epoch, InvalidateRequest, Tags};
+use crate::backend::{EntryKey, Epoch, InvalidateRequest, Tags};
 use crate::error::{Error, ErrorKind};
 
 impl Shared {
@@ -38,6 +38,13 @@ impl Shared {
             self.undone.push(change, TAG_LIFE);
         }
         self.keeper.wake();
+    }
+
+    /// What is stored under `key` is older than what was put or computed by force: it goes as soon as the shared tier can be told, and is
+    /// not read before.
+    pub(in crate::engine) fn postpone_removal(&self, key: &EntryKey) {
+        let keys = std::slice::from_ref(key);
+        self.postpone(&InvalidateRequest { keys, ..InvalidateRequest::NOTHING });
     }
 
     /// Keeps what failed for later, and says so.

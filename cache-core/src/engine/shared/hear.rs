@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::backend::{Change, EntryKey, Epoch, Heard, Message, TagKey};
 use crate::engine::Cache;
-use crate::epochs::Severity;
+use crate::epochs::{Cell, Severity};
 use crate::event::{Invalidated, Invalidator};
 use crate::key::Key;
 
@@ -78,7 +78,7 @@ impl Shared {
             Change::Unread { why } => self.counters.unread(why),
             Change::TagsInvalidated { epochs } => {
                 for (tag, epoch) in epochs {
-                    let severity = if is_own { self.moving.severity(&tag) } else { Severity::Hard };
+                    let severity = if is_own { self.moving.severity(&tag) } else { Some(Severity::Hard) };
                     self.hear_epoch(cache, &tag, epoch, severity);
                     if !is_own {
                         cache.0.tell_invalidation(|| (&tag).into(), Severity::Hard, by);
@@ -88,19 +88,29 @@ impl Shared {
         }
     }
 
-    fn hear_epoch(&self, cache: &Cache, tag: &TagKey, epoch: Epoch, severity: Severity) {
+    /// Without a `severity` the change is one of this process that it has applied.
+    fn hear_epoch(&self, cache: &Cache, tag: &TagKey, epoch: Epoch, severity: Option<Severity>) {
         let generation = self.generation();
+        let hear = |cell: &Cell| match severity {
+            Some(severity) => cell.heard(epoch, generation, severity),
+            None => {
+                cell.echoed(epoch, generation);
+                false
+            }
+        };
         match tag {
             TagKey::Everything => {
-                if self.everything.heard(epoch, generation, severity) {
+                if hear(&self.everything)
+                    && let Some(severity) = severity
+                {
                     cache.0.functions.invalidate(severity, |_| true);
                 }
             }
             TagKey::Function(path) => cache.0.functions.change(path, |cell| {
-                cell.heard(epoch, generation, severity);
+                hear(cell);
             }),
             TagKey::Tag(tag) => {
-                cache.0.epochs.change(tag, |cell| cell.heard(epoch, generation, severity));
+                cache.0.epochs.change(tag, hear);
             }
         }
     }

@@ -111,6 +111,31 @@ impl<'c> Question<'c> {
         (hold, borne)
     }
 
+    /// Learns the epochs that are not known, before a value is put: what differs when the key is taken was invalidated meanwhile.
+    /// `named` are the tags that only the value knows; what is known of them stays as long as the answer.
+    pub(in crate::engine) async fn learn_first(
+        &self,
+        mut borne: Borne,
+        named: &[Tag],
+    ) -> (Borne, Box<[Stamp]>) {
+        let mut stamps = self.cache.0.epochs.stamp(named);
+        let are_known = stamps.iter().all(|stamp| stamp.known(borne.generation()).is_some());
+        if are_known && borne.are_known() || self.shared.is_away() {
+            return (borne, stamps);
+        }
+        let own = self.tag_keys();
+        let keys: Vec<TagKey> = own.iter().cloned().chain(named.iter().cloned().map(TagKey::from)).collect();
+        // What cannot be learned now is not known; taking the key will tell why.
+        if let Ok(epochs) = self.epochs(Tags { keys: &keys, life: self.tag_life() }).await {
+            let (of_own, of_named) = epochs.split_at(own.len().min(epochs.len()));
+            borne.learn(self.cache, of_own.iter().copied().map(Some));
+            for (stamp, epoch) in stamps.iter_mut().zip(of_named) {
+                stamp.learn(*epoch, borne.generation());
+            }
+        }
+        (borne, stamps)
+    }
+
     /// Whether this process is about to invalidate the entry: in the shared tier it may have done so.
     pub(in crate::engine) fn is_being_invalidated(&self) -> bool {
         self.shared.echoes.is_underway(&self.key) || self.shared.moving.is_any(&self.tag_keys())
@@ -325,6 +350,17 @@ impl Question<'_> {
 /// Whether there is a tokio runtime here: without one a client of a server cannot wait for its answer.
 pub(super) fn is_in_runtime() -> bool {
     Handle::try_current().is_ok()
+}
+
+/// The shared tier, if values of that kind would go there and it cannot be asked, since there is no runtime.
+pub(in crate::engine) fn without_runtime<'c>(
+    cache: &'c Cache,
+    function: &Function,
+    kind: Kind,
+) -> Option<&'c Shared> {
+    let shared = cache.0.shared.as_deref()?;
+    function.fingerprint(kind.id(), |version| kind.fingerprint(version))?;
+    (!is_in_runtime()).then_some(shared)
 }
 
 /// The shared tier is not asked at present.

@@ -45,12 +45,13 @@ impl Moving {
         Moves { moving: self, tags }
     }
 
-    /// How an own message about `tag` is meant. Where hard and soft changes are under way at once, nobody knows whose it is.
-    pub(super) fn severity(&self, tag: &TagKey) -> Severity {
-        match self.lock().get(tag) {
-            Some(Underway { soft: 1.., hard: 0 }) => Severity::Soft,
+    /// How an own message about `tag` is meant. Where hard and soft changes are under way at once, nobody knows whose it is; `None` where
+    /// none is under way: whoever made the change has applied it.
+    pub(super) fn severity(&self, tag: &TagKey) -> Option<Severity> {
+        Some(match self.lock().get(tag)? {
+            Underway { soft: 1.., hard: 0 } => Severity::Soft,
             _ => Severity::Hard,
-        }
+        })
     }
 
     /// Whether one of `tags` is being changed.
@@ -87,14 +88,14 @@ mod tests {
         let [softly, hard] = [Severity::Soft, Severity::Hard].map(|severity| [(tag.clone(), severity)]);
 
         let one = moving.begin(&softly);
-        assert_eq!((moving.severity(&tag), moving.is_any([&tag])), (Severity::Soft, true));
+        assert_eq!((moving.severity(&tag), moving.is_any([&tag])), (Some(Severity::Soft), true));
         let other = moving.begin(&hard);
-        assert_eq!(moving.severity(&tag), Severity::Hard);
+        assert_eq!(moving.severity(&tag), Some(Severity::Hard));
         drop(other);
-        assert_eq!(moving.severity(&tag), Severity::Soft);
+        assert_eq!(moving.severity(&tag), Some(Severity::Soft));
         drop(one);
 
-        assert_eq!((moving.severity(&tag), moving.is_any([&tag])), (Severity::Hard, false));
+        assert_eq!((moving.severity(&tag), moving.is_any([&tag])), (None, false));
         assert!(moving.lock().is_empty());
     }
 }

@@ -127,6 +127,8 @@ impl Shared {
         let Some(mut underway) = self.requests.begin() else { return };
         while let Some((keys, tags)) = underway.next() {
             let expecting: Vec<_> = keys.iter().map(|key| self.expect_echo(key)).collect();
+            let hard: Vec<_> = tags.iter().map(|tag| (tag.clone(), Severity::Hard)).collect();
+            let moves = self.expect_moves(&hard);
             let tags_there = Tags { keys: tags, life: TAG_LIFE };
             let made = self.invalidate(InvalidateRequest { keys, expired: &[], tags: tags_there }).await;
             let epochs = made.as_deref().unwrap_or_default();
@@ -139,6 +141,7 @@ impl Shared {
                 cache.0.move_here(tag, epochs.get(index).copied(), Severity::Hard);
                 cache.0.tell_invalidation(|| tag.into(), Severity::Hard, Invalidator::Outside);
             }
+            drop(moves);
             if made.is_ok() {
                 expecting.into_iter().for_each(|one| one.answered());
             }

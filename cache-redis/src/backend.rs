@@ -142,11 +142,22 @@ impl Redis {
         self.shared.servers.failed(doing, failure)
     }
 
+    /// The same with a value of this size, 0 for none, when there is room for that.
+    async fn run_in_turn(&self, bytes: usize, doing: &str, commands: &[Command]) -> Result<Answers, Error> {
+        let lane = self.traffic().sized(bytes);
+        let Ok(place) = self.traffic().room().take(bytes, lane.limit).await else {
+            return Err(self.crowded(doing));
+        };
+        let answers = self.run(lane, doing, commands).await;
+        place.ended(&answers);
+        answers
+    }
+
     /// What it waits behind does not come through.
     #[cold]
     fn crowded(&self, doing: &str) -> Error {
         let what =
-            format!("{doing} at {}: values that are sent before it do not come in time", self.shared.servers);
+            format!("{doing} at {}: what was sent before it does not come in time", self.shared.servers);
         Error::new(ErrorKind::Unreachable, what)
     }
 
@@ -348,7 +359,9 @@ impl Backend for Redis {
         let mut commands = self.epoch_commands(request.tags);
         commands.push(self.lease_command(&request, &entry, &lease));
 
-        let mut answers = self.run(self.shared.traffic.stored(&entry), doing, &commands).await?;
+        // What is stored meanwhile comes with the answer.
+        let bytes = self.traffic().size_of(&entry);
+        let mut answers = self.run_in_turn(bytes, doing, &commands).await?;
         let failed = |failure| self.failed(doing, failure);
         let granted = answers.pop().map_or(Err(Failure::Misfit), reply::lease).map_err(failed)?;
         let epochs =
@@ -383,8 +396,10 @@ impl Backend for Redis {
             .arg(&token.to_bytes())
             .arg(self.channel())
             .arg(message::of_key(self.origin, OfKey::Released, key));
-        let lane = self.shared.traffic.small();
-        self.one(lane, "giving a lease back to Redis", command, reply::is_done).await.map(drop)
+        let doing = "giving a lease back to Redis";
+        let answer = self.run_in_turn(0, doing, &[command]).await?.pop();
+        let released = answer.map_or(Err(Failure::Misfit), reply::is_done);
+        released.map(drop).map_err(|failure| self.failed(doing, failure))
     }
 
     async fn fill(&self, request: FillRequest<'_>) -> Result<Fill, Error> {
@@ -401,11 +416,7 @@ impl Backend for Redis {
         let mut commands = self.epoch_commands(request.tags);
         commands.push(command);
 
-        let bytes = request.frame.len();
-        let Ok(place) = self.traffic().room().take(bytes).await else { return Err(self.crowded(doing)) };
-        let answers = self.run(self.traffic().sized(bytes), doing, &commands).await;
-        place.ended(&answers);
-        let mut answers = answers?;
+        let mut answers = self.run_in_turn(request.frame.len(), doing, &commands).await?;
         let failed = |failure| self.failed(doing, failure);
         let is_stored = answers.pop().map_or(Err(Failure::Misfit), reply::is_done).map_err(failed)?;
         for answer in answers {
@@ -434,7 +445,7 @@ impl Backend for Redis {
         commands.push(command);
 
         // Small, whatever the value: it stays where it is.
-        let mut answers = self.run(self.shared.traffic.small(), doing, &commands).await?;
+        let mut answers = self.run_in_turn(0, doing, &commands).await?;
         let failed = |failure| self.failed(doing, failure);
         let refilled = answers.pop().map_or(Err(Failure::Misfit), reply::count).map_err(failed)?;
         for answer in answers {

@@ -164,6 +164,9 @@ impl RedisBuilder {
 
     /// How long one call may take, waiting for a connection included. The default is 100 ms.
     ///
+    /// What asks for a lease, gives one up or stores may wait for its turn before that, ten times as long at most: no more than 1 MiB is
+    /// under way at a time.
+    ///
     /// Values above 64 KiB have one such time more for each MiB begun. A limit of more than a day is a day.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;

@@ -14,7 +14,7 @@ pub(crate) const MIB: usize = 1 << 20;
 /// What counts as the size of a value that did not come in time, and may be large.
 pub(crate) const MAYBE_LARGE: usize = LARGE + 1;
 /// The sizes of values above this are remembered: many of them are large together.
-pub(super) const REMEMBERED: usize = 8 << 10;
+const REMEMBERED: usize = 8 << 10;
 
 /// Decides which connection a call takes.
 #[derive(Debug)]

@@ -404,8 +404,8 @@ use crate::model::{Batch, Model};
 /// - When the shared tier cannot be reached, calls compute, and join a computation that runs in this process.
 ///   Nothing is stored then.
 /// - A value that is not stored (`None` without `none_ttl`, one that `store_if` refuses, one above
-///   `max_value_bytes`) is for the call that computed it alone: another call that waited for it looks into the
-///   shared tier, finds nothing, and computes for itself.
+///   `max_value_bytes`) is given to the calls that asked before its computation began: another call that waited for it looks
+///   into the shared tier, finds nothing, and computes for itself.
 /// - With a cache that has no shared tier it is as without the option: the value is kept in this process.
 ///
 /// ```compile_fail
@@ -442,7 +442,8 @@ use crate::model::{Batch, Model};
 /// - Shorter means less delay after a crash, and more renewals. It also means that a holder loses its lease sooner
 ///   when it cannot renew: while the network is slow, or while the body blocks its thread. Then the key is
 ///   computed twice.
-/// - Within one process nobody waits for a lease, and without a shared tier it means nothing.
+/// - Within one process calls join each other, and need no lease for that. But a call that begins after one of its tags was invalidated
+///   joins nobody from before, and waits for their lease, in this process too. Without a shared tier it means nothing.
 ///
 /// ```compile_fail
 /// # use larder::cached;

@@ -41,7 +41,7 @@ impl fmt::Debug for Origin {
 /// What travels on the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who changed something. Receivers skip their own.
+    /// Who changed something.
     pub origin: Origin,
     /// What changed.
     pub change: Change,

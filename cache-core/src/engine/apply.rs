@@ -41,6 +41,9 @@ impl Cache {
     /// `Unreachable`, when the shared tier could not be reached: then all of the set is applied in this process, and will
     /// be applied there as soon as it answers, if there is a handle to the cache then. Some of it may have been applied there already.
     ///
+    /// `Refused`, `Configuration`, `Unsupported`, when it answered so: likewise. `Postponed`: a part of a cluster could not be reached, and
+    /// the backend repeats it. `NotReplicated`: it is made, and fewer replicas have it than were asked for; that is not repeated.
+    ///
     /// `Key`, when a handle in the set names no entry: the rest is applied.
     ///
     /// # Cancel safety

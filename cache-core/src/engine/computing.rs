@@ -121,6 +121,9 @@ impl Computation {
     ///
     /// A tag that was never used before cannot be told from one that was just invalidated. So over a shared tier the first
     /// value that bears it may not be stored.
+    ///
+    /// In the body of a batch it is a tag of each item that this run of the body brings: for tags of single items there are `tags`
+    /// and `tags_from`.
     pub fn tag(&self, tag: impl Into<Tag>) -> &Self {
         self.direct(|directions| directions.tags.push(tag.into()))
     }

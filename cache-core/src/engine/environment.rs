@@ -131,7 +131,7 @@ fn local_of(url: &str) -> Result<Local, Error> {
     // The text of a URL may hold a password: only its scheme is repeated, and only what can be nothing else.
     let Some((scheme, rest)) = url.split_once(':') else {
         return wrong(
-            "read LARDER_URL: it has no scheme; write `memory:` or `memory:256MiB`, or `off`".into(),
+            "read LARDER_URL: it has no scheme; write `memory:` or `memory:256MiB`, `redis://host:6379` for a shared tier, or `off`".into(),
         );
     };
     if let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) {
@@ -148,7 +148,9 @@ fn local_of(url: &str) -> Result<Local, Error> {
     if scheme != "memory" {
         let is_one = rest.starts_with("//") && is_scheme(scheme);
         let which = if is_one { format!(" `{scheme}:`") } else { String::new() };
-        return wrong(format!("read LARDER_URL: the scheme{which} is unknown; write `memory:`"));
+        return wrong(format!(
+            "read LARDER_URL: the scheme{which} is unknown; write `memory:`, or `redis://host:6379` for a shared tier"
+        ));
     }
     if rest.is_empty() {
         return Ok(Local::default());

@@ -221,7 +221,7 @@ impl Cache {
         &self.0.prefix
     }
 
-    /// The statistics up to now. Takes microseconds; what other threads count meanwhile may be in or not.
+    /// The statistics up to now. Takes about 2 µs for each function; what other threads count meanwhile may be in or not.
     pub fn stats(&self) -> Stats {
         let functions = self.0.functions.all();
         Stats {
@@ -241,7 +241,8 @@ impl Cache {
 
     /// Drops from the local tier what has expired or was invalidated. Happens by itself every 30 s.
     ///
-    /// Takes time in proportion to the number of entries; calls go on meanwhile.
+    /// Takes time in proportion to the number of entries. Calls go on meanwhile, but for those of the part of the tier that is just looked
+    /// through.
     pub fn sweep(&self) {
         Sweep::sweep(self.0.clone());
     }

@@ -44,7 +44,7 @@ pub struct RefreshStats {
     pub oldest: Duration,
     /// Refreshes under way.
     pub running: u64,
-    /// Refreshes that found no room in the queue.
+    /// Refreshes that found no room in the queue, or whose runtime stood still.
     pub dropped: u64,
     /// Entries that are kept warm (`refresh(idle = ..)`).
     pub scheduled: u64,
@@ -295,6 +295,14 @@ impl fmt::Display for Stats {
             grouped(self.local_capacity),
             grouped(self.evictions),
         )?;
+        let rejected = self.sum(|f| f.rejected);
+        if rejected > 0 {
+            write!(
+                f,
+                "\nnot kept here, since larger than a part of the local tier takes: {}",
+                grouped(rejected)
+            )?;
+        }
         if self.failed_invalidations > 0 {
             write!(f, "\nfailed invalidations after writes: {}", grouped(self.failed_invalidations))?;
         }

@@ -17,6 +17,13 @@ const OF_INVALIDATES: [&str; 9] =
     ["tags", "entries", "function", "functions", "expire", "when", "strict", "cache", "crate"];
 const OF_UPDATES: [&str; 5] = ["entry", "value", "when", "strict", "crate"];
 
+fn options_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Invalidates => &OF_INVALIDATES,
+        Kind::Updates => &OF_UPDATES,
+    }
+}
+
 /// What was written between the parentheses.
 #[derive(Default)]
 pub(super) struct Options {
@@ -54,6 +61,11 @@ impl Options {
     /// Whether an option was written, be its value right or wrong.
     pub(super) fn mentions(&self, option: &str) -> bool {
         self.seen.iter().any(|seen| seen == option)
+    }
+
+    /// Whether something was written that is no option: it may have been meant for one that is missing.
+    pub(super) fn has_unknown(&self, kind: Kind) -> bool {
+        self.seen.iter().any(|seen| !options_of(kind).contains(&seen.as_str()))
     }
 
     /// The expressions that name what is invalidated or updated.
@@ -94,10 +106,7 @@ impl Options {
             diagnostics.report(&option, format!("`{word}` is given twice: keep one of them"));
             return skip_value(input);
         }
-        let known: &[&str] = match kind {
-            Kind::Invalidates => &OF_INVALIDATES,
-            Kind::Updates => &OF_UPDATES,
-        };
+        let known = options_of(kind);
         self.seen.push(word.clone());
         if !known.contains(&word.as_str()) {
             diagnostics.report(&option, unknown(kind, &word, known));
@@ -139,15 +148,21 @@ fn unknown(kind: Kind, word: &str, known: &[&'static str]) -> String {
     if word == "cache" {
         return format!("`{name}` uses the cache of its entry: remove `cache`");
     }
-    let others: &[&str] = match kind {
-        Kind::Invalidates => &OF_UPDATES,
-        Kind::Updates => &OF_INVALIDATES,
+    let (other_kind, other) = match kind {
+        Kind::Invalidates => (Kind::Updates, "#[updates(..)]"),
+        Kind::Updates => (Kind::Invalidates, "#[invalidates(..)]"),
     };
-    if others.contains(&word) {
-        let other = match kind {
-            Kind::Invalidates => "#[updates(..)]",
-            Kind::Updates => "#[invalidates(..)]",
+    if options_of(other_kind).contains(&word) {
+        let near = match word {
+            "entry" => Some("entries = [..]"),
+            "entries" => Some("entry = .."),
+            _ => None,
         };
+        if let Some(near) = near {
+            return format!(
+                "`{word}` is not an option of `{name}`: write `{near}`, or a `{other}` of its own, beside this one"
+            );
+        }
         return format!(
             "`{word}` is not an option of `{name}`: write it in a `{other}` of its own, beside this one"
         );

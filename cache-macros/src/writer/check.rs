@@ -51,6 +51,9 @@ fn signature(kind: Kind, function: &Function, diagnostics: &mut Diagnostics) {
 
 /// An attribute that does nothing.
 fn purpose(kind: Kind, options: &Options, diagnostics: &mut Diagnostics) {
+    if options.has_unknown(kind) {
+        return;
+    }
     let mut missing = |message: &str| diagnostics.report_at(Span::call_site(), message);
     match kind {
         Kind::Invalidates => {

@@ -43,8 +43,9 @@ struct State {
     /// Who waits, with what it needs, in their order.
     waiting: BTreeMap<u64, (usize, Waker)>,
     next: u64,
-    /// Whether what was answered last did not come in time.
+    /// Whether what ended last did not come in time, and when something was answered last.
     is_lost: bool,
+    answered: Moment,
 }
 
 /// What somebody has of it, until it is dropped or its time is over.
@@ -87,8 +88,9 @@ impl Room {
                 }
                 waiting.leave(&mut state);
                 // What is under way ends a little earlier.
-                let is_long = began.elapsed() >= limit * 4 / 5;
-                Poll::Ready(if state.is_lost && is_long { Err(Lost) } else { Ok(begin(&mut state)) })
+                let is_long = |since: Moment| since.elapsed() >= limit * 4 / 5;
+                let is_lost = state.is_lost && is_long(began) && is_long(state.answered);
+                Poll::Ready(if is_lost { Err(Lost) } else { Ok(begin(&mut state)) })
             });
             if let Some(taken) = Term::of(limit).keep(pin!(taking)).await {
                 return taken;
@@ -107,6 +109,7 @@ impl Side {
             waiting: BTreeMap::new(),
             next: 0,
             is_lost: false,
+            answered: Moment::now(),
         }))
     }
 
@@ -199,7 +202,11 @@ impl Place<'_> {
     pub(crate) fn ended<T>(self, answer: &Result<T, Error>) {
         let is_lost = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unreachable);
         // Before the next one gets the place.
-        self.side.lock().is_lost = is_lost;
+        let mut state = self.side.lock();
+        state.is_lost = is_lost;
+        if !is_lost {
+            state.answered = Moment::now();
+        }
     }
 }
 

@@ -3,11 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "what fails, fails the test")]
 #![allow(unused_variables, reason = "an argument that is a key part and nothing else")]
 
+mod support;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use cache_core::testing::{ManualClock, MemoryStage};
 use larder::backend::{Backend, Claim, EntryKey, Lease, LeaseRequest, LeaseToken, Memory, Prefix, Tags};
 use larder::{Cache, Key, cached};
+use support::pair::Pair;
+use support::processes::hears;
+use support::source::{Down, Source};
 use tokio::sync::{Notify, Semaphore};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -99,4 +105,44 @@ async fn what_took_far_longer_than_it_is_kept_is_found_by_other_processes() {
     let stats = two.stats();
     let report = stats.function("report").unwrap();
     assert_eq!((report.shared_hits, report.computations), (1, 0), "{:?}", report.misses);
+}
+
+#[cached(ttl = 60, name = "lease/outdated", tags = ["menu"], skip(cache, source), cache = cache)]
+async fn row(cache: &Cache, source: &Source, id: u64) -> Result<u64, Down> {
+    source.read().await
+}
+
+#[cached(ttl = 60, name = "lease/outdated", each = ids, tags = ["menu"], skip(cache, source), cache = cache)]
+async fn rows(cache: &Cache, source: &Source, ids: &[u64]) -> Result<HashMap<u64, u64>, Down> {
+    let row = source.read().await?;
+    Ok(ids.iter().map(|id| (*id, row)).collect())
+}
+
+/// Its lease is not renewed any more: what it brings could be used by nobody.
+#[tokio::test]
+async fn nobody_waits_without_an_end_for_what_was_invalidated_while_it_is_computed() {
+    for (of_many, is_elsewhere) in [(false, false), (true, false), (false, true)] {
+        // given a computation that hangs
+        let (pair, source) = (Pair::new(), Source::new());
+        hears(&pair.cache).await;
+        hears(&pair.other).await;
+        source.hold();
+        let (cache, hanging) = (pair.cache.clone(), source.clone());
+        let _earlier = tokio::spawn(async move {
+            match of_many {
+                true => drop(rows(&cache, &hanging, &[1]).await),
+                false => drop(row(&cache, &hanging, 1).await),
+            }
+        });
+        pair.comes_about(|_| source.asked() == 1).await;
+
+        // when its tag is invalidated
+        pair.cache.invalidate_tags(["menu"]).await.unwrap();
+        let (cache, other) =
+            (if is_elsewhere { pair.other.clone() } else { pair.cache.clone() }, source.clone());
+        let _later = tokio::spawn(async move { row(&cache, &other, 1).await });
+
+        // then who asks afterwards computes, long before the lease would end that is renewed
+        pair.comes_about(|_| source.asked() == 2).await;
+    }
 }

@@ -443,7 +443,8 @@ use crate::model::{Batch, Model};
 ///   when it cannot renew: while the network is slow, or while the body blocks its thread. Then the key is
 ///   computed twice.
 /// - Within one process calls join each other, and need no lease for that. But a call that begins after one of its tags was invalidated
-///   joins nobody from before, and waits for their lease, in this process too. Without a shared tier it means nothing.
+///   joins nobody from before, and may wait for their lease, in this process too: until they end, or for a third of it, when they give
+///   it up. Without a shared tier it means nothing.
 ///
 /// ```compile_fail
 /// # use larder::cached;

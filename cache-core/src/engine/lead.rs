@@ -260,7 +260,7 @@ impl<'c> Leading<'c> {
         let brought = match (runs.at_once().await, &hold) {
             (Some(brought), _) => brought,
             (None, Some(hold)) => {
-                boxed(|| liveness::keep(cache, &lead, hold.keep(&cache.0.clock, runs))).await
+                boxed(|| liveness::keep(cache, &lead, hold.keep(&cache.0.clock, &borne, runs))).await
             }
             (None, None) => boxed(|| liveness::keep(cache, &lead, runs)).await,
         };

@@ -298,16 +298,16 @@ impl<'c> Tracks<'c> {
         answers_all
     }
 
-    fn leads(&self) -> impl Iterator<Item = (&Lead<'c, Key, Borne, Landing>, Option<&Hold<'c>>)> {
+    fn leads(&self) -> impl Iterator<Item = (&Lead<'c, Key, Borne, Landing>, Option<&Hold<'c>>, &Borne)> {
         self.all.iter().filter_map(|track| match &track.state {
-            State::Computes(lead, hold, _) => Some((lead, hold.as_deref())),
+            State::Computes(lead, hold, borne) => Some((lead, hold.as_deref(), borne)),
             _ => None,
         })
     }
 
     /// Shows that the leaders live.
     fn beat(&self) {
-        self.leads().for_each(|(lead, _)| lead.beat());
+        self.leads().for_each(|(lead, ..)| lead.beat());
     }
 
     /// Shows that the leaders live, and renews their leases, for as long as it is polled: also of those that come after
@@ -315,9 +315,10 @@ impl<'c> Tracks<'c> {
     fn keeping(&self) -> BoxFuture<'_, Infallible> {
         Box::pin(async move {
             let (clock, turns) = (&self.cache.0.clock, Semaphore::new(AT_ONCE));
-            let holds = self.leads().filter_map(|(_, hold)| hold);
-            let renew =
-                |hold| -> BoxFuture<'_, Infallible> { Box::pin(Hold::renew(hold, clock, Some(&turns))) };
+            let holds = self.leads().filter_map(|(_, hold, borne)| Some((hold?, borne)));
+            let renew = |(hold, borne)| -> BoxFuture<'_, Infallible> {
+                Box::pin(Hold::renew(hold, clock, borne, Some(&turns)))
+            };
             let beating: BoxFuture<'_, Infallible> = Box::pin(liveness::show(clock, || self.beat()));
             together::forever(holds.map(renew).chain([beating])).await
         })

@@ -153,6 +153,11 @@ impl Borne {
         !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
+    /// Whether a tag that the call knows, or its function, was invalidated since, as far as is known here.
+    pub(super) fn is_invalidated(&self) -> bool {
+        self.taken.own.currency() == Currency::Invalidated
+    }
+
     /// Whether a tag that the call knows, or its function, was invalidated since or made stale; also by what an answer has told. What
     /// was perhaps missed does not count.
     pub(in crate::engine) fn is_outdated(&self, cache: &Cache) -> bool {
@@ -164,7 +169,7 @@ impl Borne {
         self.has_moved
             || own.iter().skip(1).any(has_moved)
             || is_gapless && own.iter().take(1).any(has_moved)
-            || own.currency() == Currency::Invalidated
+            || self.is_invalidated()
     }
 
     /// What an entry in the shared tier bears now, as far as the bus has told: `None` if an epoch is not known.

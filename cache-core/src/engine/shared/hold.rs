@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::server_clock::later;
 use super::unreleased::Unneeded;
-use super::{Question, Shared};
+use super::{Borne, Question, Shared};
 use crate::backend::dynamic::DynBackend;
 use crate::backend::{
     Claim, EntryKey, Epoch, Fill, FillRequest, FrameBytes, Grant, InvalidateRequest, Lease, LeaseRequest,
@@ -160,8 +160,13 @@ impl<'c> Hold<'c> {
         }
     }
 
-    /// Runs `body`, and renews the lease until it ends.
-    pub(in crate::engine) async fn keep<F: Future>(&self, clock: &Clock, body: F) -> F::Output {
+    /// Runs `body`, and renews the lease until it ends. `borne` is what its value will bear.
+    pub(in crate::engine) async fn keep<F: Future>(
+        &self,
+        clock: &Clock,
+        borne: &Borne,
+        body: F,
+    ) -> F::Output {
         let mut body = pin!(body);
         let mut renewals = None;
         poll_fn(|context| {
@@ -169,7 +174,7 @@ impl<'c> Hold<'c> {
                 return Poll::Ready(output);
             }
             // Only made for a body that waits.
-            let renewals = renewals.get_or_insert_with(|| Box::pin(self.renew(clock, None)));
+            let renewals = renewals.get_or_insert_with(|| Box::pin(self.renew(clock, borne, None)));
             let Poll::Pending = renewals.as_mut().poll(context);
             Poll::Pending
         })
@@ -184,12 +189,25 @@ impl<'c> Hold<'c> {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// Renews the lease for as long as it is polled; of many that is done in `turns`.
-    pub(in crate::engine) async fn renew(&self, clock: &Clock, turns: Option<&Semaphore>) -> Infallible {
+    /// Renews the lease for as long as it is polled; of many that is done in `turns`. Gives it up instead when what it bears was
+    /// invalidated: nobody could use what is stored then, and those who ask now wait for it.
+    pub(in crate::engine) async fn renew(
+        &self,
+        clock: &Clock,
+        borne: &Borne,
+        turns: Option<&Semaphore>,
+    ) -> Infallible {
         let State::Granted { grant, answered, .. } = &self.state else { return pending().await };
         let mut kept = *answered;
         loop {
             clock.sleep((self.life / RENEWALS).saturating_sub(clock.now().since(self.kept()))).await;
+            if borne.is_invalidated() {
+                self.is_lost.store(true, Ordering::Relaxed);
+                let ends = self.kept().later(self.life);
+                let lease = Unneeded { key: self.key.clone(), token: self.token, ends, to_come: None };
+                self.shared.release(clock, lease);
+                return pending().await;
+            }
             let turn = turn(turns).await;
             self.set_kept(clock.now());
             let renewal = self.shared.ask(self.backend.renew(&self.key, grant, self.life)).await;

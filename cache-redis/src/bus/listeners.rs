@@ -2,13 +2,15 @@
 //!
 //! State alone: what the connection hears is handed in, in the order it came.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cache_core::Error;
 use cache_core::backend::{Change, Feed, Heard, Listening};
 use tokio::sync::oneshot;
 
+use crate::clock::Moment;
 use crate::{message, outside};
 
 /// One subscription.
@@ -31,10 +33,13 @@ enum Hearing {
 /// All subscriptions, and what the server has confirmed to the current connection.
 #[derive(Default)]
 pub(super) struct Listeners {
-    listeners: Vec<Listener>,
+    listeners: BTreeMap<u64, Listener>,
+    /// Those who listen to a channel: there may be thousands of prefixes, and each message and confirmation is of one.
+    by_channel: HashMap<Arc<str>, Vec<u64>>,
+    next: u64,
     confirmed: HashSet<Arc<str>>,
-    /// Where a heartbeat was sent that has not come.
-    silent: HashSet<Arc<str>>,
+    /// Where a heartbeat was sent that has not come, and when the first of them was.
+    silent: HashMap<Arc<str>, Moment>,
     /// Which connection is the current one. What another one says is too late.
     connection: u64,
     /// The task that keeps the connection, if one does, and how many there were.
@@ -77,26 +82,57 @@ impl Listeners {
         feed: Feed,
     ) -> oneshot::Receiver<Result<(), Error>> {
         let (sender, answer) = oneshot::channel();
-        self.listeners.push(Listener { channels, feed, hearing: Hearing::Awaited(sender) });
-        self.advance();
+        let number = self.next;
+        self.next += 1;
+        for channel in &channels {
+            self.by_channel.entry(Arc::clone(channel)).or_default().push(number);
+        }
+        self.listeners.insert(number, Listener { channels, feed, hearing: Hearing::Awaited(sender) });
+        self.advance(number);
         answer
+    }
+
+    /// Takes a listener out.
+    fn remove(&mut self, number: u64) -> Option<Listener> {
+        let listener = self.listeners.remove(&number)?;
+        for channel in &listener.channels {
+            if let Some(numbers) = self.by_channel.get_mut(channel) {
+                numbers.retain(|other| *other != number);
+                if numbers.is_empty() {
+                    self.by_channel.remove(channel);
+                }
+            }
+        }
+        Some(listener)
+    }
+
+    /// Takes those out for whom that holds.
+    fn take_out(&mut self, is_out: impl Fn(&Listener) -> bool) -> Vec<Listener> {
+        let out: Vec<u64> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| is_out(listener))
+            .map(|(number, _)| *number)
+            .collect();
+        out.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
     /// A heartbeat is about to be sent to a channel.
     pub(super) fn beat(&mut self, channel: &str) {
-        let confirmed = self.confirmed.get(channel);
-        self.silent.extend(confirmed.cloned());
+        if let Some(confirmed) = self.confirmed.get(channel) {
+            self.silent.entry(Arc::clone(confirmed)).or_insert_with(Moment::now);
+        }
     }
 
-    /// Whether the current connection has confirmed a channel, and has not brought the last heartbeat to it.
-    pub(super) fn is_silent(&self, channel: &str) -> bool {
-        self.silent.contains(channel)
+    /// Whether the current connection has confirmed a channel, and has not brought a heartbeat to it that was sent `limit` ago.
+    pub(super) fn is_silent(&self, channel: &str, limit: Duration) -> bool {
+        self.silent.get(channel).is_some_and(|sent| sent.elapsed() >= limit)
     }
 
     /// The channels that somebody listens to. Forgets who does not any more.
     pub(super) fn wanted(&mut self) -> HashSet<Arc<str>> {
-        self.listeners.retain(|listener| listener.feed.listening() == Listening::Yes);
-        self.listeners.iter().flat_map(|listener| listener.channels.iter().cloned()).collect()
+        drop(self.take_out(|listener| listener.feed.listening() == Listening::No));
+        self.by_channel.keys().cloned().collect()
     }
 
     /// The channels that are wanted, and of those that are `subscribed` the ones that are to be left. In one step with leaving them: who
@@ -129,7 +165,7 @@ impl Listeners {
     pub(super) fn lose(&mut self) {
         self.confirmed.clear();
         self.silent.clear();
-        for listener in &mut self.listeners {
+        for listener in self.listeners.values_mut() {
             if matches!(listener.hearing, Hearing::Yes) {
                 listener.hearing = Hearing::Lost;
                 listener.feed.send(Heard::Gap);
@@ -139,28 +175,32 @@ impl Listeners {
 
     /// Who still waits to be told that messages arrive is told that they cannot.
     pub(super) fn fail(&mut self, error: &Error) {
-        for listener in std::mem::take(&mut self.listeners) {
-            match listener.hearing {
+        for listener in self.take_out(|listener| matches!(listener.hearing, Hearing::Awaited(_))) {
+            if let Hearing::Awaited(waiting) = listener.hearing {
                 // Nobody waits any more if this fails.
-                Hearing::Awaited(waiting) => drop(waiting.send(Err(error.clone()))),
-                _ => self.listeners.push(listener),
+                drop(waiting.send(Err(error.clone())));
             }
         }
     }
 
+    /// Those who listen to a channel, and its name.
+    fn of_channel(&self, channel: &[u8]) -> Option<(Arc<str>, Vec<u64>)> {
+        let (channel, numbers) = self.by_channel.get_key_value(str::from_utf8(channel).ok()?)?;
+        Some((Arc::clone(channel), numbers.clone()))
+    }
+
     /// The server confirmed a channel.
     pub(super) fn confirm(&mut self, channel: &[u8]) {
-        let known = self.listeners.iter().flat_map(|listener| &listener.channels);
-        if let Some(channel) = known.into_iter().find(|known| known.as_bytes() == channel) {
-            self.confirmed.insert(Arc::clone(channel));
-            self.advance();
-        }
+        let Some((channel, numbers)) = self.of_channel(channel) else { return };
+        self.confirmed.insert(channel);
+        numbers.into_iter().for_each(|number| self.advance(number));
     }
 
     /// A message came.
     pub(super) fn deliver(&mut self, channel: &[u8], payload: &[u8]) {
-        let mut listeners = self.listeners.iter();
-        let is_from_outside = listeners.any(|listener| listener.channels[2].as_bytes() == channel);
+        let Some((channel, numbers)) = self.of_channel(channel) else { return };
+        let of = |number: &u64| self.listeners.get(number);
+        let is_from_outside = numbers.iter().filter_map(of).any(|listener| listener.channels[2] == channel);
         let heard = match is_from_outside {
             true => Heard::Message(outside::read(payload)),
             // What cannot be read may have been an invalidation.
@@ -171,9 +211,10 @@ impl Listeners {
             Heard::Message(message) if matches!(message.change, Change::Heartbeat { .. })
         );
         if is_heartbeat {
-            self.silent.retain(|silent| silent.as_bytes() != channel);
+            self.silent.remove(&channel);
         }
-        self.listeners.retain(|listener| {
+        for number in numbers {
+            let Some(listener) = self.listeners.get(&number) else { continue };
             let [all, own, outside] = &listener.channels;
             // A heartbeat proves something only on the channel of its own.
             let expected = match is_heartbeat {
@@ -181,24 +222,24 @@ impl Listeners {
                 true => own,
                 false => all,
             };
-            let is_meant = matches!(listener.hearing, Hearing::Yes) && expected.as_bytes() == channel;
-            !is_meant || listener.feed.send(heard.clone()) == Listening::Yes
-        });
+            let is_meant = matches!(listener.hearing, Hearing::Yes) && *expected == channel;
+            if is_meant && listener.feed.send(heard.clone()) == Listening::No {
+                drop(self.remove(number));
+            }
+        }
     }
 
-    /// Tells those whose channels are all confirmed now.
-    fn advance(&mut self) {
-        let confirmed = &self.confirmed;
-        for listener in &mut self.listeners {
-            if !listener.channels.iter().all(|channel| confirmed.contains(channel)) {
-                continue;
-            }
-            match std::mem::replace(&mut listener.hearing, Hearing::Yes) {
-                // If nobody waits any more, the feed's other end is gone too.
-                Hearing::Awaited(waiting) => drop(waiting.send(Ok(()))),
-                Hearing::Lost => drop(listener.feed.send(Heard::Gap)),
-                Hearing::Yes => {}
-            }
+    /// Tells a listener whose channels are all confirmed now.
+    fn advance(&mut self, number: u64) {
+        let Some(listener) = self.listeners.get_mut(&number) else { return };
+        if !listener.channels.iter().all(|channel| self.confirmed.contains(channel)) {
+            return;
+        }
+        match std::mem::replace(&mut listener.hearing, Hearing::Yes) {
+            // If nobody waits any more, the feed's other end is gone too.
+            Hearing::Awaited(waiting) => drop(waiting.send(Ok(()))),
+            Hearing::Lost => drop(listener.feed.send(Heard::Gap)),
+            Hearing::Yes => {}
         }
     }
 }
@@ -251,18 +292,19 @@ mod tests {
         let mut listeners = Listeners::default();
         let (_ear, _answer) = listening(&mut listeners);
         listeners.beat("a:b:1");
-        assert!(!listeners.is_silent("a:b:1"), "nothing can come yet");
+        assert!(!listeners.is_silent("a:b:1", Duration::ZERO), "nothing can come yet");
         confirm(&mut listeners);
         listeners.beat("a:b:1");
-        assert!(listeners.is_silent("a:b:1") && !listeners.is_silent("a:b"));
+        assert!(listeners.is_silent("a:b:1", Duration::ZERO) && !listeners.is_silent("a:b", Duration::ZERO));
+        assert!(!listeners.is_silent("a:b:1", Duration::from_secs(60)), "it may be on its way");
 
         listeners.deliver(b"a:b:1", &message::heartbeat(Origin::from_bits(1), 7));
-        assert!(!listeners.is_silent("a:b:1"));
+        assert!(!listeners.is_silent("a:b:1", Duration::ZERO));
 
         // Of what was sent on another connection nothing is said.
         listeners.beat("a:b:1");
         listeners.lose();
-        assert!(!listeners.is_silent("a:b:1"));
+        assert!(!listeners.is_silent("a:b:1", Duration::ZERO));
     }
 
     #[tokio::test]

@@ -32,6 +32,10 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The first pause between attempts to connect, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
+/// A heartbeat that was sent no longer ago may be on its way. Where there are thousands of views, and a connection is lost, many
+/// subscribe again at about the same time: no one of them begins another one for all then.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
 /// The listening end of the bus.
 pub(crate) struct Bus {
     inner: Arc<Inner>,
@@ -57,7 +61,7 @@ impl Bus {
 
     /// Listens to the messages of a prefix, and to the heartbeats of one view.
     ///
-    /// A view whose last heartbeat was not heard takes the connection for deaf. So another one is made, for all.
+    /// A view whose last heartbeat was not heard for a while takes the connection for deaf. So another one is made, for all.
     pub(crate) async fn subscribe(&self, prefix: &Prefix, origin: Origin) -> Result<Subscription, Error> {
         let (feed, subscription) = subscription(QUEUE);
         let channels =
@@ -113,7 +117,7 @@ impl Inner {
     fn add(&self, channels: [Arc<str>; 3], feed: Feed) -> oneshot::Receiver<Result<(), Error>> {
         let mut listeners = self.listeners();
         // The server answers on this connection and has confirmed the channel, so nothing else would end it.
-        if listeners.is_silent(&channels[1]) {
+        if listeners.is_silent(&channels[1], ON_ITS_WAY) {
             listeners.begin_connection();
             self.servers.leave();
         }

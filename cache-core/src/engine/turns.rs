@@ -1,6 +1,6 @@
 //! What runs in the background now. A refresh holds one of the places until it ends, or its runtime stands still.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +16,8 @@ use crate::key::Key;
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     running: HashMap<u64, Running>,
+    /// Those that hold a place: few, where thousands may run beside the queue.
+    holders: HashSet<u64>,
     /// The number of the last.
     last: u64,
 }
@@ -43,6 +45,7 @@ impl Turns {
     pub(super) fn begin(&mut self, clock: &Clock, place: Option<Place>) -> (u64, Arc<Pulse>) {
         self.last += 1;
         let pulse = Arc::new(Pulse::new(clock.clone()));
+        self.holders.extend(place.is_some().then_some(self.last));
         self.running.insert(self.last, Running { task: None, pulse: pulse.clone(), place });
         (self.last, pulse)
     }
@@ -56,24 +59,33 @@ impl Turns {
 
     /// Gives its place back, if it holds one.
     pub(super) fn leave(&mut self, number: u64) -> Option<Place> {
+        self.holders.remove(&number);
         self.running.get_mut(&number)?.place.take()
     }
 
     /// It has ended.
     pub(super) fn end(&mut self, number: u64) {
+        self.holders.remove(&number);
         self.running.remove(&number);
     }
 
     /// How many places are held.
     pub(super) fn held(&self) -> usize {
-        self.running.values().filter(|running| running.place.is_some()).count()
+        self.holders.len()
     }
 
     /// Takes the places of those that stand still; tells which of them have not even begun, so that it is their runtimes that do. If
     /// they go on, they go on without.
     pub(super) fn take_still(&mut self) -> Vec<(Place, bool)> {
-        let still = self.running.values_mut().filter(|running| running.pulse.silence() > STANDSTILL);
-        still.filter_map(|running| Some((running.place.take()?, !running.pulse.has_begun()))).collect()
+        let is_still = |number: &u64| {
+            self.running.get(number).is_none_or(|running| running.pulse.silence() > STANDSTILL)
+        };
+        let still: Vec<u64> = self.holders.iter().copied().filter(is_still).collect();
+        let taken = still.into_iter().filter_map(|number| {
+            let place = self.leave(number)?;
+            Some((place, !self.running.get(&number)?.pulse.has_begun()))
+        });
+        taken.collect()
     }
 
     pub(super) fn cancel_all(&self) {

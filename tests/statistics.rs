@@ -157,7 +157,7 @@ fn the_table_is_as_a_person_reads_it() {
     let expected = format!(
         "\
 function          calls   hits  stale  misses  joined  hit %  computed  refused  errors  lookup              compute    saved
-statistics::menu  2,001  1,998      0       2       1   99.9         2        0       1       -  125.0 ms / 251.7 ms  4.2 min
+statistics::menu  2,001  1,998      0       2       1   99.9         2        0       1       -  125.0 ms / 250.0 ms  4.2 min
 misses: 2 absent, 0 expired, 0 invalidated, 0 version, 0 undecodable, 0 unreachable; bypassed: 0; lookup and compute: mean / p99
 local tier: 1 entries, {weight} of 67,108,864, 0 evicted"
     );

@@ -15,7 +15,7 @@ impl CacheBuilder {
     ///
     /// | `LARDER_URL` | tiers | feature |
     /// |---|---|---|
-    /// | `off` | none: every call computes, as with [`Cache::disabled`] | |
+    /// | `off` | none: every call computes, as with [`Cache::disabled`](crate::Cache::disabled) | |
     /// | `memory:` | a local tier of 64 MiB, and no shared one | |
     /// | `memory:256MiB` | a local tier of another size (`KiB`, `MiB`, `GiB`) | |
     /// | `redis://host:6379`, `valkey://host:6379`, `unix:///path` | one server behind the local tier | `redis` |

@@ -15,6 +15,21 @@ async fn owned(cache: &Cache, row: u64, id: u64) -> u64 {
     row
 }
 
+/// Puts a value, and does something else when it has its stamps and is about to take the key.
+async fn put_while(
+    pair: &Pair,
+    put: impl Future<Output = Result<(), larder::Error>>,
+    meanwhile: impl Future<Output = ()>,
+) {
+    let gate = pair.faults.hold(Operation::Lease);
+    let meanwhile = async {
+        gate.arrived().await;
+        meanwhile.await;
+        gate.open();
+    };
+    tokio::join!(put, meanwhile).0.unwrap();
+}
+
 /// As `an_invalidation_of_its_tag_elsewhere_removes_it_also_where_it_is_not_heard_of`, of a tag that only the value knows.
 #[tokio::test]
 async fn an_invalidation_elsewhere_of_a_tag_that_only_the_value_knows_removes_it_also_where_it_is_not_heard_of()
@@ -26,21 +41,17 @@ async fn an_invalidation_elsewhere_of_a_tag_that_only_the_value_knows_removes_it
         for id in [8, 9] {
             owned(&pair.cache, 0, id).await;
         }
-        let gate = pair.faults.hold(Operation::Lease);
-        let putting = async { owned_entry(&pair.cache, 1).put(1).await };
 
         // when its tag is invalidated elsewhere
         let invalidating = async {
-            gate.arrived().await;
             let heard = pair.shared().messages;
             pair.faults.set_deaf(!is_heard);
             pair.other.invalidate_tags(["late"]).await.unwrap();
             if is_heard {
                 until(|| pair.shared().messages > heard).await;
             }
-            gate.open();
         };
-        tokio::join!(putting, invalidating).0.unwrap();
+        put_while(&pair, owned_entry(&pair.cache, 1).put(1), invalidating).await;
 
         // then it is not there
         let there = owned_entry(&pair.other, 1).peek().await.unwrap();
@@ -54,15 +65,11 @@ async fn an_invalidation_elsewhere_of_a_tag_that_is_not_known_removes_it_also_wh
     let pair = Pair::new();
     let menu = hour().tags(["menu"]);
     hears(&pair.cache).await;
-    let gate = pair.faults.hold(Operation::Lease);
-    let putting = async { pair.cache.put(&key(1), 1_u64, &menu).await };
     let invalidating = async {
-        gate.arrived().await;
         pair.faults.set_deaf(true);
         pair.other.invalidate_tags(["menu"]).await.unwrap();
-        gate.open();
     };
-    tokio::join!(putting, invalidating).0.unwrap();
+    put_while(&pair, pair.cache.put(&key(1), 1_u64, &menu), invalidating).await;
 
     let there = pair.other.get::<u64>(&key(1), &menu).await.unwrap();
     assert_eq!(there, None);
@@ -76,17 +83,13 @@ async fn what_is_made_stale_by_its_tag_while_it_is_put_is_not_fresh() {
         let menu = hour().tags(["menu"]);
         hears(&pair.cache).await;
         pair.cache.put(&key(0), 0_u64, &menu).await.unwrap();
-        let gate = pair.faults.hold(Operation::Lease);
-        let putting = async { pair.cache.put(&key(1), 1_u64, &menu).await };
         let expiring = async {
-            gate.arrived().await;
             match by_tag {
                 true => pair.cache.expire_tags(["menu"]).await.unwrap(),
                 false => pair.cache.expire(&key(1)).await.unwrap(),
             }
-            gate.open();
         };
-        tokio::join!(putting, expiring).0.unwrap();
+        put_while(&pair, pair.cache.put(&key(1), 1_u64, &menu), expiring).await;
 
         let computed = pair.cache.get_or_compute(&key(1), &menu, async || 2_u64).await;
         assert_eq!(computed, 2, "by tag: {by_tag}");
@@ -100,10 +103,7 @@ async fn an_invalidation_elsewhere_that_a_gap_has_swallowed_removes_it_too() {
     let menu = hour().tags(["menu"]);
     hears(&pair.cache).await;
     pair.cache.put(&key(0), 0_u64, &menu).await.unwrap();
-    let gate = pair.faults.hold(Operation::Lease);
-    let putting = async { pair.cache.put(&key(1), 1_u64, &menu).await };
     let invalidating = async {
-        gate.arrived().await;
         pair.faults.set_deaf(true);
         pair.other.invalidate_tags(["menu"]).await.unwrap();
         for _ in 0..50 {
@@ -113,9 +113,8 @@ async fn an_invalidation_elsewhere_that_a_gap_has_swallowed_removes_it_too() {
         let gaps = pair.shared().gaps;
         pair.store.memory().cut_bus();
         until(|| pair.shared().gaps > gaps).await;
-        gate.open();
     };
-    tokio::join!(putting, invalidating).0.unwrap();
+    put_while(&pair, pair.cache.put(&key(1), 1_u64, &menu), invalidating).await;
 
     let there = pair.other.get::<u64>(&key(1), &menu).await.unwrap();
     assert_eq!(there, None);

@@ -8,12 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::{Faults, Faulty, ManualClock, MemoryStage, Operation};
-use larder::Cache;
+use larder::{Cache, cached};
+use support::Task;
 use support::processes::{SOON, hears, hour, key, process, until};
 use tokio::runtime::Runtime;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[cached(ttl = 3600, name = "runtimes/row", skip(cache, row), cache = cache)]
+async fn row_of(cache: &Cache, row: u64) -> u64 {
+    let _ = cache;
+    row
 }
 
 /// A process whose shared tier fails on demand, and another one whose does not.
@@ -198,4 +205,40 @@ fn a_cache_that_is_dropped_ends_its_tasks() {
             assert!(faults.calls(Operation::Heartbeat) + faults.calls(Operation::Health) <= before + 1);
         });
     }
+}
+
+/// Without a runtime a client of a server cannot wait for its answer.
+#[test]
+fn a_put_outside_of_a_runtime_is_not_ok_while_the_older_value_stays_in_the_shared_tier() {
+    let stage = Stage::new();
+    let runtime = runtime();
+    runtime.block_on(async {
+        hears(&stage.cache).await;
+        stage.cache.put(&key(1), 1_u64, &hour()).await.unwrap();
+    });
+
+    let put = Task::new(stage.cache.put(&key(1), 2_u64, &hour())).end();
+
+    let there = runtime.block_on(async { stage.other.get::<u64>(&key(1), &hour()).await.unwrap() });
+    assert!(put.is_err() || there != Some(1), "{put:?}, and others find {there:?}");
+}
+
+#[test]
+fn neither_does_a_forced_computation_leave_it_there() {
+    let stage = Stage::new();
+    let runtime = runtime();
+    runtime.block_on(async {
+        hears(&stage.cache).await;
+        assert_eq!(row_of(&stage.cache, 1).await, 1);
+    });
+
+    assert_eq!(Task::new(row_of_refresh(&stage.cache, 2)).end(), 2);
+
+    let there = runtime.block_on(async {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        row_of(&stage.other, 3).await
+    });
+    assert_ne!(there, 1, "older than what was computed by force");
 }

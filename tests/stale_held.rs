@@ -127,6 +127,41 @@ async fn what_was_invalidated_does_not_stand_in_though_the_shared_tier_cannot_sa
     }
 }
 
+/// Who leads has looked before, and who follows has looked since.
+#[tokio::test]
+async fn what_was_invalidated_elsewhere_stands_in_for_nobody_who_has_found_it_gone() {
+    // given a call that holds a stale value, and will fail
+    let (pair, source) = (Pair::new(), Source::new());
+    hears(&pair.cache).await;
+    hears(&pair.other).await;
+    assert_eq!(through(&pair.other, &source, 1).await, Ok(0));
+    pair.store.pass(MINUTE + MINUTE);
+    let begin = || {
+        let (cache, source) = (pair.cache.clone(), source.clone());
+        tokio::spawn(async move { through(&cache, &source, 1).await })
+    };
+    source.set_down(true);
+    source.hold();
+    let leader = begin();
+    until(|| source.asked() == 2).await;
+    source.set_down(false);
+    let written = source.write();
+
+    // when the key is invalidated elsewhere, and another call finds that out before the message comes
+    pair.faults.set_deaf(true);
+    through_entry(&pair.other, 1).invalidate().await.unwrap();
+    let follower = begin();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(source.asked(), 2, "it follows");
+    source.release();
+
+    // then it gets nothing that the other held
+    assert_eq!(leader.await.unwrap(), Ok(0), "it began before");
+    assert_eq!(follower.await.unwrap(), Ok(written));
+}
+
 /// Bodies that are held up one by one.
 #[derive(Clone)]
 struct Rows {

@@ -173,6 +173,31 @@ async fn a_computation_in_the_background_ends_at_the_hard_timeout() {
     assert_eq!(scene.stats("row").hard_timeouts, 1);
 }
 
+/// Whoever follows it when it ends so begins no other: the next attempt waits.
+#[tokio::test]
+async fn nor_is_another_begun_by_who_waits_for_one_that_takes_too_long() {
+    let scene = Scene::new();
+    let test = async {
+        row(&scene.source, 1).await.unwrap();
+        scene.source.hold();
+        scene.pass(MINUTE).await;
+        let mut first = Box::pin(row(&scene.source, 1));
+        assert!(waits(&mut first).await);
+        scene.pass(SOFT).await;
+        assert_eq!(first.await, Ok(0));
+        scene.pass(HARD - MILLISECOND).await;
+        let mut later = Box::pin(row(&scene.source, 1));
+        assert!(waits(&mut later).await, "it follows");
+
+        scene.pass(MILLISECOND).await;
+
+        assert!(!waits(&mut later).await, "it waits for nothing any more");
+        assert_eq!(scene.source.asked(), 2);
+    };
+    scene.cache.scope(test).await;
+    assert_eq!(scene.stats("row").stale, 2);
+}
+
 #[tokio::test]
 async fn a_computation_that_ends_after_an_invalidation_is_not_stored() {
     let scene = Scene::new();

@@ -142,7 +142,7 @@ impl Redis {
         self.shared.servers.failed(doing, failure)
     }
 
-    /// The same with a value of this size, 0 for none, when there is room for that.
+    /// Sends what asks for a lease, gives one up or stores, once there is room for it; with a value of this size, 0 for none.
     async fn run_in_turn(&self, bytes: usize, doing: &str, commands: &[Command]) -> Result<Answers, Error> {
         let lane = self.traffic().sized(bytes);
         let Ok(place) = self.traffic().room().take(bytes, lane.limit).await else {

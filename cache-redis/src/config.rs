@@ -183,7 +183,8 @@ impl RedisBuilder {
     /// Lets each invalidation wait until `count` replicas have it, for `timeout` at most (in ms, rounded up; a day at most).
     ///
     /// With fewer, the invalidation is answered with an error, though it was made. This narrows what a fail-over
-    /// can lose; it costs each invalidation one round trip to a replica, and two timeouts at most while replicas are missing.
+    /// can lose; it costs each invalidation one round trip to a replica, and, for each 1,000 changes, two timeouts at most while replicas
+    /// are missing.
     /// The default is not to wait.
     pub fn wait_replicas(mut self, count: u32, timeout: Duration) -> Self {
         self.wait_replicas = Some(WaitReplicas { count, timeout });

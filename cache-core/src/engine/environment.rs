@@ -11,7 +11,7 @@ impl CacheBuilder {
     /// |---|---|---|
     /// | `LARDER_URL` | the tiers, see below | `memory:` |
     /// | `LARDER_PREFIX` | as [`prefix`](Self::prefix); services on one Redis that do not set it share their entries | `larder` |
-    /// | `LARDER_SECRET_KEY` | as [`secret_key`](Self::secret_key), 64 hex digits | drawn at random |
+    /// | `LARDER_SECRET_KEY` | as [`secret_key`](Self::secret_key), 64 hex digits | as there |
     ///
     /// | `LARDER_URL` | tiers | feature |
     /// |---|---|---|

@@ -245,14 +245,12 @@ impl Untyped {
         let lead = cache.0.flights.lead(key);
         lead.bear(borne.clone());
         let storing = Storing::begin(cache, key);
-        // What is known of its tags is to stay until the end.
-        let _known;
-        let (hold, mut borne) = match &question {
+        // What is known of its tags stays until the end.
+        let (hold, mut borne, _known) = match &question {
             Some(question) => {
-                let (borne, learned) = question.learn_first(borne, &tags).await;
-                _known = learned;
+                let (borne, known) = question.learn_first(borne, &tags).await;
                 match question.take(borne).await {
-                    (Ok(hold), borne) => (Some((question, hold)), borne),
+                    (Ok(hold), borne) => (Some((question, hold)), borne, known),
                     (Err(error), _) => return Err(error),
                 }
             }
@@ -262,7 +260,7 @@ impl Untyped {
                     let what = "put a value into the shared tier: there is no tokio runtime here; call it inside one";
                     return Err(Error::new(ErrorKind::Unreachable, what));
                 }
-                (None, borne)
+                (None, borne, Box::default())
             }
         };
         let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());

@@ -221,7 +221,7 @@ impl Cache {
         &self.0.prefix
     }
 
-    /// The statistics up to now. Takes about 2 µs for each function; what other threads count meanwhile may be in or not.
+    /// The statistics up to now. Takes time in proportion to the number of functions; what other threads count meanwhile may be in or not.
     pub fn stats(&self) -> Stats {
         let functions = self.0.functions.all();
         Stats {
@@ -247,7 +247,8 @@ impl Cache {
         Sweep::sweep(self.0.clone());
     }
 
-    /// Computations that run now: 0 when no call is under way, whatever became of those before.
+    /// Computations, and looks into the shared tier, that can be joined now: 0 when no call is under way, whatever became of those
+    /// before.
     pub fn computations_in_flight(&self) -> usize {
         self.0.flights.len()
     }

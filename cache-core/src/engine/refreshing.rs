@@ -193,9 +193,10 @@ impl Cache {
     }
 
     /// Ends what this cache does in the background: refreshes that wait are dropped, those that run are cancelled, and entries are kept
-    /// warm no longer. Waits until nothing of it runs; not for what is on a runtime that has stood still for five seconds.
+    /// warm no longer. Waits until nothing of it runs; not for what is on a runtime that has stood still for five seconds. What listens to a
+    /// shared tier goes on: the cache can be used on.
     ///
-    /// The cache can be used on; nothing is refreshed then. Dropping the last handle to a cache does the same, within
+    /// Nothing is refreshed then. Dropping the last handle to a cache does the same, within
     /// about a second.
     ///
     /// # Cancel safety

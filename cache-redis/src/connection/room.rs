@@ -64,7 +64,8 @@ impl Room {
         Self { small: Side::new(MIB), large: Side::new(MIB.saturating_mul(large_connections)) }
     }
 
-    /// Waits for room for a value of this size, 0 for what has none, which may be under way for `limit` then; ten times as long at most.
+    /// Waits for room for a value of this size, 0 for what has none: for ten times `limit` at most, which is how long it may be under way
+    /// then.
     ///
     /// Whoever has waited for `limit`, and learns that nothing comes through, has waited long enough.
     pub(crate) async fn take(&self, bytes: usize, limit: Duration) -> Result<Place<'_>, Lost> {

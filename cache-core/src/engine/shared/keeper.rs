@@ -20,7 +20,7 @@ use crate::engine::{Cache, Inner};
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 /// The pause before another attempt to listen: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// Heartbeats within `max_local_staleness`, so that two may get lost.
+/// Heartbeats within `max_local_staleness`, so that two may fail to be sent.
 const BEATS: u32 = 4;
 /// More often than this is no use, however small the staleness.
 const SHORTEST_BEAT: Duration = Duration::from_millis(25);

@@ -151,7 +151,8 @@ impl<R> Entry<R> {
     /// # Errors
     ///
     /// As [`key`](Self::key); `Unreachable`, when the shared tier does not answer: then nothing is stored in this process, and other
-    /// processes find the value, or an older one.
+    /// processes find the value, or an older one. Or when there is no tokio runtime here to ask it: then what it has is removed as soon as it
+    /// can be told.
     ///
     /// # Cancel safety
     ///

@@ -171,3 +171,19 @@ fn an_empty_cache_has_a_table_too() {
     assert!(table.starts_with("function  calls  hits"), "{table}");
     assert!(table.ends_with("local tier: 0 entries, 0 of 67,108,864, 0 evicted"), "{table}");
 }
+
+#[test]
+fn what_the_local_tier_does_not_keep_is_told() {
+    #[cached(ttl = "1m")]
+    async fn too_large() -> String {
+        "x".repeat(1 << 20)
+    }
+    let cache = larder::Cache::builder().local(larder::Local::bytes(1 << 20)).build().expect("it is small");
+
+    for _ in 0..2 {
+        support::Task::new(cache.scope(too_large())).end();
+    }
+
+    let table = cache.stats().to_string();
+    assert!(table.contains("larger than a part of the local tier takes: 2"), "{table}");
+}

@@ -13,6 +13,7 @@ pub(crate) struct Histogram {
     buckets: Box<[AtomicU64]>,
     count: AtomicU64,
     sum: AtomicU64,
+    /// The longest.
     most: AtomicU64,
 }
 
@@ -26,7 +27,6 @@ impl Default for Histogram {
 impl Histogram {
     pub(crate) fn record(&self, duration: Duration, times: u64) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        // First: who sees it counted sees this, or one that is as good.
         self.most.fetch_max(nanos, Ordering::Relaxed);
         self.buckets[bucket(nanos)].fetch_add(times, Ordering::Relaxed);
         self.count.fetch_add(times, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use cache_core::testing::{Faults, Faulty, Operation};
 use larder::backend::{Backend, Memory, Prefix};
 use larder::{Cache, Local, cached, current, invalidates, updates};
 use support::chance::Chance;
-use support::distant::Distant;
+use support::distant::{Distant, Short};
 
 const ROWS: u64 = 4;
 /// Fewer answers say nothing.
@@ -465,7 +465,7 @@ async fn over_a_shared_tier() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn over_a_shared_tier_that_is_some_way_off() {
-    let store = Distant::new(Memory::new(), seed());
+    let store = Distant::new(Memory::new(), Short::new(seed()));
     let process = |store| Cache::builder().prefix("app").shared(store).build().unwrap();
     let other = process(store.view(&Prefix::new("app").unwrap()));
     play::<BothTiers>(process(store), &[other], None).await;

@@ -97,8 +97,11 @@ pub(super) async fn share(
     };
     let named = match named_epochs(question, &named.tags, lifetime, &hold).await {
         NamedEpochs::Current(epochs) => {
+            let learned = borne.learn_named(named.stamps, &epochs);
+            // What is put is older than its lease: so may be an invalidation that was heard of since.
+            let is_outdated = fill.is_set && !borne.are_named_current();
             // What the body has read in this process was not outdated by it yet. Who joined may have begun after it.
-            if borne.learn_named(named.stamps, &epochs) == Learned::Invalidation {
+            if learned == Learned::Invalidation || is_outdated {
                 borne.outdate();
                 return Share::Refused;
             }

@@ -144,7 +144,9 @@ impl<R> Entry<R> {
     /// function's options do not store (`None` without `none_ttl`, `Err` without `err_ttl`) removes the
     /// entry instead, so that no older value stays behind. `when` and `store_if` are not asked: they are about calls.
     ///
-    /// Where its tags are invalidated meanwhile, the entry is removed instead: the value was there before.
+    /// Where its tags are invalidated meanwhile, the entry is removed instead: the value was there before. Of two processes of which one
+    /// puts a value while the other one invalidates its key, whichever reaches the shared tier later has the last word; so it is with
+    /// a tag, as long as this process has not learned its epoch. Where a write may follow so closely, invalidate and do not put.
     ///
     /// A computation in flight began before and is not stored over it, in whatever process.
     ///

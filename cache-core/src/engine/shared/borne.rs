@@ -153,6 +153,11 @@ impl Borne {
         !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
+    /// Whether none of the tags that only the value knows was, likewise.
+    pub(in crate::engine) fn are_named_current(&self) -> bool {
+        !self.taken.is_outdated && self.taken.named.iter().all(Stamp::is_current)
+    }
+
     /// Whether a tag that the call knows, or its function, was invalidated since, as far as is known here.
     pub(super) fn is_invalidated(&self) -> bool {
         self.taken.own.currency() == Currency::Invalidated

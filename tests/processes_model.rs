@@ -150,7 +150,7 @@ impl Way for Stepped {
 #[derive(Debug, Default)]
 struct World {
     rows: [AtomicU64; ROWS],
-    /// Whether the source failed to tell a row.
+    /// Whether the source failed to tell a row, or one that was asked for with it.
     has_failed: [AtomicBool; ROWS],
     board: Arc<Board>,
 }
@@ -170,10 +170,14 @@ impl World {
         match self.board.passed(format!("the body of {id}"), None).await {
             Verdict::Pass => Ok(()),
             Verdict::Fail => {
-                self.has_failed[id].store(true, Ordering::SeqCst);
+                self.fail(&[id]);
                 Err(Down("as the test planned".to_owned()))
             }
         }
+    }
+
+    fn fail(&self, ids: &[usize]) {
+        ids.iter().for_each(|id| self.has_failed[*id].store(true, Ordering::SeqCst));
     }
 }
 
@@ -194,7 +198,9 @@ async fn row(call: &Call, id: usize) -> Result<Row, Down> {
 async fn rows(call: &Call, ids: &[usize]) -> Result<HashMap<usize, Row>, Down> {
     let mut rows = HashMap::new();
     for id in ids {
-        rows.insert(*id, call.world.read(*id).await?);
+        // It is a failure of all.
+        let row = call.world.read(*id).await.inspect_err(|_| call.world.fail(ids))?;
+        rows.insert(*id, row);
     }
     Ok(rows)
 }
@@ -698,6 +704,21 @@ async fn a_put_is_outdated_by_what_is_heard_of_after_its_lease() {
     let of_other = ["Question(\"invalidate_many\") of 0", "Answer(\"invalidate_many\") of 0"];
     play.go(&of_other).await;
     play.go(&["Question(\"lease\") of 1", "Answer(\"lease\") of 1", "Message of 1"]).await;
+
+    play.end().await.unwrap();
+}
+
+/// Likewise: the put has learned the epoch that is the new one already.
+#[tokio::test]
+async fn so_it_is_by_what_this_process_is_about_to_make_stale() {
+    let mut play = Play::begin(false).await;
+    play.step(Step::Write { process: 0, by: By::Put, id: 0 }).await.unwrap();
+    play.step(Step::Write { process: 0, by: By::TagOfValueSoftly, id: 0 }).await.unwrap();
+
+    play.go(&["Question(\"invalidate_many\") of 0"]).await;
+    for what in ["epochs", "lease"] {
+        play.go(&[&format!("Question(\"{what}\") of 0"), &format!("Answer(\"{what}\") of 0")]).await;
+    }
 
     play.end().await.unwrap();
 }

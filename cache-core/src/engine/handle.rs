@@ -266,7 +266,8 @@ impl Untyped {
                 (None, borne, Box::default())
             }
         };
-        let is_being_invalidated = hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated());
+        let is_being_invalidated =
+            hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated(&tags));
         let is_outdated = borne.is_outdated(cache) || !lead.is_attached() || is_being_invalidated;
         let Some(stamps) = opening.stamp(&tags).filter(|_| !is_outdated) else {
             // An invalidation of its tags or of its key came meanwhile, or another `put`.

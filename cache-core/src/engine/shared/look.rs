@@ -136,9 +136,12 @@ impl<'c> Question<'c> {
         (borne, stamps)
     }
 
-    /// Whether this process is about to invalidate the entry: in the shared tier it may have done so.
-    pub(in crate::engine) fn is_being_invalidated(&self) -> bool {
-        self.shared.echoes.is_underway(&self.key) || self.shared.moving.is_any(&self.tag_keys())
+    /// Whether this process is about to invalidate the entry, or one of `named`, which only the value knows: in the shared tier it may
+    /// have done so.
+    pub(in crate::engine) fn is_being_invalidated(&self, named: &[Tag]) -> bool {
+        let named: Vec<TagKey> = named.iter().cloned().map(TagKey::from).collect();
+        self.shared.echoes.is_underway(&self.key)
+            || self.shared.moving.is_any(self.tag_keys().iter().chain(&named))
     }
 
     /// All tags that the entry bears, in the order that its epochs are combined in.

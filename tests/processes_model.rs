@@ -401,6 +401,7 @@ struct Play {
     read_through: [Floor; ROWS],
     /// What the other process has to hear of first.
     unheard: Vec<(usize, By, usize, u64)>,
+    put_elsewhere: Vec<(usize, By, usize, u64)>,
     jobs: Vec<Job>,
     has_lost: bool,
     waits: usize,
@@ -440,6 +441,7 @@ impl Play {
             floors: Floors::default(),
             read_through: Default::default(),
             unheard: Vec::new(),
+            put_elsewhere: Vec::new(),
             jobs: Vec::new(),
             has_lost: false,
             waits: 0,
@@ -553,7 +555,9 @@ impl Play {
 
     fn promise(&mut self, process: usize, by: By, id: usize, written: u64) {
         for other in (0..PROCESSES).filter(|other| *other != process) {
-            self.unheard.push((other, by, id, written));
+            // What is computed elsewhere meanwhile is joined there, until it ends.
+            let later = if by == By::Put { &mut self.put_elsewhere } else { &mut self.unheard };
+            later.push((other, by, id, written));
         }
         if by.reaches(Of::Through) {
             self.read_through[id].rise(by, written);
@@ -595,6 +599,8 @@ impl Play {
     async fn end(mut self) -> Result<(), TestCaseError> {
         self.world.board.open_all();
         self.comes_about(|play| play.jobs.iter().all(Job::is_finished)).await;
+        self.ended().await?;
+        self.unheard.append(&mut self.put_elsewhere);
         self.ended().await?;
         prop_assert!(self.jobs.is_empty(), "something hangs");
         prop_assert!(self.unheard.is_empty());
@@ -727,6 +733,42 @@ async fn so_it_is_by_what_this_process_is_about_to_make_stale() {
 
     play.go(&["Question(\"invalidate_many\") of 0"]).await;
     play.go_on_without(&["Answer(\"invalidate_many\") of 0", "Message of 0"]).await;
+
+    play.end().await.unwrap();
+}
+
+/// A page is made of what a computation from before came to: the shared tier alone knows that this is outdated.
+#[tokio::test]
+async fn so_is_what_is_made_of_the_answer_to_an_earlier_call() {
+    let mut play = Play::begin(false).await;
+    play.step(Step::Write { process: 1, by: By::TagOfBody, id: 0 }).await.unwrap();
+    play.go_on_without(&[]).await;
+    play.step(Step::Call { process: 0, how: How::Row, id: 0 }).await.unwrap();
+    play.go_on_without(&["the body of 0"]).await;
+    play.step(Step::Write { process: 1, by: By::TagOfValue, id: 0 }).await.unwrap();
+    play.go_on_without(&["the body of 0", "Message of 0"]).await;
+    play.step(Step::Call { process: 0, how: How::Page, id: 0 }).await.unwrap();
+    play.go_on_without(&["the body of 0", "Message of 0"]).await;
+
+    play.go_on_without(&["Message of 0"]).await;
+
+    play.end().await.unwrap();
+}
+
+/// Or of an entry here, while this process is about to make it stale.
+#[tokio::test]
+async fn so_is_what_is_made_of_an_entry_that_is_made_stale_meanwhile() {
+    let mut play = Play::begin(true).await;
+    play.step(Step::Wait).await.unwrap();
+    play.step(Step::Call { process: 0, how: How::Row, id: 0 }).await.unwrap();
+    play.go_on_without(&[]).await;
+    play.step(Step::Write { process: 0, by: By::TagOfValueSoftly, id: 0 }).await.unwrap();
+    let answer = ["Answer(\"invalidate_many\") of 0", "Message of 0"];
+    play.go(&["Question(\"invalidate_many\") of 0"]).await;
+    play.step(Step::Call { process: 0, how: How::Page, id: 0 }).await.unwrap();
+    play.go_on_without(&[answer[0], answer[1], "Question(\"epochs\") of 0"]).await;
+
+    play.go(&answer).await;
 
     play.end().await.unwrap();
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Cache;
+use crate::clock::Tick;
 use crate::key::{Key, Tag};
 use crate::local::StoredEntry;
 
@@ -56,9 +57,11 @@ impl Keys {
     }
 }
 
-/// What a body has said about its own answer.
+/// What a body has said about its own answer, and what is known of it besides.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directions {
+    /// When the earliest computation began of which it was handed the answer, as a follower.
+    pub(super) made_of: Option<Tick>,
     pub(super) ttl: Option<Duration>,
     pub(super) tags: Vec<Tag>,
     pub(super) is_not_stored: bool,
@@ -274,18 +277,22 @@ pub(super) fn apart(cache: &Cache) -> Arc<Running> {
 
 /// Whether `key` is being computed by this very task, at any depth.
 pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
-    let search = |innermost: &RefCell<Option<Arc<Running>>>| {
-        let innermost = innermost.borrow();
-        let mut next = innermost.as_ref();
-        while let Some(running) = next {
-            if running.cache == address(cache) && running.keys.contain(key) {
-                return true;
-            }
-            next = running.outer.as_ref();
-        }
-        false
+    let is_its = |running: &Running| running.cache == address(cache) && running.keys.contain(key);
+    INNERMOST.try_with(|innermost| from_inside(&innermost.borrow()).any(is_its)).unwrap_or(false)
+}
+
+/// What this task computes is made of the answer to another computation, which began at `begun`: perhaps before it began itself.
+pub(super) fn is_made_of(begun: Tick) {
+    let note = |running: &Running| {
+        let made_of = &mut running.directions().made_of;
+        *made_of = Some(made_of.map_or(begun, |earlier| earlier.min(begun)));
     };
-    INNERMOST.try_with(search).unwrap_or(false)
+    // Where the thread is about to end, nothing is computed any more.
+    let _ = INNERMOST.try_with(|innermost| from_inside(&innermost.borrow()).for_each(note));
+}
+
+fn from_inside(innermost: &Option<Arc<Running>>) -> impl Iterator<Item = &Running> {
+    std::iter::successors(innermost.as_deref(), |running| running.outer.as_deref())
 }
 
 fn address(cache: &Cache) -> usize {

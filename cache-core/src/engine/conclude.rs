@@ -111,6 +111,10 @@ impl<'c> Leading<'c> {
             }
             return Landed::Here(None);
         };
+        let made_of = directions.made_of;
+        if let Some(made_of) = made_of {
+            borne.is_made_of(made_of);
+        }
         let verdict = Verdict::of(is_stored, ttl, tags, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
@@ -125,6 +129,7 @@ impl<'c> Leading<'c> {
             version: None,
             is_asked_for: purpose != Purpose::Background,
             is_set: outdates,
+            made_of,
             replaces: self.replaces.take(),
         };
         let share = match (hold, named) {
@@ -252,7 +257,7 @@ struct Verdict {
 impl Verdict {
     /// What the body has said goes before what the options say.
     fn of(is_stored: bool, ttl: Option<Duration>, tags: Vec<Tag>, directions: Directions) -> Self {
-        let Directions { ttl: directed, tags: mut all, is_not_stored, is_unchanged } = directions;
+        let Directions { ttl: directed, tags: mut all, is_not_stored, is_unchanged, .. } = directions;
         all.extend(tags);
         Self { is_stored: is_stored && !is_not_stored, ttl: directed.or(ttl), tags: all, is_unchanged }
     }

@@ -37,6 +37,8 @@ pub(super) struct Fill<'c> {
     pub(super) is_asked_for: bool,
     /// Whether somebody has set it, by `put` or by force: nobody who begins afterwards gets an older one.
     pub(super) is_set: bool,
+    /// When what it is made of began to be computed, if that may be earlier than its own computation.
+    pub(super) made_of: Option<Tick>,
     /// The entry that it replaces, where that is known.
     pub(super) replaces: Option<Arc<StoredEntry>>,
 }
@@ -98,10 +100,14 @@ pub(super) async fn share(
     let named = match named_epochs(question, &named.tags, lifetime, &hold).await {
         NamedEpochs::Current(epochs) => {
             let learned = borne.learn_named(named.stamps, &epochs);
-            // What is put is older than its lease: so may be an invalidation that was heard of since.
-            let is_outdated = fill.is_set && !borne.are_named_current();
+            // What this process has not heard of may have come before the lease, and after what the body was handed.
+            let is_mixed = fill.made_of.is_some_and(|made_of| {
+                hold.epochs().iter().chain(&epochs).any(|epoch| hold.may_have_moved_since(*epoch, made_of))
+            });
+            // What was heard of since may have come before the lease: it outdates what was put, or what the body has found here.
+            let is_outdated = !borne.are_named_current();
             // What the body has read in this process was not outdated by it yet. Who joined may have begun after it.
-            if learned == Learned::Invalidation || is_outdated {
+            if learned == Learned::Invalidation || is_outdated || is_mixed {
                 borne.outdate();
                 return Share::Refused;
             }
@@ -355,6 +361,7 @@ impl<'c> Fill<'c> {
             version: Some(stored.version),
             is_asked_for: true,
             is_set: false,
+            made_of: None,
             replaces: None,
         }
     }

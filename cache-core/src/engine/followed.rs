@@ -5,7 +5,7 @@ use super::fetch::Plan;
 use super::liveness::Waited;
 use super::stale::{Held, answer_stale, answer_stand_in};
 use super::tally::Tally;
-use super::{Cache, Landing};
+use super::{Cache, Landing, computing};
 use crate::clock::Tick;
 use crate::key::Key;
 
@@ -39,9 +39,13 @@ impl Followed {
             Waited::Landed(Landing::StandIn(entry)) => answer(answer_stand_in(tally, plan, entry)),
             Waited::Landed(landing) if landing.is_older_than(asked) => Self::Nothing,
             Waited::Landed(Landing::Value(entry)) if entry.is_a(plan.of()) => {
+                computing::is_made_of(entry.begun());
                 Self::Answer(Reply::Entry(entry))
             }
-            Waited::Landed(Landing::Absent(_)) if plan.terms.has_absent => Self::Answer(Reply::Absent),
+            Waited::Landed(Landing::Absent(begun)) if plan.terms.has_absent => {
+                computing::is_made_of(begun);
+                Self::Answer(Reply::Absent)
+            }
             Waited::Landed(Landing::Error(packed)) if plan.terms.takes(&packed) => {
                 Self::Answer(Reply::Error(packed))
             }
@@ -65,6 +69,7 @@ impl Waited {
                 None
             }
             Self::Landed(Landing::Value(entry)) => {
+                computing::is_made_of(entry.begun());
                 Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry)
             }
             Self::Landed(_) | Self::Abandoned => None,

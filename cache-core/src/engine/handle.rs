@@ -148,7 +148,8 @@ impl<R> Entry<R> {
     /// puts a value while the other one invalidates its key, whichever reaches the shared tier later has the last word; so it is with
     /// a tag, as long as this process has not learned its epoch. Where a write may follow so closely, invalidate and do not put.
     ///
-    /// A computation in flight began before and is not stored over it, in whatever process.
+    /// A computation in flight began before and is not stored over it, in whatever process. In another one calls go on joining it until
+    /// it ends.
     ///
     /// # Errors
     ///
@@ -288,6 +289,7 @@ impl Untyped {
             version: None,
             is_asked_for: false,
             is_set: true,
+            made_of: None,
             replaces: None,
         };
         let share = match hold {

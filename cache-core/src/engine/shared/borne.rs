@@ -73,6 +73,11 @@ impl Borne {
         Self { removed: Some(removed), ..self }
     }
 
+    /// What bears them was made of what began to be computed then.
+    pub(in crate::engine) fn is_made_of(&mut self, begun: Tick) {
+        self.begun = self.begun.min(begun);
+    }
+
     /// How often the key had been removed.
     pub(in crate::engine) fn removed(&self) -> Option<Removed> {
         self.removed

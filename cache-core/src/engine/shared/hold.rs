@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::server_clock::later;
+use super::server_clock::{earlier, later};
 use super::unreleased::Unneeded;
 use super::{Borne, Question, Shared};
 use crate::backend::dynamic::DynBackend;
@@ -21,6 +21,9 @@ use crate::backend::{
 use crate::clock::{Clock, Tick};
 use crate::engine::together::turn;
 use crate::error::Error;
+
+/// How far the clock that calls ask may be behind.
+const LAG: Duration = Duration::from_millis(10);
 
 /// Renewals within a lease, so that two may get lost.
 const RENEWALS: u32 = 3;
@@ -231,6 +234,17 @@ impl<'c> Hold<'c> {
     pub(in crate::engine) fn is_older_than(&self, epoch: Epoch) -> bool {
         match &self.state {
             State::Granted { grant, .. } => epoch.is_younger_than(grant.granted_at),
+            _ => true,
+        }
+    }
+
+    /// Whether an epoch may have come after `begun`, which may be before the grant.
+    pub(in crate::engine) fn may_have_moved_since(&self, epoch: Epoch, begun: Tick) -> bool {
+        match &self.state {
+            State::Granted { grant, answered, .. } => {
+                let before = answered.since(begun).saturating_add(LAG);
+                epoch.is_younger_than(earlier(grant.granted_at, before))
+            }
             _ => true,
         }
     }

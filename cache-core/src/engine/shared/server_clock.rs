@@ -80,6 +80,12 @@ pub(super) fn later(time: ServerTime, by: Duration) -> ServerTime {
     ServerTime::from_micros(time.micros().saturating_add(by))
 }
 
+/// The moment `by` before `time`.
+pub(super) fn earlier(time: ServerTime, by: Duration) -> ServerTime {
+    let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+    ServerTime::from_micros(time.micros().saturating_sub(by))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -74,6 +74,8 @@ struct Shared {
     /// Whether an entry here bears the number since before the epoch was known. Then the first that is learned may be that of an
     /// invalidation after it.
     is_kept_unknown: bool,
+    /// The number that was drawn when the epoch was learned, where it was not known before.
+    learned: u64,
     /// The epoch that the number moved for last, and how, so that an invalidation is not applied twice.
     applied: Option<(Epoch, Severity)>,
 }
@@ -146,7 +148,10 @@ impl Cell {
             return Learned::NoInvalidation;
         }
         match shared.known.replace(epoch) {
-            None if !std::mem::take(&mut shared.is_kept_unknown) => Learned::NoInvalidation,
+            None if !std::mem::take(&mut shared.is_kept_unknown) => {
+                shared.learned = draw();
+                Learned::NoInvalidation
+            }
             known if known != Some(epoch) => {
                 shared.applied = Some((epoch, Severity::Hard));
                 *stamped = self.advance(Severity::Hard);
@@ -231,9 +236,14 @@ impl Stamp {
         self.cell.known(generation)
     }
 
-    /// An entry here bears it from now on.
-    pub(crate) fn is_kept(&self, generation: u64) {
+    /// An entry here bears it from now on; of a value that began to be computed when `unchecked` was drawn, if the shared tier was
+    /// not asked whether that is younger than its epochs.
+    pub(crate) fn is_kept(&self, generation: u64, unchecked: Option<u64>) {
         let mut shared = self.cell.shared_in(generation);
+        // What was learned since may be the epoch of an invalidation after that.
+        if unchecked.is_some_and(|began| shared.learned > began) {
+            shared.known = None;
+        }
         shared.is_kept_unknown |= shared.known.is_none();
     }
 

@@ -104,7 +104,15 @@ impl<'c> Leading<'c> {
             match (outcome, hold) {
                 (Outcome::Absent, Some(hold)) => {
                     let stored = None;
-                    return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
+                    let began = opening.number();
+                    return Landed::Not(Box::new(Sharing {
+                        leading: self,
+                        borne,
+                        began,
+                        hold,
+                        outdates,
+                        stored,
+                    }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead, borne.begun, outdates),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
@@ -136,7 +144,15 @@ impl<'c> Leading<'c> {
             (Some(hold), named) => {
                 let named = named.map(|stamps| fill::Named { tags: verdict.tags, stamps });
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
-                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
+                let began = opening.number();
+                return Landed::Not(Box::new(Sharing {
+                    leading: self,
+                    borne,
+                    began,
+                    hold,
+                    outdates,
+                    stored,
+                }));
             }
             (None, None) => {
                 borne.outdate();
@@ -144,6 +160,7 @@ impl<'c> Leading<'c> {
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
+                borne.is_unchecked(opening.number());
                 Share::NotShared
             }
         };
@@ -170,6 +187,8 @@ pub(super) enum Landed<'c> {
 pub(super) struct Sharing<'c> {
     leading: Leading<'c>,
     borne: Borne,
+    /// The number that was drawn when the computation began.
+    began: u64,
     hold: Hold<'c>,
     /// Whether what is there must not stay, whatever becomes of this.
     outdates: bool,
@@ -195,7 +214,7 @@ impl<'c> Sharing<'c> {
     }
 
     async fn finish(self) -> Option<Arc<StoredEntry>> {
-        let Self { leading, mut borne, hold, outdates, stored } = self;
+        let Self { leading, mut borne, began, hold, outdates, stored } = self;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
             land_absent(leading.cache, leading.lead, borne.begun, outdates);
@@ -228,6 +247,9 @@ impl<'c> Sharing<'c> {
         }
         let Leading { cache, lead, .. } = leading;
         fill.version = share.version();
+        if fill.version.is_none() {
+            borne.is_unchecked(began);
+        }
         lead.learn(borne.clone());
         let (_, entry) = fill::land(cache, lead, &fill, &borne, value, share);
         Some(entry)

@@ -299,6 +299,7 @@ impl Untyped {
             }
             None => {
                 borne.name(stamps);
+                borne.is_unchecked(opening.number());
                 Share::NotShared
             }
         };

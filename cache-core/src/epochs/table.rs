@@ -39,6 +39,11 @@ pub(crate) struct Opening<'t> {
 }
 
 impl Opening<'_> {
+    /// The number that was drawn when it began.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The epochs of `tags` now; `None` if one of them may have been invalidated since the computation began.
     pub(crate) fn stamp(&self, tags: &[Tag]) -> Option<Box<[Stamp]>> {
         if tags.is_empty() {

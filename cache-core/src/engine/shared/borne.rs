@@ -38,6 +38,9 @@ struct Taken {
     named: Box<[Stamp]>,
     /// Whether one of those was invalidated before it could be stamped.
     is_outdated: bool,
+    /// The number that was drawn when the computation began of what bears them, where the shared tier has not compared its epochs with
+    /// that.
+    unchecked: Option<u64>,
 }
 
 impl Taken {
@@ -61,6 +64,7 @@ impl Borne {
                 own: cache.0.epochs.stamps(function.epoch.clone(), tags),
                 named: Box::default(),
                 is_outdated: false,
+                unchecked: None,
             }),
             has_learned: false,
             has_moved: false,
@@ -71,6 +75,11 @@ impl Borne {
     /// The same, with how often the key had been removed before.
     pub(super) fn with(self, removed: Removed) -> Self {
         Self { removed: Some(removed), ..self }
+    }
+
+    /// What bears them was computed since `began` was drawn, and the shared tier has not compared its epochs with that.
+    pub(in crate::engine) fn is_unchecked(&mut self, began: u64) {
+        Arc::make_mut(&mut self.taken).unchecked = Some(began);
     }
 
     /// What bears them was made of what began to be computed then.
@@ -122,7 +131,8 @@ impl Borne {
 
     /// An entry bears them from now on, also those whose epochs in the shared tier are not known.
     pub(in crate::engine) fn is_kept(&self) {
-        self.taken.declared().chain(&self.taken.named).for_each(|stamp| stamp.is_kept(self.generation));
+        let all = self.taken.declared().chain(&self.taken.named);
+        all.for_each(|stamp| stamp.is_kept(self.generation, self.taken.unchecked));
     }
 
     /// The epochs in the shared tier are what the bus has told, as far as that was heard by then: if all are known.

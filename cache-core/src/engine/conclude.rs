@@ -142,7 +142,7 @@ impl<'c> Leading<'c> {
         };
         let share = match (hold, named) {
             (Some(hold), named) => {
-                let named = named.map(|stamps| fill::Named { tags: verdict.tags, stamps });
+                let named = named.map(|stamps| fill::Named { tags: verdict.tags, stamps, first: Vec::new() });
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
                 let began = opening.number();
                 return Landed::Not(Box::new(Sharing {
@@ -247,7 +247,7 @@ impl<'c> Sharing<'c> {
         }
         let Leading { cache, lead, .. } = leading;
         fill.version = share.version();
-        if fill.version.is_none() {
+        if matches!(share, Share::NotShared | Share::Unknown) {
             borne.is_unchecked(began);
         }
         lead.learn(borne.clone());

@@ -70,6 +70,8 @@ impl Share {
 pub(super) struct Named {
     pub(super) tags: Vec<Tag>,
     pub(super) stamps: Box<[Stamp]>,
+    /// Their epochs in the shared tier before it was put, where they are known.
+    pub(super) first: Vec<Epoch>,
 }
 
 /// Stores a value in the shared tier, under the lease that it was computed with. `borne` learns of the tags that only the
@@ -105,7 +107,8 @@ pub(super) async fn share(
                 hold.epochs().iter().chain(&epochs).any(|epoch| hold.may_have_moved_since(*epoch, made_of))
             });
             // What was heard of since may have come before the lease: it outdates what was put, or what the body has found here.
-            let is_outdated = !borne.are_named_current();
+            let has_moved = named.first.iter().zip(&epochs).any(|(first, now)| first != now);
+            let is_outdated = has_moved || !borne.are_named_current();
             // What the body has read in this process was not outdated by it yet. Who joined may have begun after it.
             if learned == Learned::Invalidation || is_outdated || is_mixed {
                 borne.outdate();

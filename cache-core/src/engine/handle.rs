@@ -8,7 +8,7 @@ use super::body::Brought;
 use super::calling::Reply;
 use super::fill::{self, Fill, Named, Share};
 use super::means::Means;
-use super::shared::{Borne, Looked, Question, without_runtime};
+use super::shared::{Borne, First, Looked, Question, without_runtime};
 use super::value::{AnyValue, Kind};
 use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
@@ -249,12 +249,11 @@ impl Untyped {
         let lead = cache.0.flights.lead(key);
         lead.bear(borne.clone());
         let storing = Storing::begin(cache, key);
-        // What is known of its tags stays until the end.
-        let (hold, mut borne, _known) = match &question {
+        let (hold, mut borne, first) = match &question {
             Some(question) => {
-                let (borne, known) = question.learn_first(borne, &tags).await;
+                let (borne, first) = question.learn_first(borne, &tags).await;
                 match question.take(borne).await {
-                    (Ok(hold), borne) => (Some((question, hold)), borne, known),
+                    (Ok(hold), borne) => (Some((question, hold)), borne, first),
                     (Err(error), _) => return Err(error),
                 }
             }
@@ -264,12 +263,14 @@ impl Untyped {
                     let what = "put a value into the shared tier: there is no tokio runtime here; call it inside one";
                     return Err(Error::new(ErrorKind::Unreachable, what));
                 }
-                (None, borne, Box::default())
+                (None, borne, First::default())
             }
         };
         let is_being_invalidated =
             hold.as_ref().is_some_and(|(question, _)| question.is_being_invalidated(&tags));
-        let is_outdated = borne.is_outdated(cache) || !lead.is_attached() || is_being_invalidated;
+        let has_moved = hold.as_ref().is_some_and(|(_, hold)| first.differs(hold.epochs()));
+        let is_outdated =
+            has_moved || borne.is_outdated(cache) || !lead.is_attached() || is_being_invalidated;
         let Some(stamps) = opening.stamp(&tags).filter(|_| !is_outdated) else {
             // An invalidation of its tags or of its key came meanwhile, or another `put`.
             drop(hold);
@@ -294,7 +295,7 @@ impl Untyped {
         };
         let share = match hold {
             Some((question, hold)) => {
-                let named = Named { tags, stamps };
+                let named = Named { tags, stamps, first: first.named.clone() };
                 fill::share(question, &fill, &mut borne, &value, named, None, hold).await
             }
             None => {

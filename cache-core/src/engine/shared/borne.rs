@@ -148,9 +148,9 @@ impl Borne {
         self.followed
     }
 
-    /// Whether the epochs in the shared tier of all tags that the call knows are known.
-    pub(super) fn are_known(&self) -> bool {
-        self.known().is_some()
+    /// The epochs in the shared tier of all tags that the call knows, if they are known.
+    pub(super) fn known_each(&self) -> Option<Vec<Epoch>> {
+        self.taken.declared().map(|stamp| stamp.known(self.generation)).collect()
     }
 
     /// The generation that they were taken in.

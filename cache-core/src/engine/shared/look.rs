@@ -112,16 +112,16 @@ impl<'c> Question<'c> {
     }
 
     /// Learns the epochs that are not known, before a value is put: what differs when the key is taken was invalidated meanwhile.
-    /// `named` are the tags that only the value knows; what is known of them stays as long as the answer.
-    pub(in crate::engine) async fn learn_first(
-        &self,
-        mut borne: Borne,
-        named: &[Tag],
-    ) -> (Borne, Box<[Stamp]>) {
+    /// `named` are the tags that only the value knows.
+    pub(in crate::engine) async fn learn_first(&self, mut borne: Borne, named: &[Tag]) -> (Borne, First) {
         let mut stamps = self.cache.0.epochs.stamp(named);
-        let are_known = stamps.iter().all(|stamp| stamp.known(borne.generation()).is_some());
-        if are_known && borne.are_known() || self.shared.is_away() {
-            return (borne, stamps);
+        let of_named = stamps.iter().map(|stamp| stamp.known(borne.generation())).collect();
+        if let (Some(own), Some(named)) = (borne.known_each(), of_named) {
+            return (borne, First { own, named, _stamps: stamps });
+        }
+        let mut first = First::default();
+        if self.shared.is_away() {
+            return (borne, first);
         }
         let own = self.tag_keys();
         let keys: Vec<TagKey> = own.iter().cloned().chain(named.iter().cloned().map(TagKey::from)).collect();
@@ -132,8 +132,9 @@ impl<'c> Question<'c> {
             for (stamp, epoch) in stamps.iter_mut().zip(of_named) {
                 stamp.learn(*epoch, borne.generation());
             }
+            (first.own, first.named) = (of_own.to_vec(), of_named.to_vec());
         }
-        (borne, stamps)
+        (borne, First { _stamps: stamps, ..first })
     }
 
     /// Whether this process is about to invalidate the entry, or one of `named`, which only the value knows: in the shared tier it may
@@ -322,6 +323,24 @@ pub(super) enum Judged {
 enum Named {
     Current,
     Outdated,
+}
+
+/// The epochs that a put begins with; none where nobody knows them.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct First {
+    /// Of the tags that the call knows, in the order of [`Question::tag_keys`].
+    own: Vec<Epoch>,
+    /// Of those that only the value knows.
+    pub(in crate::engine) named: Vec<Epoch>,
+    /// What is known of those stays meanwhile.
+    _stamps: Box<[Stamp]>,
+}
+
+impl First {
+    /// Whether they are not what they were when the key is taken, whatever has been heard, or missed.
+    pub(in crate::engine) fn differs(&self, now: &[Epoch]) -> bool {
+        self.own.iter().zip(now).any(|(first, now)| first != now)
+    }
 }
 
 impl Question<'_> {

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(super) use borne::Borne;
 pub(super) use glance::{Glanced, glance_many};
 pub(super) use hold::{Filled, Hold, Kept, Refilled};
-pub(super) use look::{Looked, Question, without_runtime};
+pub(super) use look::{First, Looked, Question, without_runtime};
 pub(super) use look_many::look_many;
 pub(super) use obtain::{Obtained, Seen, Underway, obtain};
 pub(super) use stored::{Stored, Unframed, Unstored, frame_of, head_of};

@@ -236,9 +236,9 @@ impl Stamp {
         self.cell.known(generation)
     }
 
-    /// An entry here bears it from now on; of a value that began to be computed when `unchecked` was drawn, if the shared tier was
+    /// Notes that an entry here bears it from now on; of a value that began to be computed when `unchecked` was drawn, if the shared tier was
     /// not asked whether that is younger than its epochs.
-    pub(crate) fn is_kept(&self, generation: u64, unchecked: Option<u64>) {
+    pub(crate) fn note_kept(&self, generation: u64, unchecked: Option<u64>) {
         let mut shared = self.cell.shared_in(generation);
         // What was learned since may be the epoch of an invalidation after that.
         if unchecked.is_some_and(|began| shared.learned > began) {

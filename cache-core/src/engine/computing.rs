@@ -282,7 +282,7 @@ pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
 }
 
 /// What this task computes is made of the answer to another computation, which began at `begun`: perhaps before it began itself.
-pub(super) fn is_made_of(begun: Tick) {
+pub(super) fn note_source(begun: Tick) {
     let note = |running: &Running| {
         let made_of = &mut running.directions().made_of;
         *made_of = Some(made_of.map_or(begun, |earlier| earlier.min(begun)));

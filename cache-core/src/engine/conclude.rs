@@ -121,7 +121,7 @@ impl<'c> Leading<'c> {
         };
         let made_of = directions.made_of;
         if let Some(made_of) = made_of {
-            borne.is_made_of(made_of);
+            borne.date_back(made_of);
         }
         let verdict = Verdict::of(is_stored, ttl, tags, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
@@ -160,7 +160,7 @@ impl<'c> Leading<'c> {
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
-                borne.is_unchecked(opening.number());
+                borne.uncheck(opening.number());
                 Share::NotShared
             }
         };
@@ -248,7 +248,7 @@ impl<'c> Sharing<'c> {
         let Leading { cache, lead, .. } = leading;
         fill.version = share.version();
         if matches!(share, Share::NotShared | Share::Unknown) {
-            borne.is_unchecked(began);
+            borne.uncheck(began);
         }
         lead.learn(borne.clone());
         let (_, entry) = fill::land(cache, lead, &fill, &borne, value, share);

@@ -382,7 +382,7 @@ impl<'c> Fill<'c> {
         let now = cache.0.clock.now();
         let stamps = borne.stamps();
         if lifetime.is_some() && cache.0.shared.is_some() {
-            borne.is_kept();
+            borne.note_kept();
         }
         let care = lifetime.and_then(|lifetime| self.care(cache, lifetime, now));
         let own = value.overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();

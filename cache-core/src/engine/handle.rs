@@ -295,12 +295,12 @@ impl Untyped {
         };
         let share = match hold {
             Some((question, hold)) => {
-                let named = Named { tags, stamps, first: first.named.clone() };
+                let named = Named { tags, stamps, first: first.named };
                 fill::share(question, &fill, &mut borne, &value, named, None, hold).await
             }
             None => {
                 borne.name(stamps);
-                borne.is_unchecked(opening.number());
+                borne.uncheck(opening.number());
                 Share::NotShared
             }
         };

@@ -77,13 +77,13 @@ impl Borne {
         Self { removed: Some(removed), ..self }
     }
 
-    /// What bears them was computed since `began` was drawn, and the shared tier has not compared its epochs with that.
-    pub(in crate::engine) fn is_unchecked(&mut self, began: u64) {
+    /// Says that what bears them was computed since `began` was drawn, and that the shared tier has not compared its epochs with that.
+    pub(in crate::engine) fn uncheck(&mut self, began: u64) {
         Arc::make_mut(&mut self.taken).unchecked = Some(began);
     }
 
-    /// What bears them was made of what began to be computed then.
-    pub(in crate::engine) fn is_made_of(&mut self, begun: Tick) {
+    /// Says that what bears them was made of what began to be computed at `begun`.
+    pub(in crate::engine) fn date_back(&mut self, begun: Tick) {
         self.begun = self.begun.min(begun);
     }
 
@@ -129,10 +129,10 @@ impl Borne {
         learned
     }
 
-    /// An entry bears them from now on, also those whose epochs in the shared tier are not known.
-    pub(in crate::engine) fn is_kept(&self) {
+    /// Notes that an entry bears them from now on, also those whose epochs in the shared tier are not known.
+    pub(in crate::engine) fn note_kept(&self) {
         let all = self.taken.declared().chain(&self.taken.named);
-        all.for_each(|stamp| stamp.is_kept(self.generation, self.taken.unchecked));
+        all.for_each(|stamp| stamp.note_kept(self.generation, self.taken.unchecked));
     }
 
     /// The epochs in the shared tier are what the bus has told, as far as that was heard by then: if all are known.

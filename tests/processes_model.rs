@@ -211,11 +211,18 @@ async fn through(call: &Call, id: usize) -> Result<Row, Down> {
     call.world.read(id).await
 }
 
+/// What stays in its process.
+#[cached(ttl = "20ms", name = "model/here", tags = ["row:{id}"], tags_from = |row| [format!("late:{}", row.0)], skip(call),
+         cache = call.cache, grace = "10m", tier = local)]
+async fn here(call: &Call, id: usize) -> Result<Row, Down> {
+    call.world.read(id).await
+}
+
 /// Made of another cached value.
 #[cached(ttl = "20ms", name = "model/page", tags = ["row:{id}"], tags_from = |row| [format!("late:{}", row.0)], skip(call),
          cache = call.cache, grace = "10m")]
-async fn page(call: &Call, id: usize) -> Result<Row, Down> {
-    let row = row(call, id).await?;
+async fn page(call: &Call, id: usize, is_of_here: bool) -> Result<Row, Down> {
+    let row = if is_of_here { here(call, id).await? } else { row(call, id).await? };
     call.world.wait(id).await?;
     current().tag(format!("said:{id}"));
     Ok(row)
@@ -227,6 +234,8 @@ enum How {
     Rows,
     Through,
     Page,
+    Here,
+    PageOfHere,
     Refresh,
 }
 
@@ -236,10 +245,11 @@ enum Of {
     Row,
     Through,
     Page,
+    Here,
 }
 
 impl Of {
-    const ALL: [Self; 3] = [Self::Row, Self::Through, Self::Page];
+    const ALL: [Self; 4] = [Self::Row, Self::Through, Self::Page, Self::Here];
 }
 
 impl How {
@@ -247,7 +257,8 @@ impl How {
         match self {
             Self::Row | Self::Rows | Self::Refresh => Of::Row,
             Self::Through => Of::Through,
-            Self::Page => Of::Page,
+            Self::Page | Self::PageOfHere => Of::Page,
+            Self::Here => Of::Here,
         }
     }
 }
@@ -331,7 +342,7 @@ impl Floor {
 }
 
 /// By process, what, and row.
-type Floors = [[[Floor; ROWS]; 3]; PROCESSES];
+type Floors = [[[Floor; ROWS]; Of::ALL.len()]; PROCESSES];
 
 enum Job {
     Call {
@@ -371,7 +382,9 @@ fn calling(call: Call, how: How, id: usize) -> Calling {
             Ok(rows(&call, &ids).await?.into_values().collect())
         }),
         How::Through => Box::pin(async move { Ok(vec![through(&call, id).await?]) }),
-        How::Page => Box::pin(async move { Ok(vec![page(&call, id).await?]) }),
+        How::Page => Box::pin(async move { Ok(vec![page(&call, id, false).await?]) }),
+        How::PageOfHere => Box::pin(async move { Ok(vec![page(&call, id, true).await?]) }),
+        How::Here => Box::pin(async move { Ok(vec![here(&call, id).await?]) }),
         How::Refresh => Box::pin(async move { Ok(vec![row_refresh(&call, id).await?]) }),
     }
 }
@@ -427,7 +440,7 @@ impl Play {
         }
         // The first time an epoch may be too young for what bears it.
         for cache in caches.iter().cycle().take(if knows { 2 * PROCESSES } else { 0 }) {
-            for how in [How::Row, How::Through, How::Page] {
+            for how in [How::Row, How::Through, How::Page, How::Here, How::PageOfHere] {
                 for id in 0..ROWS {
                     let call = Call { cache: cache.clone(), world: world.clone() };
                     calling(call, how, id).await.unwrap();
@@ -628,7 +641,7 @@ impl Play {
             })
         }));
         for (process, floors) in floors.iter().enumerate() {
-            for how in [How::Row, How::Through, How::Page] {
+            for how in [How::Row, How::Through, How::Page, How::Here, How::PageOfHere] {
                 for (id, floor) in floors[how.of() as usize].iter().enumerate() {
                     let calling = tokio::spawn(calling(self.call(process), how, id));
                     self.comes_about(|_| calling.is_finished()).await;
@@ -653,6 +666,8 @@ fn step(puts: bool, fails: bool, gaps: bool) -> impl Strategy<Value = Step> {
         2 => Just(How::Rows),
         2 => Just(How::Through),
         2 => Just(How::Page),
+        1 => Just(How::Here),
+        1 => Just(How::PageOfHere),
         1 => Just(How::Refresh),
     ];
     let by = prop_oneof![

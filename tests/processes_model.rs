@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use cache_core::testing::{ManualClock, MemoryStage};
@@ -77,10 +77,16 @@ impl Board {
         verdict
     }
 
-    /// Lets one of what is under way go on; tells what.
-    fn pass(&self, nth: usize, verdict: Verdict) -> Option<String> {
+    /// What waits, without what was given up.
+    fn waiting(&self) -> MutexGuard<'_, Vec<Gate>> {
         let mut gates = self.gates.lock().unwrap();
         gates.retain(|gate| !gate.open.is_closed());
+        gates
+    }
+
+    /// Lets one of what is under way go on; tells what.
+    fn pass(&self, nth: usize, verdict: Verdict) -> Option<String> {
+        let mut gates = self.waiting();
         if gates.is_empty() {
             return None;
         }
@@ -101,17 +107,17 @@ impl Board {
 
     /// The first that has come since, if it is such a one.
     fn first_since(&self, number: u64, what: &str) -> Option<u64> {
-        let gates = self.gates.lock().unwrap();
+        let gates = self.waiting();
         let first = gates.iter().find(|gate| gate.number >= number)?;
         first.what.starts_with(what).then_some(first.number)
     }
 
     fn is_waiting(&self, number: Option<u64>) -> bool {
-        self.gates.lock().unwrap().iter().any(|gate| Some(gate.number) == number)
+        self.waiting().iter().any(|gate| Some(gate.number) == number)
     }
 
     fn is_message_under_way(&self, process: usize) -> bool {
-        self.gates.lock().unwrap().iter().any(|gate| gate.message_to == Some(process))
+        self.waiting().iter().any(|gate| gate.message_to == Some(process))
     }
 
     /// Lets all tasks go on until each waits for its turn.
@@ -416,6 +422,7 @@ struct Play {
     read_through: [Floor; ROWS],
     /// What the other process has to hear of first.
     unheard: Vec<(usize, By, usize, u64)>,
+    /// What counts there when all has come to its end.
     put_elsewhere: Vec<(usize, By, usize, u64)>,
     jobs: Vec<Job>,
     has_lost: bool,
@@ -698,7 +705,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn cases() -> u32 {
-    std::env::var("LARDER_MODEL_CASES").map_or(200, |cases| cases.parse().expect("a number"))
+    std::env::var("LARDER_MODEL_CASES").map_or(400, |cases| cases.parse().expect("a number"))
 }
 
 proptest! {
@@ -721,7 +728,7 @@ impl Play {
     /// Lets what is named go on, in that order.
     async fn go(&mut self, named: &[&str]) {
         for what in named {
-            let nth = self.world.board.gates.lock().unwrap().iter().position(|gate| gate.what == *what);
+            let nth = self.world.board.waiting().iter().position(|gate| gate.what == *what);
             let nth = nth.unwrap_or_else(|| panic!("{what} is not among {:?}", self.world.board));
             self.step(Step::Pass(nth)).await.unwrap();
         }
@@ -735,9 +742,8 @@ impl Play {
 
     /// Lets all go on but what is named.
     async fn go_on_without(&mut self, named: &[&str]) {
-        let other = |board: &Board| {
-            board.gates.lock().unwrap().iter().position(|gate| !named.contains(&gate.what.as_str()))
-        };
+        let other =
+            |board: &Board| board.waiting().iter().position(|gate| !named.contains(&gate.what.as_str()));
         while let Some(nth) = other(&self.world.board) {
             self.step(Step::Pass(nth)).await.unwrap();
         }
@@ -823,7 +829,7 @@ async fn so_is_what_is_made_of_an_entry_that_the_shared_tier_was_not_asked_about
     // The other call asks, and knows all from then on.
     play.step(Step::Call { process: 0, how: How::Through, id: 0 }).await.unwrap();
     play.go_on_without(&[BODY, "Message of 0"]).await;
-    let latest = play.world.board.gates.lock().unwrap().iter().rposition(|gate| gate.what == BODY);
+    let latest = play.world.board.waiting().iter().rposition(|gate| gate.what == BODY);
     play.step(Step::Pass(latest.unwrap())).await.unwrap();
     play.go_on_without(&[BODY, "Message of 0", "Question(\"fill\") of 0"]).await;
     play.go(&[BODY]).await;

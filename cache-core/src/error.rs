@@ -6,14 +6,15 @@ use std::sync::Arc;
 /// Why an operation on the cache failed.
 ///
 /// Calls to cached functions do not return it: a broken cache never breaks the function. Verbs on the
-/// cache itself do. It is cheap to clone, so that all who wait for one operation can have it.
+/// cache itself do. It is cheap to clone, so that all who wait for one operation can have it. `{error}` says what was attempted,
+/// `{error:#}` what is beneath, too.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     operation: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// What a caller would act on.
@@ -55,7 +56,25 @@ impl Error {
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let (kind, operation) = (self.0.kind, self.0.operation.clone());
-        Self(Arc::new(Inner { kind, operation, source: Some(source.into()) }))
+        Self(Arc::new(Inner { kind, operation, source: Some(source.into().into()) }))
+    }
+
+    /// The same error, on which a caller would act otherwise.
+    #[must_use]
+    pub fn with_kind(&self, kind: ErrorKind) -> Self {
+        let Inner { operation, source, .. } = &*self.0;
+        Self(Arc::new(Inner { kind, operation: operation.clone(), source: source.clone() }))
+    }
+
+    /// The same error, with `attempted` and a colon before its text.
+    #[must_use]
+    pub fn in_context(&self, attempted: &str) -> Self {
+        let Inner { kind, operation, source } = &*self.0;
+        Self(Arc::new(Inner {
+            kind: *kind,
+            operation: format!("{attempted}: {operation}"),
+            source: source.clone(),
+        }))
     }
 
     /// What a caller would act on.
@@ -66,7 +85,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.operation)
+        f.write_str(&self.0.operation)?;
+        let mut beneath = std::error::Error::source(self).filter(|_| f.alternate());
+        while let Some(error) = beneath {
+            write!(f, ": {error}")?;
+            beneath = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -86,5 +111,22 @@ impl std::error::Error for Error {
             Some(source) => Some(&**source),
             None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beneath_is_told_where_it_is_asked_for_and_once() {
+        let beneath = Error::new(ErrorKind::Unreachable, "ask the server: it is silent");
+        let error = Error::new(ErrorKind::Refused, "store").with_source(beneath);
+
+        assert_eq!(error.to_string(), "store");
+        assert_eq!(format!("{error:#}"), "store: ask the server: it is silent");
+        let other = error.in_context("at noon").with_kind(ErrorKind::Postponed);
+        assert_eq!(other.kind(), ErrorKind::Postponed);
+        assert_eq!(format!("{other:#}"), "at noon: store: ask the server: it is silent");
     }
 }

@@ -45,9 +45,7 @@ impl CacheBuilder {
             self = tiers_of(self, &url)?;
         }
         if let Some(prefix) = variable("LARDER_PREFIX")? {
-            check_prefix(&prefix).map_err(|error| {
-                Error::new(error.kind(), format!("read LARDER_PREFIX: {error}")).with_source(error)
-            })?;
+            check_prefix(&prefix).map_err(|error| error.in_context("read LARDER_PREFIX"))?;
             self = self.prefix(prefix);
         }
         if let Some(digits) = variable("LARDER_SECRET_KEY")? {
@@ -64,9 +62,7 @@ fn tiers_of(mut builder: CacheBuilder, url: &str) -> Result<CacheBuilder, Error>
     let url = lower.as_deref().unwrap_or(url);
     #[cfg(feature = "schemes")]
     if let Some(opened) = crate::backend::Scheme::open(url) {
-        let opened = opened.map_err(|error| {
-            Error::new(error.kind(), format!("read LARDER_URL: {error}")).with_source(error)
-        })?;
+        let opened = opened.map_err(|error| error.in_context("read LARDER_URL"))?;
         builder.shared = Some(opened.0);
         return Ok(builder);
     }

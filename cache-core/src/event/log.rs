@@ -5,7 +5,7 @@
 macro_rules! warning {
     ($error:expr, $message:literal) => {{
         #[cfg(feature = "tracing")]
-        ::tracing::warn!(target: "larder", error = ?$error, $message);
+        ::tracing::warn!(target: "larder", error = %format_args!("{:#}", $error), $message);
         #[cfg(not(feature = "tracing"))]
         let _ = &$error;
     }};

@@ -119,8 +119,8 @@ impl Cluster {
             }
         }
         self.attend();
-        let source = changes.first().map(|(_, error)| error.clone()).unwrap_or_else(|| nobody(doing));
-        Error::new(ErrorKind::Postponed, source.to_string()).with_source(source)
+        let first = changes.first().map(|(_, error)| error.clone()).unwrap_or_else(|| nobody(doing));
+        first.with_kind(ErrorKind::Postponed)
     }
 
     /// A change was made.
@@ -262,9 +262,7 @@ impl Cluster {
     fn softened(&self, map: &Map, error: Error) -> Error {
         let is_one_there = map.masters().iter().any(|node| !node.is_away());
         match error.kind() {
-            ErrorKind::Unreachable if is_one_there => {
-                Error::new(ErrorKind::Refused, error.to_string()).with_source(error)
-            }
+            ErrorKind::Unreachable if is_one_there => error.with_kind(ErrorKind::Refused),
             _ => error,
         }
     }

@@ -231,6 +231,11 @@ impl Stamp {
         self.number > number && self.number != self.cell.first
     }
 
+    /// Whether both are of one tag or function.
+    pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cell, &other.cell)
+    }
+
     /// The epoch in the shared tier, if it is known.
     pub(crate) fn known(&self, generation: u64) -> Option<Epoch> {
         self.cell.known(generation)
@@ -240,6 +245,9 @@ impl Stamp {
     /// not asked whether that is younger than its epochs.
     pub(crate) fn note_kept(&self, generation: u64, unchecked: Option<u64>) {
         let mut shared = self.cell.shared_in(generation);
+        if shared.generation != generation || !self.is_current() {
+            return;
+        }
         // What was learned since may be the epoch of an invalidation after that.
         if unchecked.is_some_and(|began| shared.learned > began) {
             shared.known = None;

@@ -80,7 +80,7 @@ impl<'c> Leading<'c> {
         ended: Ended,
     ) -> Landed<'c> {
         let Self { cache, plan, function, .. } = self;
-        let Ended { brought, directions, cost } = ended;
+        let Ended { brought, mut directions, cost } = ended;
         let Brought { outcome, value, error, is_stored, ttl, tags } = brought;
         if outcome == Outcome::Error
             && let Some(entry) = self.stand_in(purpose)
@@ -92,6 +92,7 @@ impl<'c> Leading<'c> {
         if outdates && hold.is_none() {
             self.outdate_shared();
         }
+        directions.sources.iter().for_each(|source| borne.date_back(source.begun));
         let Some(value) = value else {
             // Who began after an invalidation of what the body has named gets nothing of this, either.
             match opening.stamp(&directions.tags) {
@@ -119,10 +120,7 @@ impl<'c> Leading<'c> {
             }
             return Landed::Here(None);
         };
-        let made_of = directions.made_of;
-        if let Some(made_of) = made_of {
-            borne.date_back(made_of);
-        }
+        let sources = std::mem::take(&mut directions.sources);
         let verdict = Verdict::of(is_stored, ttl, tags, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
@@ -137,7 +135,7 @@ impl<'c> Leading<'c> {
             version: None,
             is_asked_for: purpose != Purpose::Background,
             is_set: outdates,
-            made_of,
+            sources,
             replaces: self.replaces.take(),
         };
         let share = match (hold, named) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calling::Reply;
+use super::computing::Source;
 use super::flight::Lead;
 use super::shared::{self, Borne, Filled, Hold, Kept, Question, Refilled, Stored, Unframed, Unstored};
 use super::stale::Held;
@@ -37,8 +38,8 @@ pub(super) struct Fill<'c> {
     pub(super) is_asked_for: bool,
     /// Whether somebody has set it, by `put` or by force: nobody who begins afterwards gets an older one.
     pub(super) is_set: bool,
-    /// When what it is made of began to be computed, if that may be earlier than its own computation.
-    pub(super) made_of: Option<Tick>,
+    /// What it is made of.
+    pub(super) sources: Vec<Source>,
     /// The entry that it replaces, where that is known.
     pub(super) replaces: Option<Arc<StoredEntry>>,
 }
@@ -103,9 +104,7 @@ pub(super) async fn share(
         NamedEpochs::Current(epochs) => {
             let learned = borne.learn_named(named.stamps, &epochs);
             // What this process has not heard of may have come before the lease, and after what the body was handed.
-            let is_mixed = fill.made_of.is_some_and(|made_of| {
-                hold.epochs().iter().chain(&epochs).any(|epoch| hold.may_have_moved_since(*epoch, made_of))
-            });
+            let is_mixed = borne.is_mixed(&fill.sources, &hold, &epochs);
             // What was heard of since may have come before the lease: it outdates what was put, or what the body has found here.
             let has_moved = named.first.iter().zip(&epochs).any(|(first, now)| first != now);
             let is_outdated = has_moved || !borne.are_named_current();
@@ -230,7 +229,7 @@ pub(super) fn land(
         happened.set(Some(what));
     };
     let here = fill.lifetime.and_then(|lifetime| lifetime.here(fill.remember));
-    let entry = fill.entry(cache, borne, value, here, None);
+    let entry = fill.entry(cache, borne, value, here.filter(|_| share != Share::Refused), None);
     let landing = Landing::Value(entry.clone());
     let is_stored = share.version().is_some();
     // Otherwise what is here may be newer.
@@ -254,6 +253,7 @@ pub(super) fn land(
                 Displaced::default()
             }
             (Some(_), Some(_)) => {
+                borne.note_kept(cache);
                 let (what, displaced) = store(cache, entry.clone(), share);
                 count(what);
                 displaced
@@ -328,7 +328,10 @@ pub(super) fn land_found(
     let entry = fill.entry(cache, borne, value, here, Some(size));
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {
-        Some(_) if may_store => cache.0.tier.install(entry.clone()).displaced(),
+        Some(_) if may_store => {
+            borne.note_kept(cache);
+            cache.0.tier.install(entry.clone()).displaced()
+        }
         _ => Displaced::default(),
     });
     drop(displaced);
@@ -364,7 +367,7 @@ impl<'c> Fill<'c> {
             version: Some(stored.version),
             is_asked_for: true,
             is_set: false,
-            made_of: None,
+            sources: Vec::new(),
             replaces: None,
         }
     }
@@ -381,9 +384,6 @@ impl<'c> Fill<'c> {
     ) -> Arc<StoredEntry> {
         let now = cache.0.clock.now();
         let stamps = borne.stamps();
-        if lifetime.is_some() && cache.0.shared.is_some() {
-            borne.note_kept();
-        }
         let care = lifetime.and_then(|lifetime| self.care(cache, lifetime, now));
         let own = value.overhead(care.is_some()) + self.key.heap_size() + stamps.heap_bytes();
         let elsewhere = match lifetime {

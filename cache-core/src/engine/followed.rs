@@ -39,11 +39,11 @@ impl Followed {
             Waited::Landed(Landing::StandIn(entry)) => answer(answer_stand_in(tally, plan, entry)),
             Waited::Landed(landing) if landing.is_older_than(asked) => Self::Nothing,
             Waited::Landed(Landing::Value(entry)) if entry.is_a(plan.of()) => {
-                computing::note_source(entry.begun());
+                computing::note_source(&entry);
                 Self::Answer(Reply::Entry(entry))
             }
             Waited::Landed(Landing::Absent(begun)) if plan.terms.has_absent => {
-                computing::note_source(begun);
+                computing::note_absence(begun);
                 Self::Answer(Reply::Absent)
             }
             Waited::Landed(Landing::Error(packed)) if plan.terms.takes(&packed) => {
@@ -69,7 +69,7 @@ impl Waited {
                 None
             }
             Self::Landed(Landing::Value(entry)) => {
-                computing::note_source(entry.begun());
+                computing::note_source(&entry);
                 Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry)
             }
             Self::Landed(_) | Self::Abandoned => None,

@@ -290,7 +290,7 @@ impl Untyped {
             version: None,
             is_asked_for: false,
             is_set: true,
-            made_of: None,
+            sources: Vec::new(),
             replaces: None,
         };
         let share = match hold {

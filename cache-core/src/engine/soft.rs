@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Cache;
 use super::background::Background;
 use super::calling::Reply;
 use super::fetch::Plan;
@@ -10,6 +9,7 @@ use super::limit::within;
 use super::liveness;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
+use super::{Cache, computing};
 use crate::entry::{Freshness, MissReason};
 use crate::event::stats::Happening;
 
@@ -34,7 +34,12 @@ pub(super) async fn softly(
             let finished = within(&cache.0.clock, soft.saturating_sub(waited), task).await;
             finished.map(|finished| {
                 let finished = finished.ok().flatten();
-                finished.and_then(|finished| finished.reply)
+                let reply = finished.and_then(|finished| finished.reply);
+                // It ran in a task of its own.
+                if let Some(Reply::Entry(entry)) = &reply {
+                    computing::note_source(entry);
+                }
+                reply
             })
         }
         None => None,

@@ -91,6 +91,16 @@ impl StoredEntry {
         self.key.view() == *key
     }
 
+    /// Whether it was made for those who followed its computation, and is not kept.
+    pub(crate) fn is_for_followers(&self) -> bool {
+        self.fresh_until() <= self.created
+    }
+
+    /// What the epochs were before the computation began.
+    pub(crate) fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+
     /// Whether a hit at `now` has nothing to consider: it is fresh, and not due for anything.
     #[inline]
     pub(crate) fn is_quiet(&self, now: Tick) -> bool {

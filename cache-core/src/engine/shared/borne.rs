@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Hold;
 use super::removals::Removed;
 use crate::backend::Epoch;
 use crate::clock::Tick;
+use crate::engine::computing::Source;
 use crate::engine::{Cache, Function};
 use crate::entry::Currency;
 use crate::epochs::{Learned, Severity, Stamp, Stamps};
@@ -129,8 +131,28 @@ impl Borne {
         learned
     }
 
-    /// Notes that an entry bears them from now on, also those whose epochs in the shared tier are not known.
-    pub(in crate::engine) fn note_kept(&self) {
+    /// Whether one of the epochs that a lease came with, or of those of the tags that only the value knows, may have come after one of
+    /// `sources` began that bears it, too.
+    pub(in crate::engine) fn is_mixed(&self, sources: &[Source], hold: &Hold<'_>, named: &[Epoch]) -> bool {
+        let epochs = || hold.epochs().iter().chain(named);
+        let stamps = || {
+            let own = self.taken.own.iter().chain(&self.taken.named).map(Some);
+            // All bear the epoch of everything.
+            std::iter::once(None).chain(own)
+        };
+        sources.iter().any(|source| {
+            let is_borne = |stamp: Option<&Stamp>| stamp.is_none_or(|stamp| source.bears(stamp));
+            stamps()
+                .zip(epochs())
+                .any(|(stamp, epoch)| is_borne(stamp) && hold.may_have_moved_since(*epoch, source.begun))
+        })
+    }
+
+    /// Notes that an entry here bears them from now on, also those whose epochs in the shared tier are not known.
+    pub(in crate::engine) fn note_kept(&self, cache: &Cache) {
+        if cache.0.shared.is_none() {
+            return;
+        }
         let all = self.taken.declared().chain(&self.taken.named);
         all.for_each(|stamp| stamp.note_kept(self.generation, self.taken.unchecked));
     }

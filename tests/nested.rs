@@ -104,3 +104,49 @@ async fn nor_while_this_process_invalidates() {
         assert_eq!(call().await, Ok(written), "after the invalidation was answered, late: {is_late}");
     }
 }
+
+#[cached(ttl = 3600, name = "nested/settings", tags = ["settings"], skip(cache, source), cache = cache)]
+async fn settings(cache: &Cache, source: &Source) -> Result<u64, Down> {
+    let _ = cache;
+    source.read().await
+}
+
+#[cached(ttl = 3600, name = "nested/profile", tags = ["settings", "profile:{id}"], skip(cache, source), cache = cache)]
+async fn profile(cache: &Cache, source: &Source, id: u64) -> Result<u64, Down> {
+    let _ = id;
+    settings(cache, source).await
+}
+
+/// All begin before what they are made of is there, and their tags are new.
+#[tokio::test]
+async fn what_is_made_of_one_value_at_once_is_kept() {
+    let (pair, source) = (Pair::new(), Source::new());
+    hears(&pair.cache).await;
+    source.hold();
+    let mut calls: Vec<_> = (0..20).map(|id| Box::pin(profile(&pair.cache, &source, id))).collect();
+    while source.asked() == 0 {
+        for call in &mut calls {
+            assert!(waits(call).await);
+        }
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..50 {
+        for call in &mut calls {
+            assert!(waits(call).await);
+        }
+        tokio::task::yield_now().await;
+    }
+    source.release();
+    for call in calls {
+        assert_eq!(call.await, Ok(0));
+    }
+
+    for id in 0..20 {
+        assert_eq!(profile(&pair.other, &source, id).await, Ok(0));
+    }
+    assert_eq!(source.asked(), 1);
+    let refused = |name| pair.cache.stats().function(name).unwrap().refused_fills;
+    assert_eq!((refused("nested/settings"), refused("nested/profile")), (0, 0));
+    let computed = pair.other.stats().function("nested/profile").unwrap().computations;
+    assert_eq!(computed, 0, "the other process finds all");
+}

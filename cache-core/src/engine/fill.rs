@@ -102,14 +102,13 @@ pub(super) async fn share(
     };
     let named = match named_epochs(question, &named.tags, lifetime, &hold).await {
         NamedEpochs::Current(epochs) => {
-            let learned = borne.learn_named(named.stamps, &epochs);
-            // What this process has not heard of may have come before the lease, and after what the body was handed.
-            let is_mixed = borne.is_mixed(&fill.sources, &hold, &epochs);
-            // What was heard of since may have come before the lease: it outdates what was put, or what the body has found here.
+            // What the body has found in this process was not outdated by what the answer is the first to tell of.
+            let is_told = borne.learn_named(named.stamps, &epochs) == Learned::Invalidation;
+            // Nor by what was heard of since: that may have come before the lease, and after what is put.
             let has_moved = named.first.iter().zip(&epochs).any(|(first, now)| first != now);
-            let is_outdated = has_moved || !borne.are_named_current();
-            // What the body has read in this process was not outdated by it yet. Who joined may have begun after it.
-            if learned == Learned::Invalidation || is_outdated || is_mixed {
+            let is_outdated = is_told || has_moved || !borne.are_named_current();
+            // Who joined may have begun after it.
+            if is_outdated || borne.is_mixed(&fill.sources, &hold, &epochs) {
                 borne.outdate();
                 return Share::Refused;
             }

@@ -147,6 +147,12 @@ impl Cell {
         if shared.generation != generation || self.current() != *stamped {
             return Learned::NoInvalidation;
         }
+        // It was overtaken, or the server's clock went back: which of the two the next read will tell. What it came with is of before.
+        if shared.known.is_some_and(|known| epoch < known) {
+            shared.known = None;
+            self.advance(Severity::Hard);
+            return Learned::Invalidation;
+        }
         match shared.known.replace(epoch) {
             None if !std::mem::take(&mut shared.is_kept_unknown) => {
                 shared.learned = draw();

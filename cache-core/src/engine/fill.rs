@@ -106,7 +106,7 @@ pub(super) async fn share(
             let is_told = borne.learn_named(named.stamps, &epochs) == Learned::Invalidation;
             // Nor by what was heard of since: that may have come before the lease, and after what is put.
             let has_moved = named.first.iter().zip(&epochs).any(|(first, now)| first != now);
-            let is_outdated = is_told || has_moved || !borne.are_named_current();
+            let is_outdated = is_told || has_moved || !borne.are_tags_current();
             // Who joined may have begun after it.
             if is_outdated || borne.is_mixed(&fill.sources, &hold, &epochs) {
                 borne.outdate();

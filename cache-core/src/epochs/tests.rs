@@ -255,3 +255,18 @@ mod model {
         }
     }
 }
+
+#[test]
+fn what_comes_with_an_answer_that_was_overtaken_is_of_before() {
+    let (cell, at) = (Arc::<Cell>::default(), |micros| Epoch::new(micros, 0));
+    let [mut late, mut early] = [Stamp::now(cell.clone()), Stamp::now(cell.clone())];
+    late.learn(at(9), 1);
+
+    assert_eq!(early.learn(at(7), 1), Learned::Invalidation);
+
+    assert!(!early.is_current());
+    assert_eq!(cell.known(1), None, "the next read tells");
+    let mut next = Stamp::now(cell.clone());
+    assert_eq!(next.learn(at(9), 1), Learned::NoInvalidation);
+    assert!(next.is_current());
+}

@@ -190,9 +190,11 @@ impl Borne {
         !self.taken.is_outdated && self.taken.declared().chain(&self.taken.named).all(Stamp::is_current)
     }
 
-    /// Whether none of the tags that only the value knows was, likewise.
-    pub(in crate::engine) fn are_named_current(&self) -> bool {
-        !self.taken.is_outdated && self.taken.named.iter().all(Stamp::is_current)
+    /// Whether none of its tags was, likewise.
+    pub(in crate::engine) fn are_tags_current(&self) -> bool {
+        // The first one is that of the function, which a gap moves.
+        let mut tags = self.taken.own.iter().skip(1).chain(&self.taken.named);
+        !self.taken.is_outdated && tags.all(Stamp::is_current)
     }
 
     /// Whether a tag that the call knows, or its function, was invalidated since, as far as is known here.

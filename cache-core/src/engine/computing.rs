@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Cache;
-use crate::clock::Tick;
-use crate::epochs::{Stamp, Stamps};
+use super::sources::{Source, Sources};
 use crate::key::{Key, Tag};
 use crate::local::StoredEntry;
 
@@ -58,27 +57,11 @@ impl Keys {
     }
 }
 
-/// The answer to another computation, of which nothing is kept that an invalidation would outdate.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    /// When that began: perhaps before what was made of it.
-    pub(super) begun: Tick,
-    /// What it bears; without, perhaps anything.
-    stamps: Option<Stamps>,
-}
-
-impl Source {
-    /// Whether an invalidation of what `stamp` is of outdates it.
-    pub(super) fn bears(&self, stamp: &Stamp) -> bool {
-        self.stamps.as_ref().is_none_or(|stamps| stamps.iter().any(|own| own.is_of_the_same(stamp)))
-    }
-}
-
 /// What a body has said about its own answer, and what is known of it besides.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directions {
     /// What it was handed as a follower of others.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Sources,
     pub(super) ttl: Option<Duration>,
     pub(super) tags: Vec<Tag>,
     pub(super) is_not_stored: bool,
@@ -298,20 +281,8 @@ pub(super) fn is_within(cache: &Cache, key: &Key) -> bool {
     INNERMOST.try_with(|innermost| from_inside(&innermost.borrow()).any(is_its)).unwrap_or(false)
 }
 
-/// What this task computes is made of an answer that it was handed as a follower. An entry that is kept here is none: what outdates it
-/// is noticed.
-pub(super) fn note_source(entry: &StoredEntry) {
-    if entry.is_for_followers() {
-        note(&Source { begun: entry.begun(), stamps: Some(entry.stamps().clone()) });
-    }
-}
-
-/// The same, that there is nothing.
-pub(super) fn note_absence(begun: Tick) {
-    note(&Source { begun, stamps: None });
-}
-
-fn note(source: &Source) {
+/// What this task computes is made of `source`, at any depth.
+pub(super) fn note_source(source: &Source) {
     let note = |running: &Running| running.directions().sources.push(source.clone());
     // Where the thread is about to end, nothing is computed any more.
     let _ = INNERMOST.try_with(|innermost| from_inside(&innermost.borrow()).for_each(note));

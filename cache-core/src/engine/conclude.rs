@@ -80,7 +80,7 @@ impl<'c> Leading<'c> {
         ended: Ended,
     ) -> Landed<'c> {
         let Self { cache, plan, function, .. } = self;
-        let Ended { brought, mut directions, cost } = ended;
+        let Ended { brought, directions, cost } = ended;
         let Brought { outcome, value, error, is_stored, ttl, tags } = brought;
         if outcome == Outcome::Error
             && let Some(entry) = self.stand_in(purpose)
@@ -105,22 +105,14 @@ impl<'c> Leading<'c> {
             match (outcome, hold) {
                 (Outcome::Absent, Some(hold)) => {
                     let stored = None;
-                    let began = opening.number();
-                    return Landed::Not(Box::new(Sharing {
-                        leading: self,
-                        borne,
-                        began,
-                        hold,
-                        outdates,
-                        stored,
-                    }));
+                    return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
                 }
                 (Outcome::Absent, None) => land_absent(cache, self.lead, borne.begun, outdates),
                 _ => self.lead.land(error.map_or(Landing::NotShared, Landing::Error), |_| ()),
             }
             return Landed::Here(None);
         };
-        let sources = std::mem::take(&mut directions.sources);
+        let sources = directions.sources.clone();
         let verdict = Verdict::of(is_stored, ttl, tags, directions);
         let lifetime = lifetime(&plan.remember, outcome, verdict.ttl, cache.0.chance.unit());
         let named = opening.stamp(&verdict.tags);
@@ -135,6 +127,7 @@ impl<'c> Leading<'c> {
             version: None,
             is_asked_for: purpose != Purpose::Background,
             is_set: outdates,
+            began: Some(opening.number()),
             sources,
             replaces: self.replaces.take(),
         };
@@ -142,15 +135,7 @@ impl<'c> Leading<'c> {
             (Some(hold), named) => {
                 let named = named.map(|stamps| fill::Named { tags: verdict.tags, stamps, first: Vec::new() });
                 let stored = Some(ToStore { fill, value, named, is_unchanged: verdict.is_unchanged });
-                let began = opening.number();
-                return Landed::Not(Box::new(Sharing {
-                    leading: self,
-                    borne,
-                    began,
-                    hold,
-                    outdates,
-                    stored,
-                }));
+                return Landed::Not(Box::new(Sharing { leading: self, borne, hold, outdates, stored }));
             }
             (None, None) => {
                 borne.outdate();
@@ -158,7 +143,6 @@ impl<'c> Leading<'c> {
             }
             (None, Some(stamps)) => {
                 borne.name(stamps);
-                borne.uncheck(opening.number());
                 Share::NotShared
             }
         };
@@ -185,8 +169,6 @@ pub(super) enum Landed<'c> {
 pub(super) struct Sharing<'c> {
     leading: Leading<'c>,
     borne: Borne,
-    /// The number that was drawn when the computation began.
-    began: u64,
     hold: Hold<'c>,
     /// Whether what is there must not stay, whatever becomes of this.
     outdates: bool,
@@ -212,7 +194,7 @@ impl<'c> Sharing<'c> {
     }
 
     async fn finish(self) -> Option<Arc<StoredEntry>> {
-        let Self { leading, mut borne, began, hold, outdates, stored } = self;
+        let Self { leading, mut borne, hold, outdates, stored } = self;
         let Some(ToStore { mut fill, value, named, is_unchanged }) = stored else {
             fill::unshare(hold).await;
             land_absent(leading.cache, leading.lead, borne.begun, outdates);
@@ -245,9 +227,6 @@ impl<'c> Sharing<'c> {
         }
         let Leading { cache, lead, .. } = leading;
         fill.version = share.version();
-        if matches!(share, Share::NotShared | Share::Unknown) {
-            borne.uncheck(began);
-        }
         lead.learn(borne.clone());
         let (_, entry) = fill::land(cache, lead, &fill, &borne, value, share);
         Some(entry)

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calling::Reply;
-use super::computing::Source;
 use super::flight::Lead;
 use super::shared::{self, Borne, Filled, Hold, Kept, Question, Refilled, Stored, Unframed, Unstored};
+use super::sources::Sources;
 use super::stale::Held;
 use super::value::AnyValue;
 use super::{Cache, Function, Landing};
@@ -38,8 +38,10 @@ pub(super) struct Fill<'c> {
     pub(super) is_asked_for: bool,
     /// Whether somebody has set it, by `put` or by force: nobody who begins afterwards gets an older one.
     pub(super) is_set: bool,
+    /// The number that was drawn when it began to be computed; of what the shared tier had, nobody knows.
+    pub(super) began: Option<u64>,
     /// What it is made of.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Sources,
     /// The entry that it replaces, where that is known.
     pub(super) replaces: Option<Arc<StoredEntry>>,
 }
@@ -252,7 +254,9 @@ pub(super) fn land(
                 Displaced::default()
             }
             (Some(_), Some(_)) => {
-                borne.note_kept(cache);
+                // Otherwise it has compared their epochs with when this began.
+                let unchecked = fill.began.filter(|_| !is_stored);
+                borne.note_kept(cache, unchecked);
                 let (what, displaced) = store(cache, entry.clone(), share);
                 count(what);
                 displaced
@@ -328,7 +332,7 @@ pub(super) fn land_found(
     let landing = Landing::Value(entry.clone());
     let displaced = lead.land(landing, |may_store| match here {
         Some(_) if may_store => {
-            borne.note_kept(cache);
+            borne.note_kept(cache, None);
             cache.0.tier.install(entry.clone()).displaced()
         }
         _ => Displaced::default(),
@@ -366,7 +370,8 @@ impl<'c> Fill<'c> {
             version: Some(stored.version),
             is_asked_for: true,
             is_set: false,
-            sources: Vec::new(),
+            began: None,
+            sources: Sources::default(),
             replaces: None,
         }
     }

@@ -1,11 +1,13 @@
 //! What a call comes to by following another.
 
 use super::calling::Reply;
+use super::computing::note_source;
 use super::fetch::Plan;
 use super::liveness::Waited;
+use super::sources::Source;
 use super::stale::{Held, answer_stale, answer_stand_in};
 use super::tally::Tally;
-use super::{Cache, Landing, computing};
+use super::{Cache, Landing};
 use crate::clock::Tick;
 use crate::key::Key;
 
@@ -39,11 +41,11 @@ impl Followed {
             Waited::Landed(Landing::StandIn(entry)) => answer(answer_stand_in(tally, plan, entry)),
             Waited::Landed(landing) if landing.is_older_than(asked) => Self::Nothing,
             Waited::Landed(Landing::Value(entry)) if entry.is_a(plan.of()) => {
-                computing::note_source(&entry);
+                Source::of(&entry).iter().for_each(note_source);
                 Self::Answer(Reply::Entry(entry))
             }
             Waited::Landed(Landing::Absent(begun)) if plan.terms.has_absent => {
-                computing::note_absence(begun);
+                note_source(&Source::absence(begun));
                 Self::Answer(Reply::Absent)
             }
             Waited::Landed(Landing::Error(packed)) if plan.terms.takes(&packed) => {
@@ -69,7 +71,7 @@ impl Waited {
                 None
             }
             Self::Landed(Landing::Value(entry)) => {
-                computing::note_source(&entry);
+                Source::of(&entry).iter().for_each(note_source);
                 Some(entry).filter(|entry| entry.is_a(plan.of())).map(Reply::Entry)
             }
             Self::Landed(_) | Self::Abandoned => None,

@@ -9,6 +9,7 @@ use super::calling::Reply;
 use super::fill::{self, Fill, Named, Share};
 use super::means::Means;
 use super::shared::{Borne, First, Looked, Question, without_runtime};
+use super::sources::Sources;
 use super::value::{AnyValue, Kind};
 use super::{Cache, Function, Invalidate};
 use crate::answer::{Answer, Outcome};
@@ -290,7 +291,8 @@ impl Untyped {
             version: None,
             is_asked_for: false,
             is_set: true,
-            sources: Vec::new(),
+            began: Some(opening.number()),
+            sources: Sources::default(),
             replaces: None,
         };
         let share = match hold {
@@ -300,7 +302,6 @@ impl Untyped {
             }
             None => {
                 borne.name(stamps);
-                borne.uncheck(opening.number());
                 Share::NotShared
             }
         };

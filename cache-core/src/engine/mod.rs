@@ -38,6 +38,7 @@ mod schedule;
 mod setbacks;
 mod shared;
 mod soft;
+mod sources;
 mod stale;
 mod subscribe;
 mod tally;

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use super::Cache;
 use super::background::Background;
 use super::calling::Reply;
+use super::computing::note_source;
 use super::fetch::Plan;
 use super::limit::within;
 use super::liveness;
+use super::sources::Source;
 use super::stale::{Held, answer_stale};
 use super::tally::Tally;
-use super::{Cache, computing};
 use crate::entry::{Freshness, MissReason};
 use crate::event::stats::Happening;
 
@@ -37,7 +39,7 @@ pub(super) async fn softly(
                 let reply = finished.and_then(|finished| finished.reply);
                 // It ran in a task of its own.
                 if let Some(Reply::Entry(entry)) = &reply {
-                    computing::note_source(entry);
+                    Source::of(entry).iter().for_each(note_source);
                 }
                 reply
             })

@@ -6,7 +6,7 @@ use super::Hold;
 use super::removals::Removed;
 use crate::backend::Epoch;
 use crate::clock::Tick;
-use crate::engine::computing::Source;
+use crate::engine::sources::Sources;
 use crate::engine::{Cache, Function};
 use crate::entry::Currency;
 use crate::epochs::{Learned, Severity, Stamp, Stamps};
@@ -40,9 +40,6 @@ struct Taken {
     named: Box<[Stamp]>,
     /// Whether one of those was invalidated before it could be stamped.
     is_outdated: bool,
-    /// The number that was drawn when the computation began of what bears them, where the shared tier has not compared its epochs with
-    /// that.
-    unchecked: Option<u64>,
 }
 
 impl Taken {
@@ -66,7 +63,6 @@ impl Borne {
                 own: cache.0.epochs.stamps(function.epoch.clone(), tags),
                 named: Box::default(),
                 is_outdated: false,
-                unchecked: None,
             }),
             has_learned: false,
             has_moved: false,
@@ -77,11 +73,6 @@ impl Borne {
     /// The same, with how often the key had been removed before.
     pub(super) fn with(self, removed: Removed) -> Self {
         Self { removed: Some(removed), ..self }
-    }
-
-    /// Says that what bears them was computed since `began` was drawn, and that the shared tier has not compared its epochs with that.
-    pub(in crate::engine) fn uncheck(&mut self, began: u64) {
-        Arc::make_mut(&mut self.taken).unchecked = Some(began);
     }
 
     /// Says that what bears them was made of what began to be computed at `begun`.
@@ -133,7 +124,7 @@ impl Borne {
 
     /// Whether one of the epochs that a lease came with, or of those of the tags that only the value knows, may have come after one of
     /// `sources` began that bears it, too.
-    pub(in crate::engine) fn is_mixed(&self, sources: &[Source], hold: &Hold<'_>, named: &[Epoch]) -> bool {
+    pub(in crate::engine) fn is_mixed(&self, sources: &Sources, hold: &Hold<'_>, named: &[Epoch]) -> bool {
         let epochs = || hold.epochs().iter().chain(named);
         let stamps = || {
             let own = self.taken.own.iter().chain(&self.taken.named).map(Some);
@@ -148,13 +139,14 @@ impl Borne {
         })
     }
 
-    /// Notes that an entry here bears them from now on, also those whose epochs in the shared tier are not known.
-    pub(in crate::engine) fn note_kept(&self, cache: &Cache) {
+    /// Notes that an entry here bears them from now on, also those whose epochs in the shared tier are not known; for `unchecked` see
+    /// [`Stamp::note_kept`].
+    pub(in crate::engine) fn note_kept(&self, cache: &Cache, unchecked: Option<u64>) {
         if cache.0.shared.is_none() {
             return;
         }
         let all = self.taken.declared().chain(&self.taken.named);
-        all.for_each(|stamp| stamp.note_kept(self.generation, self.taken.unchecked));
+        all.for_each(|stamp| stamp.note_kept(self.generation, unchecked));
     }
 
     /// The epochs in the shared tier are what the bus has told, as far as that was heard by then: if all are known.

@@ -337,7 +337,7 @@ pub(in crate::engine) struct First {
 }
 
 impl First {
-    /// Whether they are not what they were when the key is taken, whatever has been heard, or missed.
+    /// Whether they are others `now` that the key is taken, whatever has been heard or missed.
     pub(in crate::engine) fn differs(&self, now: &[Epoch]) -> bool {
         self.own.iter().zip(now).any(|(first, now)| first != now)
     }

@@ -134,3 +134,17 @@ async fn so_is_a_put_by_what_a_gap_has_swallowed() {
 
     play.end().await.unwrap();
 }
+
+/// Or what is put although nobody could say what its epochs were.
+#[tokio::test]
+async fn so_is_a_put_that_learned_nothing_first() {
+    let mut play = Play::begin(false).await;
+    play.step(Step::Write { process: 1, by: By::Put, id: 0 }).await.unwrap();
+    play.go(&["Question(\"epochs\") of 1"]).await;
+    play.step(Step::Write { process: 0, by: By::Tag, id: 0 }).await.unwrap();
+    play.answered("invalidate_many", 0).await;
+    let answer = play.world.board.waiting().iter().position(|gate| gate.what == "Answer(\"epochs\") of 1");
+    play.step(Step::Fail(answer.unwrap())).await.unwrap();
+
+    play.end().await.unwrap();
+}

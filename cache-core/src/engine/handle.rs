@@ -244,19 +244,18 @@ impl Untyped {
         let function = cache.0.functions.of(key.identity());
         let question = self.question(key, &function);
         // The value is there already: who begins after an invalidation of its tags does not get it.
-        let borne = Borne::now(cache, &function, &self.tags);
+        let mut borne = Borne::now(cache, &function, &self.tags);
         let opening = cache.0.epochs.open();
         // Later callers join this, and not a computation that began before.
         let lead = cache.0.flights.lead(key);
         lead.bear(borne.clone());
         let storing = Storing::begin(cache, key);
-        let (hold, mut borne, first) = match &question {
+        let (hold, first) = match &question {
             Some(question) => {
-                let (borne, first) = question.learn_first(borne, &tags).await;
-                match question.take(borne).await {
-                    (Ok(hold), borne) => (Some((question, hold)), borne, first),
-                    (Err(error), _) => return Err(error),
-                }
+                let first = question.learn_first(&mut borne, &tags).await?;
+                let (hold, taken) = question.take(borne).await;
+                borne = taken;
+                (Some((question, hold?)), first)
             }
             None => {
                 if let Some(shared) = without_runtime(cache, &function, self.kind) {
@@ -264,7 +263,7 @@ impl Untyped {
                     let what = "put a value into the shared tier: there is no tokio runtime here; call it inside one";
                     return Err(Error::new(ErrorKind::Unreachable, what));
                 }
-                (None, borne, First::default())
+                (None, First::default())
             }
         };
         let is_being_invalidated =

@@ -113,28 +113,29 @@ impl<'c> Question<'c> {
 
     /// Learns the epochs that are not known, before a value is put: what differs when the key is taken was invalidated meanwhile.
     /// `named` are the tags that only the value knows.
-    pub(in crate::engine) async fn learn_first(&self, mut borne: Borne, named: &[Tag]) -> (Borne, First) {
+    pub(in crate::engine) async fn learn_first(
+        &self,
+        borne: &mut Borne,
+        named: &[Tag],
+    ) -> Result<First, Error> {
         let mut stamps = self.cache.0.epochs.stamp(named);
         let of_named = stamps.iter().map(|stamp| stamp.known(borne.generation())).collect();
         if let (Some(own), Some(named)) = (borne.known_each(), of_named) {
-            return (borne, First { own, named, _stamps: stamps });
+            return Ok(First { own, named, _stamps: stamps });
         }
-        let mut first = First::default();
         if self.shared.is_away() {
-            return (borne, first);
+            return Err(away());
         }
-        let own = self.tag_keys();
-        let keys: Vec<TagKey> = own.iter().cloned().chain(named.iter().cloned().map(TagKey::from)).collect();
-        // What cannot be learned now is not known; taking the key will tell why.
-        if let Ok(epochs) = self.epochs(Tags { keys: &keys, life: self.tag_life() }).await {
-            let (of_own, of_named) = epochs.split_at(own.len().min(epochs.len()));
-            borne.learn(self.cache, of_own.iter().copied().map(Some));
-            for (stamp, epoch) in stamps.iter_mut().zip(of_named) {
-                stamp.learn(*epoch, borne.generation());
-            }
-            (first.own, first.named) = (of_own.to_vec(), of_named.to_vec());
+        let mut keys = self.tag_keys();
+        let of_own = keys.len();
+        keys.extend(named.iter().cloned().map(TagKey::from));
+        let mut own = self.epochs(Tags { keys: &keys, life: self.tag_life() }).await?;
+        let named = own.split_off(of_own.min(own.len()));
+        borne.learn(self.cache, own.iter().copied().map(Some));
+        for (stamp, epoch) in stamps.iter_mut().zip(&named) {
+            stamp.learn(*epoch, borne.generation());
         }
-        (borne, First { _stamps: stamps, ..first })
+        Ok(First { own, named, _stamps: stamps })
     }
 
     /// Whether this process is about to invalidate the entry, or one of `named`, which only the value knows: in the shared tier it may
@@ -325,7 +326,7 @@ enum Named {
     Outdated,
 }
 
-/// The epochs that a put begins with; none where nobody knows them.
+/// The epochs that a put begins with; none without a shared tier.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct First {
     /// Of the tags that the call knows, in the order of [`Question::tag_keys`].

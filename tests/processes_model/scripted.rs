@@ -20,6 +20,12 @@ impl Play {
         self.go(&legs.each_ref().map(String::as_str)).await;
     }
 
+    /// Lets the latest of that name go on.
+    async fn go_last(&mut self, named: &str) {
+        let nth = self.world.board.waiting().iter().rposition(|gate| gate.what == named);
+        self.step(Step::Pass(nth.unwrap())).await.unwrap();
+    }
+
     /// Lets all go on but what is named.
     async fn go_on_without(&mut self, named: &[&str]) {
         let other =
@@ -109,8 +115,7 @@ async fn so_is_what_is_made_of_an_entry_that_the_shared_tier_was_not_asked_about
     // The other call asks, and knows all from then on.
     play.step(Step::Call { process: 0, how: How::Through, id: 0 }).await.unwrap();
     play.go_on_without(&[BODY, "Message of 0"]).await;
-    let latest = play.world.board.waiting().iter().rposition(|gate| gate.what == BODY);
-    play.step(Step::Pass(latest.unwrap())).await.unwrap();
+    play.go_last(BODY).await;
     play.go_on_without(&[BODY, "Message of 0", "Question(\"fill\") of 0"]).await;
     play.go(&[BODY]).await;
     play.step(Step::Call { process: 0, how: How::Page, id: 0 }).await.unwrap();
@@ -122,15 +127,42 @@ async fn so_is_what_is_made_of_an_entry_that_the_shared_tier_was_not_asked_about
 /// Or what is put while the bus is broken: what was learned before a gap is forgotten, and the message was lost.
 #[tokio::test]
 async fn so_is_a_put_by_what_a_gap_has_swallowed() {
-    let mut play = Play::begin(false).await;
-    play.step(Step::Write { process: 1, by: By::Put, id: 0 }).await.unwrap();
+    for by in [By::Tag, By::TagOfValue] {
+        let mut play = Play::begin(false).await;
+        play.step(Step::Write { process: 1, by: By::TagOfBody, id: 0 }).await.unwrap();
+        play.step(Step::Write { process: 1, by: By::TagOfValue, id: 0 }).await.unwrap();
+        play.go_on_without(&[]).await;
+        play.step(Step::Write { process: 1, by: By::Put, id: 0 }).await.unwrap();
+        play.step(Step::Gap).await.unwrap();
+        play.go(&["Message of 1"]).await;
+        play.step(Step::Call { process: 1, how: How::Through, id: 0 }).await.unwrap();
+        play.answered("read", 1).await;
+        play.answered("epochs", 1).await;
+        play.step(Step::Write { process: 0, by, id: 0 }).await.unwrap();
+        play.answered("invalidate_many", 0).await;
+
+        play.end().await.unwrap();
+    }
+}
+
+/// Or what is made of an answer that was overtaken, where a gap has left nothing known.
+#[tokio::test]
+async fn so_is_what_is_made_of_an_answer_that_was_overtaken() {
+    let mut play = Play::begin(true).await;
+    play.step(Step::Wait).await.unwrap();
+    play.step(Step::Call { process: 1, how: How::Row, id: 0 }).await.unwrap();
     play.step(Step::Gap).await.unwrap();
-    play.go(&["Message of 1"]).await;
-    play.step(Step::Call { process: 1, how: How::Through, id: 0 }).await.unwrap();
-    play.answered("read", 1).await;
-    play.answered("epochs", 1).await;
-    play.step(Step::Write { process: 0, by: By::Tag, id: 0 }).await.unwrap();
-    play.answered("invalidate_many", 0).await;
+    play.go_on_without(&[]).await;
+    play.step(Step::Call { process: 0, how: How::Row, id: 0 }).await.unwrap();
+    play.go(&["Question(\"read\") of 0"]).await;
+    play.step(Step::Write { process: 1, by: By::TagSoftly, id: 0 }).await.unwrap();
+    play.answered("invalidate_many", 1).await;
+    play.step(Step::Call { process: 0, how: How::Page, id: 0 }).await.unwrap();
+    play.go(&["Question(\"read\") of 0"]).await;
+    play.go_last("Answer(\"read\") of 0").await;
+    play.go_on_without(&["Answer(\"read\") of 0", "the body of 0", "Message of 0"]).await;
+
+    play.go_on_without(&["Message of 0"]).await;
 
     play.end().await.unwrap();
 }

@@ -270,3 +270,32 @@ fn what_comes_with_an_answer_that_was_overtaken_is_of_before() {
     assert_eq!(next.learn(at(9), 1), Learned::NoInvalidation);
     assert!(next.is_current());
 }
+
+#[test]
+fn what_was_learned_while_a_value_was_computed_unasked_is_known_no_more_when_it_is_kept() {
+    let epoch = Epoch::new(9, 0);
+    let learned = || {
+        let (table, cell) = (EpochTable::default(), Arc::<Cell>::default());
+        let before = table.open().number();
+        let mut stamp = Stamp::now(cell.clone());
+        stamp.learn(epoch, 1);
+        (cell, stamp, before, table.open().number())
+    };
+    let (cell, stamp, before, after) = learned();
+    stamp.note_kept(1, None);
+    stamp.note_kept(1, Some(after));
+    assert_eq!(cell.known(1), Some(epoch), "it has begun later");
+    stamp.note_kept(1, Some(before));
+    assert_eq!(cell.known(1), None);
+    assert_eq!(Stamp::now(cell).learn(epoch, 1), Learned::Invalidation, "or it was one");
+
+    // What is outdated, or is of before a gap, is served to nobody.
+    let (cell, stamp, before, _) = learned();
+    cell.heard(Epoch::new(10, 0), 1, Severity::Hard);
+    stamp.note_kept(1, Some(before));
+    assert_eq!(cell.known(1), Some(Epoch::new(10, 0)));
+    let (cell, stamp, before, _) = learned();
+    Stamp::now(cell.clone()).learn(epoch, 2);
+    stamp.note_kept(1, Some(before));
+    assert_eq!(cell.known(2), Some(epoch));
+}
